@@ -1,0 +1,35 @@
+# make demo   set everything up, audit sample_logs and open the dashboard
+# make test   set everything up and pass the tests (types, lint, import floors, rules, tests)
+# make bench  SIZES="1000000 10000000": time and memory of a full audit beside a bare load
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SIZES ?= 1000000
+PORT ?= 8501
+
+.PHONY: demo test check bench clean
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/dunaudit demo --port $(PORT)
+
+test: $(VENV)/installed check
+	$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/dunaudit rules check
+	$(BIN)/dunaudit rules test
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/run.py $(SIZES)
+
+clean:
+	rm -rf $(VENV) runs

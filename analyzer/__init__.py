@@ -1,0 +1,3 @@
+"""DunAudit: audit of loan-collection contacts against law and the lender's own policy."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,247 @@
+"""The one path: files to rows, rows to signals, rules to hits, hits to findings, one file per run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from analyzer import findings, intake, rules, store
+from analyzer.checks import judge, prepare
+from analyzer.errors import InputError, NoInput, UsageError
+from analyzer.intake import Batch, Mapping, Plan, Settings
+from analyzer.model import ExitCode, Outcome
+from analyzer.sources import Source, discover, open_sources
+from analyzer.text import Lexicons, load_lexicons, scan_contacts, segment, store_signals
+
+Progress = Callable[[str, int, int], None]
+"""Called with (step or name, number done, of how many)."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to."""
+
+    run_id: str
+    path: Path
+    batches: tuple[Batch, ...]
+    findings: int
+    breaches: int
+    undetermined: int
+    not_evaluated: int
+    seconds: dict[str, float]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code that says it."""
+        if self.findings:
+            return ExitCode.BREACHES
+        return ExitCode.UNDETERMINED if self.undetermined or self.not_evaluated else ExitCode.CLEAN
+
+
+def run(
+    sources: Sequence[str],
+    to: Path,
+    *,
+    packs: Sequence[str] = (),
+    mapping: Mapping | None = None,
+    settings: Settings | None = None,
+    rules_folder: Path | None = None,
+    run_id: str | None = None,
+    memory: str | None = None,
+    progress: Progress = lambda *_: None,
+) -> RunResult:
+    """Audit files and publish a run.
+
+    Args:
+        sources: files, folders or globs.
+        to: folder of runs; the run becomes <to>/<run_id>.duckdb.
+        packs: pack ids; all packs when empty.
+        mapping: a house format.
+        settings: zone of times without one, jurisdiction of cases without one.
+        rules_folder: where the packs are; the program's own by default.
+        run_id: name of the run; by default the time of its start.
+        memory: DuckDB's memory limit, as "2GB".
+        progress: called as the run goes on.
+
+    Raises:
+        RuleErrors: a rule cannot be used; nothing was read.
+        InputError: a file cannot be read; nothing was published.
+    """
+    started = datetime.now(UTC)
+    clock = _Stopwatch()
+    folder = rules_folder or rules.rules_folder()
+    mapping = mapping or Mapping()
+    settings = Settings(mapping.zone or (settings or Settings()).zone, mapping.jurisdiction or (settings or Settings()).jurisdiction)
+    # jieba's dictionary takes about a second to load; the files are read meanwhile.
+    warming = threading.Thread(target=segment.warm_up, daemon=True)
+    warming.start()
+    lexicons = load_lexicons(folder / rules.LEXICON)
+    loaded, problems = rules.load(folder, packs)
+    prepared = prepare(loaded, problems, lexicons.ids)
+    clock.lap("rules")
+    plans = plan(sources, mapping)
+    clock.lap("inspect")
+    name = run_id or started.strftime("%Y%m%dT%H%M%SZ")
+    target = to / f"{name}.duckdb"
+    if target.exists():
+        raise InputError("run.exists", name=name)
+    with store.new_run(target, memory) as file:
+        con = file.con
+        con.execute(
+            "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL)",
+            [name, program(), _command(packs, mapping), _naive(started), settings.zone, settings.jurisdiction, mapping.name],
+        )
+        batches = intake.load(con, plans, settings, file.scratch, progress)
+        clock.lap("load")
+        store.derive(con, settings, {b.batch_id: b.zone for b in batches})
+        store.lock(con)
+        clock.lap("derive")
+        findings.record_rules(con, prepared)
+        total = _one(con, "SELECT count(*) FROM contacts WHERE text IS NOT NULL")
+        # The texts are read in a second thread while the rules that need none of them are judged.
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(_read_words, con.cursor(), lexicons, warming, lambda done: progress("words", done, total))
+            judge(con, [p for p in prepared if not p.reads_signals], progress)
+            clock.lap("judge")
+            store_signals(con, reading.result())
+        clock.lap("words")
+        judge(con, [p for p in prepared if p.reads_signals], progress)
+        clock.lap("judge_words")
+        findings.build(con)
+        clock.lap("findings")
+        con.execute(
+            "UPDATE runs SET finished_utc = ?, data_digest = ?, rules_digest = ?",
+            [
+                _naive(datetime.now(UTC)),
+                _digest(sorted(p.source.sha256 for p in plans)),
+                _digest(sorted(p.digest for p in loaded)),
+            ],
+        )
+        counts = {
+            outcome: _one(con, "SELECT coalesce(sum(contacts), 0) FROM rule_results WHERE outcome = ?", [outcome.value])
+            for outcome in (Outcome.BREACH, Outcome.UNDETERMINED, Outcome.NOT_EVALUATED)
+        }
+        count = _one(con, "SELECT count(*) FROM findings")
+    clock.lap("publish")
+    (to / "current").write_text(name + "\n", encoding="utf-8")
+    return RunResult(
+        name, target, tuple(batches), count, counts[Outcome.BREACH], counts[Outcome.UNDETERMINED],
+        counts[Outcome.NOT_EVALUATED], clock.laps,
+    )  # fmt: skip
+
+
+def _read_words(
+    cursor: duckdb.DuckDBPyConnection, lexicons: Lexicons, warming: threading.Thread, progress: Callable[[int], None]
+) -> pa.Table:
+    warming.join()
+    try:
+        cursor.execute("USE run")
+        return scan_contacts(cursor, lexicons, progress)
+    finally:
+        cursor.close()
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A file, or one table of it, as it was found: how it would be read, or why it cannot be."""
+
+    file: str
+    source: Source | None
+    plan: Plan | None
+    error: InputError | UsageError | None
+
+
+def inspect(sources: Sequence[str], mapping: Mapping) -> list[Inspected]:
+    """Every table of every file, in reading order. Problems of single files are in the result, not raised.
+
+    Raises:
+        NoInput: a name matches nothing.
+    """
+    found: list[Inspected] = []
+    for path in discover(sources, mapping.ignore):
+        entry = mapping.for_name(path.name)
+        try:
+            opened = open_sources(path, intake.is_known_header, entry.hints() if entry else None)
+        except InputError as error:
+            found.append(Inspected(path.name, None, None, error))
+            continue
+        for source in opened:
+            try:
+                found.append(Inspected(source.name, source, intake.propose(source, mapping), None))
+            except (InputError, UsageError) as error:
+                found.append(Inspected(source.name, source, None, error))
+    return found
+
+
+def plan(sources: Sequence[str], mapping: Mapping) -> list[Plan]:
+    """What will be read, and how: every table of every file, in reading order.
+
+    Sheets of a workbook that are no table of ours are left out when another sheet is one.
+
+    Raises:
+        NoInput, InputError, UsageError: nothing to read, or a file cannot be read.
+    """
+    found = inspect(sources, mapping)
+    useful = {item.source.path for item in found if item.plan and item.source}
+    for item in found:
+        if item.error and not (item.source and item.source.sheet and item.source.path in useful):
+            raise item.error
+    plans = [item.plan for item in found if item.plan]
+    if not plans:
+        raise NoInput("input.nothing")
+    return plans
+
+
+def date_orders(plan: Plan) -> dict[str, str]:
+    """The date order of each time or date column of a source, worked out from its first rows; ambiguous ones say so."""
+    return intake.sample_orders(plan)
+
+
+def sample_logs() -> Path:
+    """The logs that come with the program: of the checkout, or of the installed wheel."""
+    here = Path(__file__).parent
+    return next(p for p in (here / "_sample_logs", here.parent / "sample_logs") if p.is_dir())
+
+
+def program() -> str:
+    """Name and version of the program."""
+    from analyzer import __version__
+
+    return f"dunaudit {__version__}"
+
+
+def _command(packs: Sequence[str], mapping: Mapping) -> str:
+    return f"audit packs={','.join(packs) or 'all'} mapping={mapping.name}"
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=None)
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _one(con: duckdb.DuckDBPyConnection, sql: str, params: list[object] | None = None) -> int:
+    row = con.execute(sql, params or []).fetchall()[0]
+    return int(row[0])
+
+
+class _Stopwatch:
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = round(now - self._last, 3)
+        self._last = now

@@ -1,0 +1,241 @@
+"""What every kind of check shares: scope, dated values, the base rows, and the shape of its two SELECTs.
+
+Unknown facts need no code of their own: a fact that is missing is NULL, and SQL's three-valued logic carries it to the
+end. A scope or a breach condition that comes out NULL is `undetermined`, never `clear`.
+
+A kind turns a rule into a `Compiled`:
+
+* `standing`: (seq, standing, missing) for every contact, where standing is in_scope, not_applicable, not_in_force or
+  undetermined;
+* `hits`: (episode, seq, role, measured, permitted, missing, signal_ids), one row per contact that breaches (role
+  breach), counts towards a limit that was passed (counted), is what a breach follows (cause), or cannot be decided
+  (undetermined, with the missing fields).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from analyzer.model import Rule
+from analyzer.sql import literal
+
+HITS = "episode, seq, role, measured, permitted, missing, signal_ids"
+# What a scope may ask of a contact.
+SCOPE_COLUMNS = frozenset(
+    "case_id debtor_id person_id agent_id team vendor collector lender lender_kind jurisdiction channel direction outcome"
+    " call_type relation party knows duration_s staff_count dpd account_class stage template_id recording_id".split()
+)
+KEYS = {
+    "debtor": "debtor_id", "case": "case_id", "debt": "debt_id", "person": "person_id", "number": "number",
+    "agent": "agent_id", "collector": "collector", "vendor": "vendor", "lender": "lender", "channel": "channel",
+}  # fmt: skip
+
+
+class BindError(Exception):
+    """A check that cannot be compiled: where in the rule, and which sentence of the catalogue."""
+
+    def __init__(self, at: tuple[str | int, ...], key: str, **params: object) -> None:
+        super().__init__(key)
+        self.at, self.key, self.params = at, key, params
+
+
+class Params(BaseModel):
+    """Base of the parameters of a kind."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Range(Params):
+    """A condition on a figure, both ends included."""
+
+    min: int | None = None
+    max: int | None = None
+
+
+class Not(Params):
+    """None of these."""
+
+    none_of: list[str] = Field(alias="not")
+
+
+Condition = bool | str | list[str] | Not | Range
+Scope = dict[str, Condition]
+Key = Literal["debtor", "case", "debt", "person", "number", "agent", "collector", "vendor", "lender", "channel"]
+Figure = int | Annotated[str, Field(pattern=r"^\$[a-z_]+$")]
+Moment = Annotated[str, Field(pattern=r"^(\$[a-z_]+|[0-2][0-9]:[0-5][0-9](:[0-5][0-9])?)$")]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """The two SELECTs of a rule (see the module's docstring)."""
+
+    standing: str
+    hits: str
+
+
+class Compiler:
+    """One rule being compiled: its scope, its dated values, the columns it needs."""
+
+    def __init__(self, rule: Rule, scope: Scope, clock: str | None = None, scope_at: tuple[str, ...] = ("check", "scope")) -> None:
+        self.rule = rule
+        self.clock = clock
+        self.needs: dict[str, None] = {}
+        self.joins: list[str] = []
+        self._used: set[str] = set()
+        self.scope = self.condition(scope, scope_at)
+
+    def condition(self, scope: Mapping[str, Condition], at: tuple[str, ...], alias: str = "c") -> str:
+        """SQL for a scope, in three-valued logic; the columns are remembered as needed."""
+        parts = []
+        for column, wanted in scope.items():
+            if column not in SCOPE_COLUMNS:
+                raise BindError((*at, column), "rules.scope_column", column=column, have=", ".join(sorted(SCOPE_COLUMNS)))
+            if alias == "c":
+                self.needs[column] = None
+            parts.append(_condition(f"{alias}.{column}", wanted))
+        return "(" + " AND ".join(parts) + ")" if parts else "true"
+
+    def value(self, figure: object, at: tuple[str, ...], day: str = "s.day") -> str:
+        """SQL for a parameter: itself, or the rule's value of that name in force on `day` (NULL before its first date)."""
+        if not (isinstance(figure, str) and figure.startswith("$")):
+            return literal(_moment(figure))
+        name = figure[1:]
+        if name not in self.rule.values:
+            raise BindError(at, "rules.no_such_value", name=name, have=", ".join(self.rule.values) or "-")
+        self._used.add(name)
+        return dated(self.rule.values[name], day)
+
+    def largest(self, figure: object) -> int:
+        """The largest value a figure has had."""
+        return max(self._figures(figure))
+
+    def smallest(self, figure: object) -> int:
+        """The smallest value a figure has had: what no group below it can pass."""
+        return min(self._figures(figure))
+
+    def _figures(self, figure: object) -> list[int]:
+        if isinstance(figure, int):
+            return [figure]
+        spans = self.rule.values.get(str(figure)[1:], ())
+        found = [v for _, v in spans if isinstance(v, int) and not isinstance(v, bool)]
+        if not found:
+            raise BindError(("values", str(figure)[1:]), "rules.value_not_figure", name=str(figure)[1:])
+        return found
+
+    @property
+    def day(self) -> str:
+        """SQL: the contact's own date by the clock of the rule."""
+        return "c.on_date" if self.clock is None else f"{self.local}::DATE"
+
+    @property
+    def local(self) -> str:
+        """SQL: the wall clock the rule goes by."""
+        if self.clock is None:
+            return "c.local_at"
+        zone = literal(self.clock)
+        return f"(CASE WHEN c.zone = {zone} THEN c.local_at ELSE timezone({zone}, timezone('UTC', c.at_utc)) END)"
+
+    def in_force(self, day: str) -> str:
+        """SQL: whether the rule was in force on `day`."""
+        parts = []
+        if self.rule.in_force:
+            parts.append(f"{day} >= {literal(self.rule.in_force)}")
+        if self.rule.until:
+            parts.append(f"{day} < {literal(self.rule.until)}")
+        parts += [f"{dated(self.rule.values[name], day)} IS NOT NULL" for name in sorted(self._used)]
+        return "(" + " AND ".join(parts) + ")" if parts else "true"
+
+    @property
+    def applies(self) -> str:
+        """SQL: whether the pack binds here. An unknown kind of lender does not take a contact out."""
+        parts = []
+        if places := self.rule.applies_to.get("jurisdiction"):
+            parts.append(f"c.jurisdiction IN {literal(places)}")
+        if kinds := self.rule.applies_to.get("lender_kind"):
+            parts.append(f"coalesce(c.lender_kind IN {literal(kinds)}, true)")
+        return " AND ".join(parts) or "true"
+
+    def missing(self, columns: Sequence[str], alias: str = "c") -> str:
+        """SQL: the names of those columns that are NULL, joined by |."""
+        names = dict.fromkeys(columns)
+        parts = ", ".join(f"CASE WHEN {alias}.{column} IS NULL THEN {literal(_told(column))} END" for column in names)
+        return f"nullif(concat_ws('|', {parts}), '')" if parts else "NULL"
+
+    def base(self, *extra: str, in_force: bool = True) -> str:
+        """SELECT of the contacts that may be in scope, with `day`, `sure` (scope is certain) and `extra` columns.
+
+        With `in_force` false, contacts before the rule's first day are there too (windows look back over it).
+        """
+        force = f" AND (({self.day}) IS NULL OR {self.in_force(f'({self.day})')})" if in_force else ""
+        columns = ", ".join(
+            ["c.seq", "c.contact_id", "c.at_utc", f"{self.day} AS day", f"({self.scope}) IS TRUE AS sure", *extra]
+        )
+        return (
+            f"SELECT {columns} FROM {' '.join(['contacts c', *self.joins])}"
+            f" WHERE {self.applies} AND ({self.scope}) IS NOT FALSE{force}"
+        )
+
+    def standing(self) -> str:
+        """The SELECT that says of every contact whether the rule applies to it."""
+        day = f"({self.day})"
+        needed = [c for c in self.needs]
+        return (
+            f"SELECT c.seq, CASE WHEN NOT ({self.applies}) OR ({self.scope}) IS FALSE THEN 'not_applicable'"
+            f" WHEN {day} IS NULL THEN 'undetermined' WHEN NOT {self.in_force(day)} THEN 'not_in_force'"
+            f" WHEN ({self.scope}) IS NULL THEN 'undetermined' ELSE 'in_scope' END AS standing,"
+            f" {self.missing([*needed, 'on_date' if self.clock is None else 'at_utc'])} AS missing FROM contacts c"
+        )
+
+
+def _told(column: str) -> str:
+    """The field a user would have to supply for a derived column."""
+    return {
+        "on_date": "started_at", "at_utc": "started_at", "day": "started_at", "local_at": "zone", "party": "relation",
+        "account_class": "dpd", "stage": "dpd",
+    }.get(column, column)  # fmt: skip
+
+
+def _condition(column: str, wanted: Condition) -> str:
+    match wanted:
+        case bool() | str():
+            return f"{column} = {literal(wanted)}"
+        case list():
+            return f"{column} IN {literal(wanted)}"
+        case Not():
+            return f"{column} NOT IN {literal(wanted.none_of)}"
+        case Range():
+            ends = [f"{column} >= {wanted.min}"] if wanted.min is not None else []
+            ends += [f"{column} <= {wanted.max}"] if wanted.max is not None else []
+            return " AND ".join(ends) or "true"
+
+
+def _moment(value: object) -> object:
+    """"22:00" as a time of day, anything else as it is."""
+    if isinstance(value, str) and len(value) in (5, 8) and value[2] == ":":
+        return time.fromisoformat(value)
+    return value
+
+
+def dated(spans: tuple[tuple[date, Any], ...], day: str) -> str:
+    """SQL: the value in force on `day`; NULL before the first date, and where a value was ended by null."""
+    whens = " ".join(f"WHEN {day} >= {literal(since)} THEN {literal(_moment(value))}" for since, value in reversed(spans))
+    return f"(CASE {whens} END)"
+
+
+def keys_of(per: Sequence[Key]) -> list[str]:
+    """The columns that make up a key."""
+    return [KEYS[key] for key in per]
+
+
+def row(episode: str, seq: str = "s.seq", role: str = "'breach'", measured: str = "NULL", permitted: str = "NULL",
+        missing: str = "NULL", signal_ids: str = "NULL") -> str:  # fmt: skip
+    """The select list of one kind of hit, in the order of `HITS` and with its types."""
+    return (
+        f"({episode})::VARCHAR AS episode, {seq} AS seq, ({role})::VARCHAR AS role, ({measured})::VARCHAR AS measured,"
+        f" ({permitted})::VARCHAR AS permitted, ({missing})::VARCHAR AS missing, ({signal_ids})::BIGINT[] AS signal_ids"
+    )

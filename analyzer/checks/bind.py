@@ -1,0 +1,109 @@
+"""Rules to compiled checks. Every rule is bound against the empty canonical tables before any of them runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pydantic
+
+from analyzer import store
+from analyzer.checks.base import BindError, Compiled, Params
+from analyzer.checks.frequency import Frequency, compile_frequency
+from analyzer.checks.gate import Gate, compile_gate
+from analyzer.checks.hours import Hours, compile_hours
+from analyzer.checks.record import Record, compile_record
+from analyzer.checks.sqlcheck import Sql, compile_sql
+from analyzer.checks.wording import Disclosure, Wording, compile_wording
+from analyzer.errors import RuleErrors, RuleProblem
+from analyzer.model import Pack, Rule
+
+KINDS: dict[str, tuple[type[Params], Callable[[Rule, Any], Compiled]]] = {
+    "hours": (Hours, compile_hours),
+    "frequency": (Frequency, compile_frequency),
+    "gate": (Gate, compile_gate),
+    "disclosure": (Disclosure, compile_wording),
+    "wording": (Wording, compile_wording),
+    "record": (Record, compile_record),
+    "sql": (Sql, compile_sql),
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A rule with its parameters and its two SELECTs, known to bind."""
+
+    rule: Rule
+    params: Params
+    compiled: Compiled
+
+    @property
+    def reads_signals(self) -> bool:
+        """Whether it needs the texts to have been read."""
+        return "signals" in self.compiled.hits
+
+
+def prepare(packs: Sequence[Pack], problems: Sequence[RuleProblem] = (), concepts: Sequence[str] | None = None) -> list[Prepared]:
+    """Compile and bind every rule that is not retired.
+
+    Args:
+        packs: as loaded.
+        problems: what loading already found; reported together with ours.
+        concepts: the lexicons that exist; None does not check them.
+
+    Raises:
+        RuleErrors: with all problems of all rules.
+    """
+    found = list(problems)
+    done: list[Prepared] = []
+    con = duckdb.connect(":memory:")
+    try:
+        store.create_tables(con)
+        for rule in (r for pack in packs for r in pack.rules if r.status != "retired"):
+            prepared = _bind(con, rule, found, concepts)
+            if prepared:
+                done.append(prepared)
+    finally:
+        con.close()
+    if found:
+        raise RuleErrors(found)
+    return done
+
+
+def _bind(con: duckdb.DuckDBPyConnection, rule: Rule, problems: list[RuleProblem], concepts: Sequence[str] | None) -> Prepared | None:
+    def wrong(at: tuple[str | int, ...], key: str, **params: object) -> None:
+        path = [str(part) for part in at]
+        while path and "/".join(path) not in rule.lines:
+            path.pop()
+        line = rule.lines.get("/".join(path), 1)
+        problems.append(RuleProblem(f"{rule.pack}/{rule.path.name}", line, key, tuple(params.items())))
+
+    if rule.kind not in KINDS:
+        wrong(("check", "kind"), "rules.unknown_kind", kind=rule.kind, have=", ".join(KINDS))
+        return None
+    model, compile_ = KINDS[rule.kind]
+    try:
+        params = model.model_validate(rule.check)
+    except pydantic.ValidationError as error:
+        for item in error.errors():
+            at = ("check", *item["loc"])
+            key = {"extra_forbidden": "rules.unknown_key", "missing": "rules.missing_key"}.get(item["type"], "rules.wrong_value")
+            wrong(at, key, where=".".join(map(str, at)), **({} if key != "rules.wrong_value" else {"why": item["msg"]}))
+        return None
+    for name in getattr(params, "concepts", []) if concepts is not None else []:
+        if name not in (concepts or ()):
+            wrong(("check", "concepts"), "rules.no_such_concept", name=name, have=", ".join(concepts or ()))
+            return None
+    try:
+        compiled = compile_(rule, params)
+        for statement in (compiled.standing, compiled.hits):
+            con.execute(f"EXPLAIN {statement}")
+    except BindError as error:
+        wrong(error.at, error.key, **error.params)
+        return None
+    except duckdb.Error as error:
+        wrong(("check",), "rules.sql_broken", why=str(error).splitlines()[0])
+        return None
+    return Prepared(rule, params, compiled)

@@ -1,0 +1,122 @@
+"""Conditions that lift a prohibition, as three-valued SQL: an event, the debtor out of reach, a fact of the contact."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from analyzer.checks.base import Compiler, Figure, Params, Scope
+from analyzer.sql import literal
+
+
+class EventCondition(Params):
+    """An event of the case that holds at the moment of the contact.
+
+    `match` says whose: any event of the case, or one of the person contacted. `for_dates` ends it so many calendar
+    dates after it, its own date being the first.
+    """
+
+    kinds: list[str] = Field(min_length=1)
+    match: Literal["case", "person", "debtor"] = "case"
+    for_dates: Figure | None = None
+
+
+class Unreachable(Params):
+    """The debtor cannot be reached: so many failed attempts in a row, or at once a certain outcome or event.
+
+    Fewer attempts than `attempts` but at least `unsure_from` leave it open: what counts as out of reach is then for
+    the contract to say.
+    """
+
+    attempts: Figure
+    unsure_from: int = 1
+    failed: list[str] = Field(min_length=1)
+    reached: list[str] = Field(min_length=1)
+    at_once: list[str] = Field(default_factory=list)
+    events: list[str] = Field(default_factory=list)
+
+
+class Unless(Params):
+    """Any of these lifts the prohibition."""
+
+    event: EventCondition | None = None
+    unreachable: Unreachable | None = None
+    fact: Scope | None = None
+
+
+def lifted(compiler: Compiler, unless: Unless, at: tuple[str, ...]) -> str:
+    """SQL over the contact `c`: whether the prohibition is lifted (three-valued)."""
+    parts = []
+    if unless.fact:
+        parts.append(compiler.condition(unless.fact, (*at, "fact")))
+    if unless.event:
+        parts.append(event_holds(compiler, unless.event, (*at, "event")))
+    if unless.unreachable:
+        parts.append(_unreachable(compiler, unless.unreachable, (*at, "unreachable")))
+    return "(" + " OR ".join(parts) + ")" if parts else "false"
+
+
+def event_join(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) -> str:
+    """SQL over contact `c` and event `e`: e is of the kinds, concerns c, and holds at c's moment (three-valued)."""
+    match event.match:
+        case "case":
+            whose = "e.case_id = c.case_id"
+        case "debtor":
+            whose = "e.case_id IN (SELECT d.case_id FROM cases d WHERE d.debtor_id = c.debtor_id)"
+        case "person":
+            compiler.needs["person_id"] = None
+            whose = "e.case_id = c.case_id AND e.person_id = c.person_id"
+    parts = [
+        f"e.kind IN {literal(event.kinds)}", whose, "e.occurred_utc < c.at_utc",
+        "(e.ended_utc IS NULL OR c.at_utc < e.ended_utc)",
+    ]  # fmt: skip
+    if event.for_dates is not None:
+        days = compiler.value(event.for_dates, (*at, "for_dates"), compiler.day)
+        parts.append(f"{compiler.day} < e.occurred_on + {days}::INTEGER")
+    return " AND ".join(parts)
+
+
+def event_holds(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) -> str:
+    """SQL over `c`: true if such an event holds, NULL if one may (it is not known whose it is), else false."""
+    joined = event_join(compiler, event, at)
+    if event.match != "person":
+        return f"EXISTS (SELECT 1 FROM case_events e WHERE {joined})"
+    return (
+        f"(SELECT CASE WHEN count(*) FILTER (WHERE {joined}) > 0 THEN true"
+        f" WHEN count(*) FILTER (WHERE ({joined}) IS NULL) > 0 THEN NULL ELSE false END"
+        f" FROM case_events e WHERE e.case_id = c.case_id)"
+    )
+
+
+def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> str:
+    """SQL over `c`. Failed attempts to the debtor since the last time he was reached, before this contact.
+
+    Attempts are outbound calls to a person known to be the debtor; he is also reached when he calls.
+    """
+    attempts = compiler.value(rule.attempts, (*at, "attempts"), compiler.day)
+    reached = literal(rule.reached)
+    failed = literal(rule.failed)
+    once = literal(rule.at_once) if rule.at_once else "('')"
+    events = (
+        f"EXISTS (SELECT 1 FROM case_events e WHERE e.case_id = c.case_id AND e.kind IN {literal(rule.events)}"
+        " AND e.occurred_utc < c.at_utc AND (e.ended_utc IS NULL OR c.at_utc < e.ended_utc))"
+        if rule.events
+        else "false"
+    )
+    # One row per case and instant, so that the join below has one answer when two attempts share a second.
+    runs = (
+        "SELECT case_id, at_utc, max(fails) AS fails, bool_or(once) AS once FROM (SELECT case_id, at_utc, once,"
+        " sum(CASE WHEN fail THEN 1 ELSE 0 END) OVER (PARTITION BY case_id, spell ORDER BY at_utc, contact_id) AS fails"
+        f" FROM (SELECT t.case_id, t.at_utc, t.contact_id, t.outcome IN {failed} AS fail, t.outcome IN {once} AS once,"
+        f" sum(CASE WHEN t.outcome IN {reached} THEN 1 ELSE 0 END) OVER (PARTITION BY t.case_id ORDER BY t.at_utc, t.contact_id) AS spell"
+        " FROM contacts t WHERE t.party = 'debtor' AND t.at_utc IS NOT NULL"
+        f" AND (t.channel IN ('call', 'ai_call', 'visit') OR t.outcome IN {reached}))) GROUP BY ALL"
+    )
+    alias = f"u{len(compiler.joins)}"
+    compiler.joins.append(f"ASOF LEFT JOIN ({runs}) {alias} ON {alias}.case_id = c.case_id AND c.at_utc > {alias}.at_utc")
+    state = (
+        f"(CASE WHEN {alias}.once OR {alias}.fails >= {attempts} THEN true"
+        f" WHEN {alias}.fails >= {rule.unsure_from} THEN NULL ELSE false END)"
+    )
+    return f"({events} OR {state})"

@@ -1,0 +1,126 @@
+"""Kind `frequency`: more contacts than a limit permits, per key and window.
+
+Every contact in scope counts. One of which it is not known whether it counts (its scope is unknown) is only possible:
+where the certain ones alone pass the limit there is a breach, where they pass it only together with the possible ones
+the last of them are undetermined.
+
+Windows: `calendar_day`, `calendar_week` (Monday to Sunday), `dates: N` (the contact's date and the N-1 before it),
+`hours: N` (the N hours up to the contact, both ends included). Contacts at the same instant follow each other by id.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from analyzer.checks.base import BindError, Compiled, Compiler, Figure, Key, Params, Scope, keys_of, row
+from analyzer.checks.conditions import EventCondition, event_holds
+from analyzer.model import Rule
+from analyzer.sql import literal
+
+
+class Frequency(Params):
+    """At most `limit` contacts in scope per `per` and window. `except_events` take a contact out of the count."""
+
+    kind: Literal["frequency"]
+    scope: Scope
+    per: list[Key] = Field(min_length=1)
+    limit: Figure
+    window: Literal["calendar_day", "calendar_week"] | None = None
+    dates: int | None = Field(default=None, ge=2)
+    hours: int | None = Field(default=None, ge=1)
+    clock: str | None = None
+    except_events: list[EventCondition] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Frequency:
+        if sum(x is not None for x in (self.window, self.dates, self.hours)) != 1:
+            raise ValueError("give exactly one of window, dates, hours")
+        return self
+
+
+def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
+    """See `Frequency`. Needs: started_at, what the scope asks, and the keys."""
+    compiler = Compiler(rule, params.scope, params.clock)
+    keys = keys_of(params.per)
+    for i, event in enumerate(params.except_events):
+        held = event_holds(compiler, event, ("check", "except_events", str(i)))
+        compiler.scope = f"({compiler.scope} AND NOT {held})"
+    limit = compiler.value(params.limit, ("check", "limit"))
+    least = compiler.smallest(params.limit)
+    if least < 0:
+        raise BindError(("check", "limit"), "rules.value_not_figure", name="limit")
+    standing = compiler.standing()
+    needed = [*compiler.needs, *(k for k in keys if k not in ("debtor_id", "case_id", "debt_id", "collector")), "at_utc"]
+    base = compiler.base(*(f"c.{k}" for k in keys), f"{compiler.missing(needed)} AS missing", in_force=False)
+    known = " AND ".join(f"{k} IS NOT NULL" for k in ["day", *keys])
+    key_list = ", ".join(keys)
+    if params.window:
+        bucket = "day" if params.window == "calendar_day" else "date_trunc('week', day)::DATE"
+        counted = _by_bucket(base, known, key_list, bucket, least)
+        span = "s.bucket"
+    else:
+        counted = _by_sliding(base, known, key_list, params, least)
+        span = "min(s.day) FILTER (WHERE s.over) OVER (PARTITION BY s.island_key)"
+    excess = f"s.sure AND s.n_sure > {limit}"
+    doubtful = f"NOT ({excess}) AND s.n_all > {limit}"
+    force = compiler.in_force("s.day")
+    judged = f"SELECT *, ({excess}) AND {force} AS over, ({doubtful}) AND {force} AS open FROM ({counted}) s"
+    episode = f"concat_ws(chr(124), {', '.join(f's.{k}' for k in keys)}, {span if params.window else 's.first_day'})"
+    limit_text = f"({limit})::VARCHAR"
+    if params.window:
+        ledger = f"SELECT *, bool_or(over) OVER (PARTITION BY {key_list}, bucket) AS breached FROM ({judged})"
+    else:
+        ledger = _islands(judged, key_list, params)
+    hits = (
+        f"WITH ledger AS ({ledger})"
+        f" SELECT {row(episode, role='CASE WHEN s.over THEN ' + literal('breach') + ' ELSE ' + literal('counted') + ' END', measured='s.n_sure', permitted=limit_text)}"
+        f" FROM ledger s WHERE s.breached AND s.sure"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
+        f" FROM ledger s WHERE s.open"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
+        f" FROM ({base}) s WHERE NOT ({known}) AND coalesce({force}, true)"
+    )
+    return Compiled(standing, hits)
+
+
+def _by_bucket(base: str, known: str, keys: str, bucket: str, least: int) -> str:
+    """Running counts within a key's day or week. Groups that cannot pass any limit are dropped before the sort."""
+    rows = f"SELECT *, {bucket} AS bucket FROM ({base}) WHERE {known}"
+    return (
+        f"SELECT *, sum(CASE WHEN sure THEN 1 ELSE 0 END) OVER w AS n_sure, count(*) OVER w AS n_all"
+        f" FROM (SELECT *, count(*) OVER (PARTITION BY {keys}, bucket) AS in_bucket FROM ({rows}) QUALIFY in_bucket > {least})"
+        f" WINDOW w AS (PARTITION BY {keys}, bucket ORDER BY at_utc, contact_id ROWS UNBOUNDED PRECEDING)"
+    )
+
+
+def _by_sliding(base: str, known: str, keys: str, params: Frequency, least: int) -> str:
+    """Counts over the window that ends with each row. Rows of the same date (instant) after it are taken off again."""
+    rows = f"SELECT * FROM ({base}) WHERE {known}"
+    few = f"SELECT *, count(*) OVER (PARTITION BY {keys}) AS in_key FROM ({rows}) QUALIFY in_key > {least}"
+    if params.dates:
+        frame = f"PARTITION BY {keys} ORDER BY day RANGE BETWEEN INTERVAL {params.dates - 1} DAY PRECEDING AND CURRENT ROW"
+        same = f"PARTITION BY {keys}, day"
+    else:
+        frame = f"PARTITION BY {keys} ORDER BY at_utc RANGE BETWEEN INTERVAL {params.hours} HOUR PRECEDING AND CURRENT ROW"
+        same = f"PARTITION BY {keys}, at_utc"
+    sure = "CASE WHEN sure THEN 1 ELSE 0 END"
+    after = f"{same} ORDER BY at_utc, contact_id ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING"
+    return (
+        f"SELECT *, sum({sure}) OVER ({frame}) - coalesce(sum({sure}) OVER ({after}), 0) AS n_sure,"
+        f" count(*) OVER ({frame}) - count(*) OVER ({after}) AS n_all FROM ({few})"
+    )
+
+
+def _islands(judged: str, keys: str, params: Frequency) -> str:
+    """Breaches whose windows touch are one episode; its ledger reaches back over the window of its first breach."""
+    gap = f"INTERVAL {params.dates - 1} DAY" if params.dates else f"INTERVAL {params.hours} HOUR"
+    axis = "day" if params.dates else "at_utc"
+    return (
+        f"SELECT l.*, i.first_day IS NOT NULL AS breached, i.first_day FROM (SELECT * FROM ({judged})) l LEFT JOIN ("
+        f" SELECT {keys}, island, min(day) AS first_day, min({axis}) - {gap} AS reach_from, max({axis}) AS reach_to FROM ("
+        f" SELECT *, sum(CASE WHEN {axis} - {gap} <= before THEN 0 ELSE 1 END) OVER (PARTITION BY {keys} ORDER BY at_utc, contact_id ROWS UNBOUNDED PRECEDING) AS island FROM ("
+        f" SELECT *, lag({axis}) OVER (PARTITION BY {keys} ORDER BY at_utc, contact_id) AS before FROM ({judged}) WHERE over)) GROUP BY ALL"
+        f") i ON {' AND '.join(f'l.{k.strip()} = i.{k.strip()}' for k in keys.split(','))} AND l.{axis} BETWEEN i.reach_from AND i.reach_to"
+    )

@@ -1,0 +1,169 @@
+"""Kind `gate`: a contact that is not allowed yet, no longer, or only under a condition.
+
+Exactly one thing closes the gate:
+
+* `after_event`: an event of the case (a refusal, a dispute) that came before the contact;
+* `after_contact`: an earlier contact of the same keys (a conversation) within so many calendar dates, its own date being
+  the first;
+* neither: every contact in scope is closed out unless something opens it.
+
+`allowed_if` (facts of the contact) or `unless` (an event, the debtor out of reach) opens it again.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from analyzer.checks.base import Compiled, Compiler, Figure, Key, Params, Scope, keys_of, row
+from analyzer.checks.conditions import EventCondition, Unless, event_join, lifted
+from analyzer.model import Rule
+from analyzer.sql import literal
+
+
+class AfterContact(Params):
+    """An earlier contact that closes the gate for `for_dates` dates, per `per`."""
+
+    where: Scope
+    per: list[Key] = Field(min_length=1)
+    for_dates: Figure
+
+
+class Gate(Params):
+    """See the module's docstring. `episode` says what one episode is: by default the person and the date."""
+
+    kind: Literal["gate"]
+    scope: Scope
+    after_event: EventCondition | None = None
+    after_contact: AfterContact | None = None
+    allowed_if: Scope | None = None
+    unless: Unless | None = None
+    clock: str | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Gate:
+        if self.after_event and self.after_contact:
+            raise ValueError("give after_event or after_contact, not both")
+        if not (self.after_event or self.after_contact or self.allowed_if or self.unless):
+            raise ValueError("a gate needs after_event, after_contact, allowed_if or unless")
+        return self
+
+
+def compile_gate(rule: Rule, params: Gate) -> Compiled:
+    """See `Gate`. Needs: started_at, what scope and conditions ask."""
+    compiler = Compiler(rule, params.scope, params.clock)
+    opened = []
+    if params.allowed_if:
+        opened.append(compiler.condition(params.allowed_if, ("check", "allowed_if")))
+    if params.unless:
+        opened.append(lifted(compiler, params.unless, ("check", "unless")))
+    closed = f"NOT ({' OR '.join(opened)})" if opened else "true"
+    if params.after_contact:
+        return _after_contact(compiler, params.after_contact, closed)
+    if params.after_event:
+        return _after_event(compiler, params.after_event, closed)
+    return _plain(compiler, closed)
+
+
+def _plain(compiler: Compiler, closed: str) -> Compiled:
+    missing = compiler.missing([*compiler.needs, "at_utc"])
+    base = compiler.base(
+        "c.case_id", "coalesce(c.person_id, c.number, '') AS whom", f"({closed}) AND c.at_utc IS NOT NULL AS shut",
+        "c.at_utc IS NULL AS timeless", "coalesce(c.account_class, '-') || ' ' || coalesce(c.dpd::VARCHAR, '?') AS state",
+        f"{missing} AS missing",
+    )  # fmt: skip
+    return Compiled(compiler.standing(), _decided(base, "concat_ws(chr(124), s.case_id, s.whom, s.day)", "s.state"))
+
+
+def _decided(base: str, episode: str, measured: str) -> str:
+    """Hits from base rows with a three-valued `shut`: true breaches, NULL is undetermined."""
+    return (
+        f"SELECT {row(episode, measured=measured)} FROM ({base}) s WHERE s.sure AND s.shut"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
+        f" FROM ({base}) s WHERE NOT (s.sure AND s.shut IS TRUE) AND (s.shut IS NOT FALSE OR s.timeless)"
+    )
+
+
+def _after_event(compiler: Compiler, event: EventCondition, closed: str) -> Compiled:
+    joined = event_join(compiler, event, ("check", "after_event"))
+    missing = compiler.missing([*compiler.needs, "at_utc"])
+    found = (
+        f"(SELECT {{'yes': min(CASE WHEN {joined} THEN e.occurred_utc::VARCHAR || ' ' || e.event_id END),"
+        f" 'maybe': bool_or(({joined}) IS NULL AND e.kind IN {literal(event.kinds)}),"
+        f" 'kind': min(CASE WHEN {joined} THEN e.kind || ' ' || e.occurred_on::VARCHAR END)}}"
+        f" FROM case_events e WHERE {_whose(event)})"
+    )
+    base = compiler.base(
+        "c.case_id", "coalesce(c.person_id, c.number, '') AS whom", f"{found} AS e", f"({closed}) AS shut_else",
+        "c.at_utc IS NULL AS timeless", f"{missing} AS missing",
+    )  # fmt: skip
+    # The event decides first; whether something lifts it matters only where it holds, or may hold.
+    base = (
+        "SELECT *, CASE WHEN e.yes IS NOT NULL THEN shut_else WHEN coalesce(e.maybe, false) AND shut_else IS NOT FALSE THEN NULL ELSE false END AS shut"
+        f" FROM ({base})"
+    )
+    episode = "concat_ws(chr(124), s.case_id, s.whom, s.e.kind)" if event.match == "person" else "concat_ws(chr(124), s.case_id, s.e.kind)"
+    hits = (
+        f"SELECT {row(episode, measured='s.e.kind')} FROM ({base}) s WHERE s.sure AND s.shut"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing=_or_event('s.missing'))}"
+        f" FROM ({base}) s WHERE NOT (s.sure AND s.shut IS TRUE) AND s.shut IS NOT FALSE"
+    )
+    return Compiled(compiler.standing(), hits)
+
+
+def _or_event(missing: str) -> str:
+    return f"coalesce({missing}, 'case_events.person_id')"
+
+
+def _whose(event: EventCondition) -> str:
+    if event.match == "debtor":
+        return "e.case_id IN (SELECT d.case_id FROM cases d WHERE d.debtor_id = c.debtor_id)"
+    return "e.case_id = c.case_id"
+
+
+def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Compiled:
+    keys = keys_of(after.per)
+    cause = compiler.condition(after.where, ("check", "after_contact", "where"), alias="t")
+    days = compiler.value(after.for_dates, ("check", "after_contact", "for_dates"))
+    standing = compiler.standing()
+    needed = [*compiler.needs, *(k for k in keys if k not in ("debtor_id", "case_id", "debt_id", "collector")), "at_utc"]
+    key_list = ", ".join(keys)
+    known = " AND ".join(f"{k} IS NOT NULL" for k in ["day", *keys])
+    base = compiler.base(*(f"c.{k}" for k in keys), f"({closed}) AS shut_else", f"{compiler.missing(needed)} AS missing", in_force=False)
+    day = compiler.day.replace("c.", "t.")
+    applies = compiler.applies.replace("c.", "t.")
+    causes = (
+        f"SELECT t.seq, t.contact_id, t.at_utc, {day} AS day, {', '.join(f't.{k}' for k in keys)}, ({cause}) AS happened"
+        f" FROM contacts t WHERE {applies} AND ({cause}) IS NOT FALSE AND {day} IS NOT NULL"
+    )
+    together = (
+        f"SELECT seq, contact_id, at_utc, day, {key_list}, sure, shut_else, missing, NULL::BOOLEAN AS happened, 1 AS kind FROM ({base}) WHERE {known}"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, happened, 0 FROM ({causes})"
+    )
+    earlier = f"PARTITION BY {key_list} ORDER BY at_utc, contact_id, kind DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+    # A contact is its own cause only for later ones: as a row to be judged (kind 1) it sorts before itself as a cause (0).
+    looked = (
+        f"SELECT *, last_value(CASE WHEN happened THEN seq END IGNORE NULLS) OVER w AS cause_seq,"
+        f" last_value(CASE WHEN happened THEN day END IGNORE NULLS) OVER w AS cause_day,"
+        f" last_value(CASE WHEN kind = 0 THEN day END IGNORE NULLS) OVER w AS possible_day"
+        f" FROM ({together}) WINDOW w AS ({earlier})"
+    )
+    within = f"(s.cause_day IS NOT NULL AND s.day < s.cause_day + {days}::INTEGER)"
+    maybe = f"(s.possible_day IS NOT NULL AND s.day < s.possible_day + {days}::INTEGER)"
+    force = compiler.in_force("s.day")
+    judged = (
+        f"SELECT *, CASE WHEN {within} THEN s.shut_else WHEN {maybe} AND s.shut_else IS NOT FALSE THEN NULL ELSE false END AS shut"
+        f" FROM ({looked}) s WHERE s.kind = 1 AND {force}"
+    )
+    episode = f"concat_ws(chr(124), {', '.join(f's.{k}' for k in keys)}, s.cause_day)"
+    hits = (
+        f"WITH judged AS ({judged}), shut AS (SELECT * FROM judged WHERE sure AND shut)"
+        f" SELECT {row(episode, measured='s.cause_day', permitted=f'(s.cause_day + {days}::INTEGER)')} FROM shut s"
+        f" UNION ALL SELECT DISTINCT {row(episode, seq='s.cause_seq', role=literal('cause'), measured='s.cause_day', permitted=f'(s.cause_day + {days}::INTEGER)')} FROM shut s"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='coalesce(s.missing, ' + literal('outcome') + ')')}"
+        f" FROM judged s WHERE NOT (s.sure AND s.shut IS TRUE) AND s.shut IS NOT FALSE"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
+        f" FROM ({base}) s WHERE NOT ({known}) AND coalesce({force}, true)"
+    )
+    return Compiled(standing, hits)

@@ -1,0 +1,59 @@
+"""Kind `sql`: a SELECT of the rule's own, for what no other kind says.
+
+`breach` gets the rows in scope as `scoped` (all columns of contacts, `day`, `sure`) and returns episode, seq, measured;
+`$name` in it is the value in force on `day`. It must be one SELECT and name no schema.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import duckdb
+
+from analyzer.checks.base import BindError, Compiled, Compiler, Params, Scope, row
+from analyzer.model import Rule
+from analyzer.sql import literal
+
+_SCHEMA = re.compile(r"\b(main|memory|run|temp|information_schema|pg_catalog|duckdb_\w+)\s*[.(]|\bread_\w+\s*\(|\bgetenv\b", re.IGNORECASE)
+
+
+class Sql(Params):
+    """See the module's docstring. `needs` are the columns without which a row in scope is undetermined."""
+
+    kind: Literal["sql"]
+    scope: Scope
+    needs: list[str]
+    breach: str
+    clock: str | None = None
+
+
+def compile_sql(rule: Rule, params: Sql) -> Compiled:
+    """See `Sql`.
+
+    Raises:
+        BindError: the text is not exactly one SELECT, or reaches for something that is not a canonical table.
+    """
+    at = ("check", "breach")
+    compiler = Compiler(rule, params.scope, params.clock)
+    compiler.needs.update(dict.fromkeys(params.needs))
+    text = re.sub(r"\$([a-z_]+)", lambda m: f"({compiler.value('$' + m[1], at, 'day')})", params.breach)
+    try:
+        statements = duckdb.extract_statements(text)
+    except duckdb.ParserException as error:
+        raise BindError(at, "rules.sql_broken", why=str(error).splitlines()[0]) from error
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT_STATEMENT:
+        raise BindError(at, "rules.sql_not_select")
+    if _SCHEMA.search(text):
+        raise BindError(at, "rules.sql_reaches_out")
+    missing = compiler.missing([*params.needs, "at_utc"])
+    unknown = " OR ".join(f"c.{name} IS NULL" for name in [*params.needs, "at_utc"])
+    base = compiler.base("c.* EXCLUDE (seq, contact_id, at_utc)", f"({unknown}) AS unknown", f"{missing} AS missing_fields")
+    # The rule's own rows are joined back, so that it can only ever name contacts in scope.
+    hits = (
+        f"WITH everything AS ({base}), scoped AS (SELECT * FROM everything WHERE sure AND NOT unknown), found AS ({text.rstrip().rstrip(';')})"
+        f" SELECT {row('f.episode', measured='f.measured')} FROM found f JOIN scoped s ON s.seq = f.seq"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing_fields')}"
+        f" FROM everything s WHERE NOT s.sure OR s.unknown"
+    )
+    return Compiled(compiler.standing(), hits)

@@ -1,0 +1,61 @@
+"""Kinds `wording` and `disclosure`: what was said, by the rows of `signals` that count.
+
+`wording`: the contact's text holds one of the concepts. `disclosure`: it does, and the person contacted is one who may
+not be told - which the scope says (party: third_party), and `unless` may lift (already knows, offered to pay, the
+debtor out of reach). A contact in scope without a text cannot be cleared.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from analyzer.checks.base import Compiled, Compiler, Params, Scope, row
+from analyzer.checks.conditions import Unless, lifted
+from analyzer.model import Rule
+from analyzer.sql import literal
+
+
+class Wording(Params):
+    """The text holds one of `concepts` (ids of lexicons)."""
+
+    kind: Literal["wording"]
+    scope: Scope
+    concepts: list[str] = Field(min_length=1)
+    unless: Unless | None = None
+
+
+class Disclosure(Params):
+    """The text tells somebody who may not know one of the facts in `concepts`."""
+
+    kind: Literal["disclosure"]
+    scope: Scope
+    concepts: list[str] = Field(min_length=1)
+    unless: Unless | None = None
+
+
+def compile_wording(rule: Rule, params: Wording | Disclosure) -> Compiled:
+    """See `Wording` and `Disclosure`. Needs: started_at, text, and what scope and conditions ask."""
+    compiler = Compiler(rule, params.scope)
+    allowed = lifted(compiler, params.unless, ("check", "unless")) if params.unless else "false"
+    missing = compiler.missing([*compiler.needs, "at_utc"])
+    base = compiler.base(
+        "c.case_id", "coalesce(c.person_id, c.number, '') AS whom", "coalesce(c.agent_id, '') AS who",
+        "c.text IS NULL OR trim(c.text) = '' AS silent", f"({allowed}) AS allowed", f"{missing} AS missing",
+    )  # fmt: skip
+    found = (
+        "SELECT seq, list(signal_id ORDER BY start_at) AS ids, string_agg(DISTINCT detail, '|' ORDER BY detail) AS details FROM signals"
+        f" WHERE counts AND concept IN {literal(params.concepts)} GROUP BY seq"
+    )
+    episode = "concat_ws(chr(124), s.case_id, s.whom, s.who, s.day)"
+    undetermined = literal("undetermined")
+    hits = (
+        f"SELECT {row(episode, measured='f.details', signal_ids='f.ids')}"
+        f" FROM ({base}) s JOIN ({found}) f ON f.seq = s.seq WHERE s.sure AND s.day IS NOT NULL AND s.allowed IS FALSE"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=undetermined, missing='s.missing', signal_ids='f.ids')}"
+        f" FROM ({base}) s JOIN ({found}) f ON f.seq = s.seq WHERE s.allowed IS NOT TRUE AND NOT (s.sure AND s.day IS NOT NULL AND s.allowed IS FALSE)"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=undetermined, missing='concat_ws(chr(124), s.missing, ' + literal('text') + ')')}"
+        f" FROM ({base}) s WHERE s.silent AND s.allowed IS NOT TRUE"
+    )
+    return Compiled(compiler.standing(), hits)

@@ -1,0 +1,513 @@
+"""The command line: a door. It parses, calls, shows; it owns no rule, no query and no number.
+
+Data go to stdout, talk and progress to stderr. Exit codes: see `model.ExitCode`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from importlib import util
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from analyzer import __version__, audit, casebook, explain, intake, rules, runs, summary
+from analyzer.errors import DunAuditError, RuleErrors, UsageError
+from analyzer.intake.mapping import check_zone
+from analyzer.messages import LANGUAGES, default_lang, say
+from analyzer.model import ExitCode, Rule
+from analyzer.text import load_lexicons
+
+_HELP_LANG = default_lang()
+
+
+def _help(name: str) -> str:
+    return say(f"help.{name}", _HELP_LANG)
+
+
+app = typer.Typer(
+    help=_help("app"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+rules_app = typer.Typer(help=_help("rules"), no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+
+Sources = Annotated[list[str], typer.Argument(help=_help("sources"), metavar="SOURCE...")]
+RunFolder = Annotated[Path, typer.Option("--run", "--runs", help=_help("run_folder"))]
+Json = Annotated[bool, typer.Option("--json", help=_help("json"))]
+RulesFolder = Annotated[Path | None, typer.Option("--rules", help=_help("rules_folder"))]
+MappingFile = Annotated[Path | None, typer.Option("--mapping", help=_help("mapping"))]
+Zone = Annotated[str | None, typer.Option("--zone", help=_help("zone"))]
+Jurisdiction = Annotated[str | None, typer.Option("--jurisdiction", help=_help("jurisdiction"))]
+
+_state = {"lang": _HELP_LANG}
+
+
+@app.callback()
+def main(
+    lang: Annotated[str | None, typer.Option("--lang", help=_help("lang"))] = None,
+    version: Annotated[bool, typer.Option("--version", help=_help("version"), is_eager=True)] = False,
+) -> None:
+    """See the catalogue."""
+    if version:
+        typer.echo(f"dunaudit {__version__}")
+        raise typer.Exit
+    if lang is not None and lang not in LANGUAGES:
+        with _errors():
+            raise UsageError("usage.lang", lang=lang)
+    _state["lang"] = lang or default_lang()
+
+
+def _t(key: str, **params: object) -> str:
+    return say(key, _state["lang"], **params)
+
+
+def _talk(text: str) -> None:
+    Console(stderr=True, highlight=False).print(escape(text), soft_wrap=True)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Our own errors become one sentence on stderr and an exit code; anything else is a bug and keeps its trace."""
+    try:
+        yield
+    except DunAuditError as error:
+        _talk(error.text(_state["lang"]))
+        raise typer.Exit(error.exit_code) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain({f.name: getattr(value, f.name) for f in dataclasses.fields(value)})
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, Path):
+        return value.name
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _emit_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, indent=2) + "\n")
+
+
+def _emit_table(columns: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    table = Table(show_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for line in lines:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in line))
+    console.print(table)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    if quiet or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    console = Console(stderr=True)
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def update(name: str, done: int, total: int) -> None:
+            label = _t("talk.words") if name == "words" else name
+            bar.update(task, description=escape(label), completed=done, total=max(total, 1))
+
+        yield update
+
+
+def _mapping(path: Path | None, sources: Sequence[str]) -> intake.Mapping:
+    found = path or intake.folder_mapping(sources)
+    if found is None:
+        return intake.Mapping()
+    if path is None:
+        _talk(_t("talk.folder_mapping", name=found.name))
+    return intake.load_mapping(found)
+
+
+def _settings(zone: str | None, jurisdiction: str | None) -> intake.Settings:
+    if zone:
+        try:
+            check_zone(zone)
+        except ValueError as error:
+            raise UsageError("usage.zone", zone=zone) from error
+    return intake.Settings(**{k: v for k, v in (("zone", zone), ("jurisdiction", jurisdiction)) if v})
+
+
+@app.command("inspect", help=_help("inspect"))
+def inspect_(
+    files: Sources, mapping: MappingFile = None, zone: Zone = None, jurisdiction: Jurisdiction = None, json_: Json = False
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        house = _mapping(mapping, files)
+        settings = _settings(zone, jurisdiction)
+        found = audit.inspect(files, house)
+        told = [_inspected(item, house.zone or settings.zone) for item in found]
+        if json_:
+            _emit_json(told)
+        else:
+            for item, facts in zip(found, told, strict=True):
+                _show_inspected(item, facts)
+    failed = [item.error for item in found if item.error]
+    if failed:
+        raise typer.Exit(failed[0].exit_code)
+
+
+def _inspected(item: audit.Inspected, zone: str) -> dict[str, Any]:
+    source, plan = item.source, item.plan
+    facts: dict[str, Any] = {"file": item.file, "problem": item.error.text(_state["lang"]) if item.error else None}
+    if source:
+        facts |= {
+            "kind": source.kind, "encoding": source.encoding, "encoding_certain": source.certain, "delimiter": source.delimiter,
+            "header_row": source.header_row, "rows": [dict(zip(source.columns, row, strict=False)) for row in source.sample[:5]],
+        }  # fmt: skip
+    if source and plan:
+        facts |= {
+            "table": plan.table.name, "zone": plan.zone or zone, "date_order": audit.date_orders(plan), "mapping": plan.by,
+            "columns": {name: [source.columns[p] for p in positions] for name, positions in plan.positions.items()},
+            "constants": plan.constants, "unmapped": plan.unmapped,
+        }  # fmt: skip
+    return facts
+
+
+def _show_inspected(item: audit.Inspected, facts: dict[str, Any]) -> None:
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console.print(Text(f"{item.file} -> {facts.get('table', '?')}", style="bold"))
+    if item.source:
+        certain = "" if facts["encoding_certain"] else f" ({_t('inspect.likely')})"
+        header = _t("inspect.header_row", row=facts["header_row"]) if facts["header_row"] else _t("inspect.no_header")
+        delimiter = {"\t": "TAB", None: "-"}.get(facts["delimiter"], facts["delimiter"])
+        order = ", ".join(f"{k}: {v}" for k, v in facts.get("date_order", {}).items()) or "-"
+        encoding = f"{facts['encoding'] or '-'}{certain}"
+        console.print(Text(_t("inspect.said", kind=facts["kind"], encoding=encoding, delimiter=delimiter, header=header, zone=facts.get("zone", "-"), order=order)))
+    if item.plan:
+        lines: list[list[str]] = [[name, ", ".join(found)] for name, found in facts["columns"].items()]
+        lines += [[name, f"= {value}"] for name, value in facts["constants"].items()]
+        _emit_table([_t("inspect.canonical"), _t("inspect.in_file")], lines)
+        if facts["unmapped"]:
+            console.print(Text(_t("inspect.unmapped", columns=", ".join(facts["unmapped"]))))
+    if item.source:
+        _emit_table(item.source.columns, [[(c or "")[:40] for c in row] for row in item.source.sample[:5]])
+    console.print()
+    if item.error:
+        _talk(item.error.text(_state["lang"]))
+
+
+@app.command("audit", help=_help("audit"))
+def audit_(
+    sources: Sources,
+    mapping: MappingFile = None,
+    packs: Annotated[str | None, typer.Option("--packs", help=_help("packs"))] = None,
+    to: Annotated[Path, typer.Option("--to", help=_help("to"))] = Path("runs"),
+    zone: Zone = None,
+    jurisdiction: Jurisdiction = None,
+    rules_folder: RulesFolder = None,
+    memory: Annotated[str | None, typer.Option("--memory", help=_help("memory"))] = None,
+    profile: Annotated[bool, typer.Option("--profile", help=_help("profile"))] = False,
+    run_id: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        if memory and not re.fullmatch(r"\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB)", memory):
+            raise UsageError("usage.memory", memory=memory)
+        result = _audit(sources, mapping, _names(packs), to, _settings(zone, jurisdiction), rules_folder, memory, run_id, json_, profile)
+    raise typer.Exit(result.exit_code)
+
+
+def _names(packs: str | None) -> list[str]:
+    return [name.strip() for name in (packs or "").split(",") if name.strip()]
+
+
+def _audit(
+    sources: Sequence[str], mapping: Path | None, packs: Sequence[str], to: Path, settings: intake.Settings, rules_folder: Path | None,
+    memory: str | None, run_id: str | None, json_: bool, profile: bool,
+) -> audit.RunResult:  # fmt: skip
+    house = _mapping(mapping, sources)
+    with _progress(json_) as progress:
+        result = audit.run(
+            sources, to, packs=packs, mapping=house, settings=settings, rules_folder=rules_folder, run_id=run_id, memory=memory,
+            progress=progress,
+        )  # fmt: skip
+    con = runs.connect(result.path)
+    try:
+        if json_:
+            _emit_json({
+                "run": result.run_id, "findings": result.findings, "breaching_contacts": summary.totals(con)["breaching_contacts"],
+                "exit_code": int(result.exit_code), "completeness": summary.completeness(con), "batches": summary.batches(con),
+                "rules": summary.by_rule(con), "undetermined": summary.undetermined(con), "seconds": result.seconds,
+            })  # fmt: skip
+            return result
+        _show_run(con, result)
+        if profile:
+            _emit_table([_t("talk.step"), "s"], [[k, f"{v:.3f}"] for k, v in result.seconds.items()])
+    finally:
+        con.close()
+    return result
+
+
+def _show_run(con: Any, result: audit.RunResult) -> None:
+    run = summary.run(con)
+    _talk(_t("talk.settings", zone=run["zone"], jurisdiction=run["jurisdiction"], mapping=run["mapping"]))
+    keys = ("file", "table_name", "rows_read", "loaded", "rejected", "duplicate")
+    lines = [[b[k] for k in keys] for b in summary.batches(con)]
+    _emit_table([_t(f"column.{k}") for k in keys], lines)
+    done = summary.completeness(con)
+    _talk(_t("talk.completeness", **done))
+    _show_rules(con)
+    for row in summary.undetermined(con)[:5]:
+        _talk(_t("talk.undetermined", rule=row["rule"], contacts=row["contacts"], missing=(row["missing"] or "-").replace("|", ", ")))
+    _talk(_t("talk.done", run=result.run_id, findings=result.findings, contacts=summary.totals(con)["contacts"]))
+
+
+def _show_rules(con: Any) -> None:
+    keys = ("rule", "title", "severity", "strength", "known", "findings", "breach", "clear", "undetermined", "not_applicable", "not_in_force", "not_evaluated")
+    lang = _state["lang"]
+    lines = [
+        [r["rule"], r[f"title_{lang}"], *(_t(f"word.{r[k]}") for k in ("severity", "strength", "known")), *(r[k] for k in keys[5:])]
+        for r in summary.by_rule(con)
+    ]
+    _emit_table([_t(f"column.{k}") for k in keys], lines)
+
+
+@app.command("findings", help=_help("findings"))
+def findings_(
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help=_help("filter_rule"))] = None,
+    agent: Annotated[list[str] | None, typer.Option("--agent", help=_help("filter_agent"))] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help=_help("limit"))] = 100,
+    offset: Annotated[int, typer.Option("--offset", min=0, help=_help("offset"))] = 0,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        con = runs.connect(runs.locate(run, name))
+        try:
+            filters = {k: v for k, v in (("rule", rule), ("agent", agent)) if v}
+            page, total = summary.findings(con, filters, "time", limit, offset)
+        finally:
+            con.close()
+        if json_:
+            _emit_json({"total": total, "findings": page})
+            return
+        keys = ("finding_id", "rule", "severity", "case_id", "agent_id", "first_local", "breaches", "evidence", "measured", "permitted")
+        lines = [[_t(f"word.{f[k]}") if k == "severity" else f[k] for k in keys] for f in page]
+        _emit_table([_t(f"column.{k}") for k in keys], lines)
+        _talk(_t("talk.page", shown=len(page), total=total))
+
+
+@app.command("explain", help=_help("explain"))
+def explain_(
+    finding: Annotated[str, typer.Argument(help=_help("finding"))],
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        con = runs.connect(runs.locate(run, name))
+        try:
+            told = explain.explain(con, finding)
+        finally:
+            con.close()
+        if json_:
+            _emit_json(told)
+            return
+        _show_explained(told)
+
+
+def _show_explained(told: explain.Explained) -> None:
+    lang, console = _state["lang"], Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    finding, rule = told.finding, told.rule
+
+    def part(key: str, text: str) -> None:
+        console.print(Text(_t(key), style="bold"), Text(text), sep="\n")
+
+    console.print(Text(f"{finding['finding_id']}  {finding['rule']}", style="bold"))
+    console.print(Text(told.texts["title"][lang]))
+    console.print(Text("  ".join(_t(f"word.{rule[k]}") for k in ("severity", "strength", "effect", "known"))))
+    part("explain.why", told.texts["why"][lang])
+    for cite in told.citations:
+        note = f" - {cite['note'][lang]}" if cite.get("note") else ""
+        part("explain.clause", f"{cite['instrument'][lang]}, {cite['clause'][lang]} ({_t('word.' + cite['known'])}, {cite['consulted']}){note}")
+    part("explain.what", _t("explain.measured", measured=finding["measured"] or "-", permitted=finding["permitted"] or "-", breaches=finding["breaches"], evidence=finding["evidence"]))
+    lines = []
+    for entry in told.ledger:
+        shown = Text(entry["text"] or "")
+        for mark in entry["marks"]:
+            shown.stylize("bold reverse", mark["start"], mark["end"])
+        lines.append((entry, shown))
+    table = Table(show_edge=False)
+    for key in ("ordinal", "contact_id", "role", "local_at", "channel", "outcome", "relation", "agent_id", "measured", "text"):
+        table.add_column(_t(f"column.{key}"), overflow="fold")
+    for entry, shown in lines:
+        words = [_t(f"word.{entry[k]}") if entry[k] else "" for k in ("channel", "outcome", "relation")]
+        cells = [entry["ordinal"], entry["contact_id"], _t(f"word.{entry['role']}"), entry["local_at"], *words, entry["agent_id"], entry["measured"]]
+        table.add_row(*(Text("" if c is None else str(c)) for c in cells), shown)
+    console.print(table)
+    part("explain.remedy", told.texts["remedy"][lang])
+    part("explain.not_covered", told.texts["not_covered"][lang])
+    part("explain.sql", told.sql)
+
+
+@rules_app.command("list", help=_help("rules_list"))
+def rules_list(folder: RulesFolder = None, json_: Json = False) -> None:
+    """See the catalogue."""
+    with _errors():
+        packs, _, _ = casebook.check_all(folder or rules.rules_folder())
+        found = [r for p in packs for r in p.rules]
+        if json_:
+            _emit_json([_listed(r) for r in found])
+            return
+        lang = _state["lang"]
+        lines = [
+            [r.ref, r.title.in_(lang), r.kind, ", ".join(r.serves), _t(f"word.{r.severity}"), _t(f"word.{r.strength}"), _t(f"word.{r.status}"), len(r.cases)]
+            for r in found
+        ]
+        _emit_table([_t(f"column.{k}") for k in ("rule", "title", "kind", "serves", "severity", "strength", "status", "cases")], lines)
+
+
+def _listed(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id, "pack": rule.pack, "ref": rule.ref, "serves": rule.serves, "title": rule.title, "kind": rule.kind,
+        "severity": rule.severity, "strength": rule.strength, "effect": rule.effect, "status": rule.status,
+        "citations": rule.citations, "values": {k: {str(d): v for d, v in spans} for k, spans in rule.values.items()},
+        "in_force": rule.in_force, "until": rule.until, "cases": len(rule.cases), "digest": rule.digest,
+    }  # fmt: skip
+
+
+@rules_app.command("check", help=_help("rules_check"))
+def rules_check(folder: RulesFolder = None, json_: Json = False) -> None:
+    """See the catalogue."""
+    where = folder or rules.rules_folder()
+    try:
+        packs, prepared, lexicons = casebook.check_all(where)
+    except RuleErrors as error:
+        if json_:
+            _emit_json([{"path": p.path, "line": p.line, "problem": p.text(_state["lang"])} for p in error.problems])
+        else:
+            _talk(error.text(_state["lang"]))
+        raise typer.Exit(error.exit_code) from error
+    if json_:
+        _emit_json([])
+    else:
+        _talk(_t("talk.rules_ok", packs=len(packs), rules=len(prepared), lexicons=len(lexicons.items)))
+
+
+@rules_app.command("test", help=_help("rules_test"))
+def rules_test(
+    packs: Annotated[list[str] | None, typer.Argument(help=_help("packs"))] = None, folder: RulesFolder = None, json_: Json = False
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        where = folder or rules.rules_folder()
+        lexicons = load_lexicons(where / rules.LEXICON)
+        loaded, problems = rules.load(where, packs or [])
+        results = casebook.run_cases(loaded, lexicons, problems) + ([] if packs else casebook.run_lexicon_examples(lexicons))
+        failed = [r for r in results if not r.ok and not r.todo]
+        if json_:
+            _emit_json({"cases": len(results), "failed": len(failed), "todo": sum(r.todo for r in results), "results": results})
+        else:
+            for result in failed:
+                for contact, expected, found in result.wrong:
+                    _talk(_t("talk.case_failed", rule=result.rule, case=result.case, contact=contact, expected=expected, found=found))
+            _talk(_t("talk.cases", cases=len(results), failed=len(failed), todo=sum(r.todo for r in results)))
+    if failed:
+        raise typer.Exit(ExitCode.BAD_RULES)
+
+
+@rules_app.command("explain", help=_help("rules_explain"))
+def rules_explain(rule: Annotated[str, typer.Argument(help=_help("rule"))], folder: RulesFolder = None, json_: Json = False) -> None:
+    """See the catalogue."""
+    with _errors():
+        found = explain.find_rule(folder or rules.rules_folder(), rule)
+        if json_:
+            _emit_json(_listed(found) | {"why": found.why, "remedy": found.remedy, "not_covered": found.not_covered, "check": found.check, "examples": found.cases})
+            return
+        lang, console = _state["lang"], Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+        console.print(Text(f"{found.ref}  {found.title.in_(lang)}", style="bold"))
+        console.print(Text("  ".join(_t(f"word.{w}") for w in (found.severity, found.strength, found.effect, found.status))))
+        for key, text in (("explain.why", found.why), ("explain.remedy", found.remedy), ("explain.not_covered", found.not_covered)):
+            console.print(Text(_t(key), style="bold"), Text(text.in_(lang)), sep="\n")
+        for cite in found.citations:
+            console.print(Text(_t("explain.clause"), style="bold"), Text(f"{cite.instrument.in_(lang)}, {cite.clause.in_(lang)} ({_t('word.' + cite.known)}, {cite.consulted})"), sep="\n")
+        for value, spans in found.values.items():
+            console.print(Text(f"{value}: " + "; ".join(f"{day} -> {v}" for day, v in spans)))
+        for case in found.cases:
+            console.print(Text(f"- {case['name']}: " + ", ".join(f"{_t('word.' + str(o))} {', '.join(ids)}" for o, ids in case["expect"].items())))
+
+
+@app.command("dashboard", help=_help("dashboard"))
+def dashboard(
+    run: RunFolder = Path("runs"), port: Annotated[int, typer.Option("--port", help=_help("port"))] = 8501,
+    headless: Annotated[bool, typer.Option("--headless", help=_help("headless"))] = False,
+) -> None:  # fmt: skip
+    """See the catalogue."""
+    with _errors():
+        runs.locate(run)
+    raise typer.Exit(_serve(run, port, headless))
+
+
+def _serve(run: Path, port: int, headless: bool) -> int:
+    entry = _entry()
+    command = [
+        sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), "--server.address", "127.0.0.1",
+        "--browser.gatherUsageStats", "false", "--server.headless", "true" if headless else "false",
+        "--client.showErrorDetails", "none", "--client.toolbarMode", "minimal",
+        "--", str(run.resolve()),
+    ]  # fmt: skip
+    _talk(_t("talk.dashboard", port=port))
+    return subprocess.run(command, check=False).returncode
+
+
+def _entry() -> Path:
+    spec = util.find_spec("analyzer")
+    assert spec is not None and spec.origin is not None
+    here = Path(spec.origin).parent
+    return next(p for p in (here / "_app.py", here.parent / "app.py") if p.is_file())
+
+
+@app.command("demo", help=_help("demo"))
+def demo(
+    to: Annotated[Path, typer.Option("--to", help=_help("to"))] = Path("runs"),
+    port: Annotated[int, typer.Option("--port", help=_help("port"))] = 8501,
+    dashboard_: Annotated[bool, typer.Option("--dashboard/--no-dashboard", help=_help("no_dashboard"))] = True,
+    headless: Annotated[bool, typer.Option("--headless", help=_help("headless"))] = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        logs = audit.sample_logs()
+        result = _audit([str(logs)], None, [], to, intake.Settings(), None, None, None, False, False)
+    if dashboard_:
+        raise typer.Exit(_serve(to, port, headless))
+    raise typer.Exit(result.exit_code)
+
+
+def run() -> None:
+    """Entry point: `dunaudit`."""
+    app()
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,76 @@
+"""One error tree. Every error is one sentence in both languages: what, where, what to do.
+
+    DunAuditError
+    ├── UsageError      the command or a setting cannot be understood          exit 2
+    ├── RuleErrors      one or more rules cannot be used (all of them at once)  exit 3
+    └── InputError      a file cannot be read as what it claims to be          exit 4
+        └── NoInput     nothing to read at all                                 exit 4
+
+An error carries the key of a sentence in the message catalogue and its parameters, so the door that shows it
+chooses the language. Parameters never hold a message text, a name or a number from the logs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analyzer.messages import say
+
+
+class DunAuditError(Exception):
+    """Base of all errors that are the user's to mend; `key` names a sentence of the catalogue."""
+
+    exit_code = 2
+
+    def __init__(self, key: str, **params: object) -> None:
+        self.key = key
+        self.params = params
+        super().__init__(say(key, "en", **params))
+
+    def text(self, lang: str) -> str:
+        """The sentence in `lang` ("zh" or "en")."""
+        return say(self.key, lang, **self.params)
+
+
+class UsageError(DunAuditError):
+    """The command, an option or a mapping cannot be understood."""
+
+    exit_code = 2
+
+
+class InputError(DunAuditError):
+    """A file cannot be read as what it claims to be."""
+
+    exit_code = 4
+
+
+class NoInput(InputError):
+    """There is nothing to read."""
+
+
+@dataclass(frozen=True)
+class RuleProblem:
+    """One thing wrong with one rule file. `line` is 1-based; 0 when the whole file is meant."""
+
+    path: str
+    line: int
+    key: str
+    params: tuple[tuple[str, object], ...] = ()
+
+    def text(self, lang: str) -> str:
+        """`path:line: sentence` in `lang`."""
+        return f"{self.path}:{self.line}: {say(self.key, lang, **dict(self.params))}"
+
+
+class RuleErrors(DunAuditError):
+    """All problems of all rule files that were read, in the order of path and line."""
+
+    exit_code = 3
+
+    def __init__(self, problems: list[RuleProblem]) -> None:
+        self.problems = sorted(problems, key=lambda p: (p.path, p.line))
+        super().__init__("rules.broken", count=len(problems))
+
+    def text(self, lang: str) -> str:
+        """A headline and one line per problem."""
+        return "\n".join([super().text(lang), *(p.text(lang) for p in self.problems)])

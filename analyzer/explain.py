@@ -1,0 +1,83 @@
+"""One finding in full, and one rule in full: what, why, which clause, which facts, and how to find it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from analyzer import findings, rules, summary
+from analyzer.errors import UsageError
+from analyzer.model import Rule
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A finding with everything that bears on it.
+
+    `ledger` is its evidence by time: contact_id, role, measured, local_at, channel, outcome, agent_id, vendor, text,
+    file, row_no, and marks (start, end, words, concept) into the text. `sql` finds it again on the run's file.
+    """
+
+    finding: dict[str, Any]
+    rule: dict[str, Any]
+    citations: list[dict[str, Any]]
+    texts: dict[str, dict[str, str]]
+    ledger: list[dict[str, Any]]
+    case: dict[str, Any]
+    sql: str
+
+
+def explain(con: duckdb.DuckDBPyConnection, finding_id: str) -> Explained:
+    """Everything about a finding; its id may be shortened as long as it fits one.
+
+    Raises:
+        UsageError: no finding, or more than one, has that id.
+    """
+    found = summary.rows(con, "SELECT * FROM findings WHERE starts_with(finding_id, ?) LIMIT 2", [finding_id])
+    run = summary.run(con)["run_id"]
+    if not found:
+        raise UsageError("run.no_finding", name=run, finding=finding_id)
+    if len(found) > 1:
+        raise UsageError("run.two_findings", finding=finding_id)
+    finding = found[0]
+    rule = summary.rows(con, "SELECT * FROM rules WHERE rule = ?", [finding["rule"]])[0]
+    ledger = summary.rows(
+        con,
+        """
+        SELECT e.ordinal, e.contact_id, e.role, e.measured, c.at_utc, c.local_at, c.zone, c.channel, c.direction, c.outcome, c.relation,
+               c.party, c.number, c.agent_id, c.vendor, c.dpd, c.account_class, c.text, b.file, c.row_no, e.signal_ids
+        FROM finding_evidence e JOIN contacts c ON c.seq = e.seq LEFT JOIN batches b ON b.batch_id = c.batch_id
+        WHERE e.finding_id = ? ORDER BY e.ordinal
+        """,
+        [finding["finding_id"]],
+    )
+    for entry in ledger:
+        ids = entry.pop("signal_ids") or []
+        entry["marks"] = summary.rows(
+            con,
+            "SELECT start_at AS start, end_at AS \"end\", words, concept, detail FROM signals WHERE list_contains(?::BIGINT[], signal_id) ORDER BY start_at",
+            [ids],
+        ) if ids else []
+    case = summary.rows(con, "SELECT * FROM cases WHERE case_id = ?", [finding["case_id"]])
+    head = rules.read_head(rule["source"])
+    return Explained(
+        finding, {k: v for k, v in rule.items() if k not in ("source", "hits_sql", "standing_sql")}, head["citations"],
+        {name: head[name] for name in ("title", "why", "remedy", "not_covered")}, ledger, case[0] if case else {},
+        findings.reproducing_sql(rule["hits_sql"], finding["episode"]),
+    )  # fmt: skip
+
+
+def find_rule(folder: Path, name: str) -> Rule:
+    """A rule by pack/id, or by id where only one pack has it.
+
+    Raises:
+        UsageError: there is none, or more than one.
+        RuleErrors: the packs cannot be loaded.
+    """
+    found = [r for p in rules.select(folder) for r in p.rules if name in (r.ref, r.id)]
+    if len(found) != 1:
+        raise UsageError("rules.no_such_rule", name=name)
+    return found[0]

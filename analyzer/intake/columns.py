@@ -1,0 +1,343 @@
+"""The canonical input columns, the header names they go by, and the words their values go by.
+
+A header is compared after `fold`: full width to half width, lower case, without blanks, underscores, units in
+brackets. Aliases are the field's usual export headings, Chinese and English; a house format is mapped by a file.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True)
+class Column:
+    """One canonical column of one table.
+
+    `type` is text, long_text, id, number (a phone number), integer, decimal, time, date, boolean, word (a closed list,
+    see `WORDS`) or list (several values in one cell).
+    """
+
+    name: str
+    type: str
+    aliases: tuple[str, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One canonical table: its columns, and which of them tell its rows apart (none: the whole row does)."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name."""
+        return next((c for c in self.columns if c.name == name), None)
+
+
+def _c(name: str, type_: str, aliases: str = "", required: bool = False) -> Column:
+    return Column(name, type_, tuple(aliases.split()), required)
+
+
+_CASE = "案件编号 案件号 案件id 合同编号 合同号 借据号 借据编号 贷款编号 委案编号 account_id account_no loan_id loan_no contract_no case_no"
+_PERSON = "联系人编号 联系人id 人员编号 客户联系人编号 contact_person_id party_id"
+_NUMBER = "号码 电话号码 联系电话 手机号 手机号码 被叫号码 被叫 拨打号码 接收号码 对方号码 phone phone_number dialled_number dialed_number callee to_number mobile"
+_AGENT = "催收员 催收员工号 坐席 坐席工号 座席工号 工号 坐席编号 催收员编号 作业员 经办人 operator collector_id agent agent_no user_id"
+_VENDOR = "机构 委外机构 催收机构 外包机构 催收公司 agency vendor_name collection_agency"
+_RELATION = "与借款人关系 与客户关系 与本人关系 关系 联系对象 对象关系 联系人关系 relationship relation_to_debtor role party_role"
+_ZONE = "时区 收件人时区 借款人时区 timezone time_zone tz zones"
+
+TABLES: tuple[Table, ...] = (
+    Table(
+        "contacts",
+        (
+            _c("contact_id", "id", "记录编号 流水号 催记编号 催记id 通话流水号 短信编号 消息编号 record_id call_id message_id sms_id log_id id 编号 序号"),
+            _c("case_id", "id", _CASE, True),
+            _c("debtor_id", "id", "借款人编号 客户编号 客户号 债务人编号 borrower_id customer_id"),
+            _c("debt_id", "id", "债务编号 debt_no"),
+            _c("person_id", "id", _PERSON),
+            _c("number", "number", _NUMBER),
+            _c("agent_id", "id", _AGENT),
+            _c("vendor", "text", _VENDOR),
+            _c("channel", "word", "渠道 联系方式 催收方式 方式 作业方式 联系渠道 联络方式 medium contact_type type"),
+            _c("direction", "word", "方向 呼叫方向 通话方向 呼入呼出 收发 call_direction inbound_outbound"),
+            _c("started_at", "time", "时间 通话时间 通话开始时间 开始时间 拨打时间 呼叫时间 联系时间 催收时间 发送时间 外访时间 发起时间 日期时间 start_time call_time sent_at timestamp datetime contact_time date_time time start", True),
+            _c("ended_at", "time", "结束时间 通话结束时间 挂断时间 end_time hangup_time"),
+            _c("duration_s", "integer", "通话时长 时长 时长秒 通话秒数 duration duration_seconds talk_time seconds"),
+            _c("outcome", "word", "结果 通话结果 联系结果 催收结果 接通状态 呼叫结果 发送状态 送达状态 状态 result disposition status delivery_status call_result"),
+            _c("call_type", "word", "通话类型 催收类型 作业类型 告知或交互 calltype collection_type"),
+            _c("relation", "word", _RELATION),
+            _c("knows", "boolean", "是否知晓贷款 是否知情 知情 knows_of_loan third_party_knows_loan"),
+            _c("text", "long_text", "内容 催记 催记内容 短信内容 备注 通话备注 沟通内容 消息内容 正文 摘要 记录 note notes body message content remark transcript comments"),
+            _c("recording_id", "id", "录音编号 录音id 录音文件 录音 影像编号 recording recording_file media_id"),
+            _c("template_id", "id", "模板编号 短信模板 template"),
+            _c("staff_count", "integer", "外访人数 人数 staff visitors"),
+            _c("zone", "list", _ZONE),
+            _c("dpd", "integer", "逾期天数 逾期日数 days_past_due overdue_days dpd_days"),
+        ),
+        ("contact_id",),
+    ),
+    Table(
+        "cases",
+        (
+            _c("case_id", "id", _CASE, True),
+            _c("debtor_id", "id", "借款人编号 客户编号 客户号 债务人编号 borrower_id customer_id"),
+            _c("debtor_name", "text", "借款人 借款人姓名 客户姓名 客户名称 债务人 borrower borrower_name customer_name name 姓名"),
+            _c("product", "text", "产品 产品名称 贷款产品 product_name"),
+            _c("lender", "text", "放款机构 贷款机构 出借人 资金方 委托方 lender_name creditor"),
+            _c("lender_kind", "word", "机构类型 放款机构类型 贷款机构类型 lender_type"),
+            _c("jurisdiction", "id", "法域 国家 country"),
+            _c("region", "text", "地区 省份 城市 所在地 province state city"),
+            _c("zone", "list", _ZONE),
+            _c("principal", "decimal", "本金 贷款本金 借款金额 贷款金额 loan_amount amount"),
+            _c("balance", "decimal", "剩余本金 余额 欠款余额 outstanding outstanding_balance"),
+            _c("opened_on", "date", "放款日期 借款日期 起息日 开户日期 opened open_date loan_date"),
+            _c("due_on", "date", "到期日 应还日 应还日期 还款日 due_date"),
+            _c("closed_on", "date", "结清日期 结清日 closed close_date settled_on"),
+            _c("guaranteed", "boolean", "是否担保 有无担保 担保 guarantee has_guarantor"),
+            _c("dpd", "integer", "逾期天数 逾期日数 days_past_due overdue_days"),
+            _c("dpd_on", "date", "逾期天数日期 数据日期 统计日期 as_of snapshot_date"),
+        ),
+        ("case_id",),
+    ),
+    Table(
+        "persons",
+        (
+            _c("person_id", "id", _PERSON + " person id 编号", True),
+            _c("case_id", "id", _CASE, True),
+            _c("name", "text", "姓名 联系人姓名 联系人 名称 full_name person_name"),
+            _c("relation", "word", _RELATION, True),
+            _c("obliged", "boolean", "是否有还款义务 还款义务 是否共债 是否担保人 owes obligor liable"),
+            _c("knows_since", "date", "知晓日期 知情日期 知晓贷款日期 knows_from"),
+            _c("zone", "list", _ZONE),
+        ),
+        ("person_id",),
+    ),
+    Table(
+        "numbers",
+        (
+            _c("number", "number", _NUMBER, True),
+            _c("case_id", "id", _CASE, True),
+            _c("person_id", "id", _PERSON, True),
+            _c("kind", "word", "号码类型 电话类型 类型 phone_type number_type"),
+            _c("source", "text", "号码来源 来源 number_source"),
+            _c("zone", "list", _ZONE),
+            _c("valid_from", "date", "生效日期 登记日期 valid_since"),
+            _c("valid_until", "date", "失效日期 valid_to"),
+        ),
+        ("case_id", "number", "person_id"),
+    ),
+    Table(
+        "instalments",
+        (
+            _c("case_id", "id", _CASE, True),
+            _c("instalment_no", "integer", "期次 期数 期号 还款期数 instalment installment installment_no period", True),
+            _c("due_on", "date", "应还日期 应还日 到期日 due_date", True),
+            _c("amount", "decimal", "应还金额 应还本息 期供 amount_due due_amount", True),
+        ),
+        ("case_id", "instalment_no"),
+    ),
+    Table(
+        "payments",
+        (
+            _c("payment_id", "id", "还款编号 交易流水 payment_no receipt_no"),
+            _c("case_id", "id", _CASE, True),
+            _c("paid_at", "time", "还款时间 还款日期 实还日期 入账时间 paid_on payment_date payment_time", True),
+            _c("amount", "decimal", "还款金额 实还金额 金额 paid_amount payment_amount", True),
+            _c("method", "text", "还款方式 支付方式 payment_method"),
+        ),
+        ("payment_id",),
+    ),
+    Table(
+        "promises",
+        (
+            _c("promise_id", "id", "承诺编号 ptp_id"),
+            _c("case_id", "id", _CASE, True),
+            _c("made_at", "time", "承诺时间 承诺登记时间 promised_at promise_time", True),
+            _c("due_on", "date", "承诺还款日 承诺日期 承诺还款日期 promise_date promised_date"),
+            _c("amount", "decimal", "承诺金额 承诺还款金额 promise_amount promised_amount"),
+            _c("method", "text", "承诺方式 承诺还款方式 promise_method"),
+        ),
+        ("promise_id",),
+    ),
+    Table(
+        "case_events",
+        (
+            _c("event_id", "id", "事件编号 event_no id 编号"),
+            _c("case_id", "id", _CASE, True),
+            _c("person_id", "id", _PERSON),
+            _c("kind", "word", "事件 事件类型 类型 标记 event event_type event_kind flag", True),
+            _c("occurred_at", "time", "事件时间 发生时间 登记时间 event_time event_at at", True),
+            _c("ended_at", "time", "事件结束时间 失效时间 valid_until end_time"),
+            _c("agreed_from", "text", "约定开始时刻 约定起 agreed_start"),
+            _c("agreed_to", "text", "约定结束时刻 约定止 agreed_end"),
+        ),
+        ("event_id",),
+    ),
+    Table(
+        "agents",
+        (
+            _c("agent_id", "id", _AGENT, True),
+            _c("name", "text", "姓名 催收员姓名 坐席姓名 agent_name"),
+            _c("team", "text", "小组 团队 班组 组别 team_name group"),
+            _c("vendor", "text", _VENDOR),
+            _c("from_on", "date", "入职日期 上岗日期 hired_on start_date"),
+            _c("until_on", "date", "离职日期 离岗日期 left_on end_date"),
+        ),
+        ("agent_id", "from_on"),
+    ),
+    Table(
+        "trainings",
+        (
+            _c("agent_id", "id", _AGENT, True),
+            _c("course", "text", "课程 培训课程 培训名称 training", True),
+            _c("passed_on", "date", "通过日期 培训日期 考试日期 passed date", True),
+            _c("valid_until", "date", "有效期至 培训有效期 expires expires_on"),
+        ),
+        ("agent_id", "course", "passed_on"),
+    ),
+)
+
+WORDS: dict[str, dict[str, str]] = {
+    "channel": {
+        "call": "电话 电话催收 电催 外呼 通话 语音 人工外呼 phone voice telephone tel dial",
+        "ai_call": "智能语音 机器人外呼 ai外呼 智能外呼 bot robot ivr",
+        "voicemail": "语音信箱 语音留言 voicemail voice_mail",
+        "sms": "短信 短信催收 短消息 text textmessage message",
+        "wechat": "微信 企业微信 企微 wecom 微信消息",
+        "im": "即时消息 app消息 在线消息 chat qq push app推送",
+        "email": "邮件 电子邮件 邮箱 e-mail mail",
+        "letter": "信函 信函催收 律师函 催收函 挂号信 快递 post",
+        "visit": "外访 上门 上门催收 实地 外访催收 fieldvisit field home_visit",
+        "legal": "法律 诉讼 司法 法诉 仲裁 lawsuit court",
+    },
+    "direction": {
+        "outbound": "呼出 外呼 拨出 去电 主叫 发出 发送 下行 出 out outgoing send sent o",
+        "inbound": "呼入 来电 被叫 接收 上行 入 in incoming received receive i",
+    },
+    "outcome": {
+        "conversation": "接通 已接通 通话 有效通话 本人接听 接听 已接听 接通本人 沟通 answered connected talked completed success contact rpc",
+        "answered_dropped": "接通即挂 接通后挂断 秒挂 接通挂断 挂断 hungup hang_up answered_then_dropped answereddropped",
+        "no_answer": "无人接听 未接通 未接 无应答 无人接 未接听 拒接 noanswer rang_out unanswered missed not_answered",
+        "voicemail": "语音信箱 留言 转语音信箱 voice_mail left_message",
+        "recorded_message": "录音播报 recordedmessage",
+        "busy": "占线 忙线 用户忙 通话中 busytone",
+        "switched_off": "关机 停机 不在服务区 无法接通 poweroff unreachable out_of_service_area",
+        "invalid": "空号 号码无效 错号 号码错误 not_in_service notinservice wrong_number disconnected bad_number",
+        "sent": "已发送 发送成功 已寄出 寄出 已发 submitted mailed",
+        "delivered": "已送达 送达 送达成功 已签收 签收 received read",
+        "failed": "失败 发送失败 未送达 退回 拒收 退信 undelivered bounced error",
+        "met": "见面 面见 见到本人 已见 met_in_person",
+        "not_met": "未见 未遇 未见到 无人在家 nobody_home",
+    },
+    "call_type": {
+        "interactive": "交互式 交互 人工 互动 interactive_call conversation",
+        "notice": "告知式 告知 通知式 通知 播报 notification notice_call",
+    },
+    "relation": {
+        "self": "本人 借款人 借款人本人 客户本人 客户 债务人 borrower debtor customer consumer",
+        "spouse": "配偶 丈夫 妻子 爱人 老公 老婆 夫妻 husband wife",
+        "parent": "父母 父亲 母亲 爸爸 妈妈 父 母 father mother",
+        "child": "子女 儿子 女儿 son daughter",
+        "sibling": "兄弟姐妹 兄弟 姐妹 哥哥 弟弟 姐姐 妹妹 brother sister",
+        "relative": "亲属 亲戚 家属 家人 其他亲属 family relatives",
+        "emergency_contact": "紧急联系人 联系人 预留联系人 emergency contact_person referee reference",
+        "guarantor": "担保人 保证人",
+        "co_borrower": "共同借款人 共借人 共债人 coborrower co_obligor joint_debtor",
+        "colleague": "同事 同僚 coworker co_worker",
+        "employer": "单位 公司 雇主 单位领导 领导 老板 工作单位 hr boss company workplace",
+        "friend": "朋友 好友",
+        "neighbour": "邻居 neighbor",
+        "village_committee": "村委会 居委会 村委 村干部 社区 committee",
+        "attorney": "律师 代理律师 lawyer counsel",
+        "guardian": "监护人",
+        "executor": "遗产管理人 遗嘱执行人 administrator",
+        "unknown_third_party": "第三人 第三方 三方 其他 其他人 陌生人 third_party other stranger",
+    },
+    "lender_kind": {
+        "bank": "银行 商业银行",
+        "consumer_finance": "消费金融 消金 消费金融公司",
+        "microloan": "小贷 小额贷款 小额贷款公司 小贷公司 micro_loan",
+        "auto_finance": "汽车金融 汽车金融公司",
+        "agency": "催收公司 第三方催收 debt_collector collection_agency",
+        "other": "其他",
+    },
+    "kind@numbers": {
+        "mobile": "手机 移动电话 cell cellphone",
+        "work": "单位 单位电话 公司电话 办公电话 office",
+        "home": "家庭 家庭电话 住宅 住宅电话 landline",
+    },
+    "kind@case_events": {
+        "refusal": "拒绝联系 要求停止联系 停止联系 不再联系 勿扰 cease cease_request opt_out stop do_not_contact do_not_call stop_calling",
+        "written_cease": "书面停止 书面要求停止 cease_letter written_stop",
+        "consent": "同意 授权 同意联系 consented permission",
+        "consent_call": "同意致电 同意回电 consent_to_call callback_consent",
+        "agreed_time": "约定时间 约定联系时间 agreed_hours appointment",
+        "inconvenient": "不便联系 不便时间 inconvenient_time",
+        "offer_to_repay": "主动代偿 愿意代偿 第三人代偿 第三人愿意还款 offers_to_pay",
+        "unreachable": "失联 联系不上 无法联系 lost lost_contact",
+        "dispute": "异议 争议 债务异议 disputed",
+        "complaint": "投诉 complained",
+        "hardship": "困难 困难申请 延期申请",
+        "plan": "分期协议 还款协议 协商还款 payment_plan settlement",
+        "death": "死亡 身故 去世 deceased",
+        "incapacity": "丧失行为能力 无行为能力 incapacitated",
+        "attorney": "委托律师 律师代理 represented attorney_represented",
+        "outsourcing_notice": "委外告知 委外通知 outsourced_notice",
+        "verification": "债务核实 已核实 validated verified",
+    },
+}  # fmt: skip
+
+TRUE_WORDS = frozenset("1 true t yes y 是 有 已 对 真".split())
+FALSE_WORDS = frozenset("0 false f no n 否 无 未 没有 不 假".split())
+EMPTY_WORDS = ("", "null", "none", "n/a", "na", "nan", "-", "--", "\\n", "#n/a")
+
+_NOISE = re.compile(r"[(（\[【].*?[)）\]】]|[\s_\-./:：*#]+")
+
+
+def fold(cell: str) -> str:
+    """A header cell or a closed-list value reduced to what is compared."""
+    return _NOISE.sub("", unicodedata.normalize("NFKC", cell).lower())
+
+
+@cache
+def table(name: str) -> Table:
+    """The canonical table of that name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {t.name: t for t in TABLES}[name]
+
+
+@cache
+def header_aliases(table_name: str) -> dict[str, str]:
+    """Folded header -> canonical column, for one table. The canonical name itself always counts, and wins."""
+    known: dict[str, str] = {}
+    for column in table(table_name).columns:
+        for alias in column.aliases:
+            known.setdefault(fold(alias), column.name)
+    known.update({fold(column.name): column.name for column in table(table_name).columns})
+    return known
+
+
+@cache
+def _any_header() -> frozenset[str]:
+    return frozenset(key for t in TABLES for key in header_aliases(t.name))
+
+
+def is_known_header(cell: str) -> bool:
+    """Whether a cell is the name of a column of any canonical table."""
+    return bool(cell) and len(cell) < 60 and fold(cell) in _any_header()
+
+
+def word_list(table_name: str, column: str) -> dict[str, str]:
+    """Folded value -> canonical word of a closed-list column; {} when the column has no closed list."""
+    words = WORDS.get(f"{column}@{table_name}", WORDS.get(column, {}))
+    known = {fold(alias): word for word, aliases in words.items() for alias in aliases.split()}
+    known.update({fold(word): word for word in words})
+    return known

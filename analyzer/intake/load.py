@@ -1,0 +1,399 @@
+"""Rows of files to rows of the canonical input tables, and an account of every row that did not become one.
+
+For each canonical table T that some file holds, `load` leaves a temporary table `in_T` with batch_id, row_no and
+T's columns, typed. A time column X is the wall clock as written, with X_off beside it: minutes east of UTC if the
+cell states them. Rows read = loaded + rejected + duplicate, per file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from analyzer.errors import InputError
+from analyzer.intake import values
+from analyzer.intake.columns import Column, Table, fold, table, word_list
+from analyzer.intake.mapping import check_zone
+from analyzer.intake.plan import Plan
+from analyzer.sources import Staged, stage
+from analyzer.sql import literal
+
+_TYPES = {
+    "text": "VARCHAR", "long_text": "VARCHAR", "id": "VARCHAR", "number": "VARCHAR", "word": "VARCHAR",
+    "list": "VARCHAR", "integer": "BIGINT", "decimal": "DECIMAL(18, 2)", "time": "TIMESTAMP", "date": "DATE",
+    "boolean": "BOOLEAN",
+}  # fmt: skip
+_FIRST_YEAR, _LAST_YEAR = 1990, 2099
+_MOST_WORDS = 2_000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One file (or sheet) as it was read. rows_read = loaded + rejected + duplicate."""
+
+    batch_id: int
+    file: str
+    table: str
+    encoding: str | None
+    delimiter: str | None
+    header_row: int
+    zone: str
+    date_order: str | None
+    rows_read: int
+    loaded: int
+    rejected: int
+    duplicate: int
+    unmapped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds where the data say nothing: the zone of times without one, and the jurisdiction of cases without one."""
+
+    zone: str = "Asia/Shanghai"
+    jurisdiction: str = "CN"
+
+
+def load(
+    con: duckdb.DuckDBPyConnection,
+    plans: Sequence[Plan],
+    settings: Settings,
+    scratch: Path,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> list[Batch]:
+    """Read every plan's source; fill in_<table>, batches, rejects, duplicates, cell_problems and provided.
+
+    Args:
+        con: holds the run's tables (see schema.sql).
+        plans: one per source, in reading order.
+        settings: defaults.
+        scratch: a private folder.
+        progress: called with (file, number, of how many) before each source.
+
+    Raises:
+        InputError: a date column fits two orders, or mixes them.
+    """
+    for spec in dict.fromkeys(plan.table for plan in plans):
+        con.execute(f"CREATE TEMP TABLE in_{spec.name} ({_input_columns(spec)}, bad VARCHAR, detail VARCHAR)")
+    read = []
+    for number, plan in enumerate(plans, start=1):
+        progress(plan.source.name, number, len(plans))
+        read.append(_read(con, plan, number, settings, scratch))
+    for spec in dict.fromkeys(plan.table for plan in plans):
+        _separate_repeats(con, spec)
+    return [_close(con, number, staged, plan, order, settings) for number, (plan, staged, order) in enumerate(read, start=1)]
+
+
+def _input_columns(spec: Table) -> str:
+    parts = ["batch_id INTEGER", "row_no BIGINT"]
+    for column in spec.columns:
+        parts.append(f"{column.name} {_TYPES[column.type]}")
+        if column.type == "time":
+            parts.append(f"{column.name}_off SMALLINT")
+    return ", ".join(parts)
+
+
+def _read(
+    con: duckdb.DuckDBPyConnection, plan: Plan, number: int, settings: Settings, scratch: Path
+) -> tuple[Plan, Staged, str | None]:
+    staged = stage(con, plan.source, "raw", scratch)
+    orders: set[str] = set()
+    fields, bad = [], []
+    for column in plan.table.columns:
+        cell = _cell(plan, column)
+        expression, extra, order = _typed(con, plan, column, cell)
+        if order:
+            orders.add(order)
+        if column.name == _own_id(plan.table):
+            expression = f"coalesce({expression}, 'x-' || left({_row_digest(plan)}, 16))"
+        fields.append(f"{expression} AS {column.name}")
+        if extra:
+            fields.append(f"{extra} AS {column.name}_off")
+        if column.type in ("time", "date") and cell is not None:
+            fields.append(f"{cell} AS cell_{column.name}")
+        bad += _complaints(plan, column, cell)
+    reason, detail = (_first_of(bad, part) for part in (1, 2))
+    names = ", ".join(f"{c.name}, {c.name}_off" if c.type == "time" else c.name for c in plan.table.columns)
+    con.execute(
+        f"INSERT INTO in_{plan.table.name} SELECT batch_id, row_no, {names}, {reason}, {detail}"
+        f" FROM (SELECT {number} AS batch_id, {staged.row_no} AS row_no, {', '.join(fields)} FROM {_from(plan)})"
+    )
+    _keep_unreadable_rows(con, plan, number, staged)
+    _count_cell_problems(con, plan, number, staged)
+    con.executemany(
+        "INSERT INTO provided VALUES (?, ?)", [[number, name] for name in [*plan.positions, *plan.constants]]
+    )
+    con.execute("DROP TABLE raw")
+    return plan, staged, "/".join(sorted(orders - {"ymd"})) or None
+
+
+def _from(plan: Plan) -> str:
+    joins = [
+        f"LEFT JOIN words_{c.name} ON {_cell(plan, c)} = words_{c.name}.cell"
+        for c in plan.table.columns
+        if c.type in ("word", "list") and _cell(plan, c) is not None
+    ]
+    return " ".join(["raw", *joins])
+
+
+def _cell(plan: Plan, column: Column) -> str | None:
+    """The staged text of a canonical column as SQL, or None when the source does not have it."""
+    if column.name in plan.constants:
+        return literal(plan.constants[column.name])
+    positions = plan.positions.get(column.name)
+    if positions is None:
+        return None
+    if len(positions) == 1:
+        return f"raw.c{positions[0]}"
+    return "concat_ws('|', " + ", ".join(f"raw.c{p}" for p in positions) + ")"
+
+
+def _typed(
+    con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: str | None
+) -> tuple[str, str | None, str | None]:
+    """(expression, offset expression of a time, date order) for one column."""
+    if cell is None:
+        return f"NULL::{_TYPES[column.type]}", "NULL::SMALLINT" if column.type == "time" else None, None
+    match column.type:
+        case "long_text":
+            return f"nullif({cell}, '')", None, None
+        case "text" | "id":
+            return values.filled(cell), None, None
+        case "number":
+            return values.number(cell), None, None
+        case "integer":
+            return values.integer(cell), None, None
+        case "decimal":
+            return values.decimal(cell), None, None
+        case "boolean":
+            return values.boolean(cell), None, None
+        case "word" | "list":
+            _learn_words(con, plan, column, cell)
+            return f"words_{column.name}.word", None, None
+        case "time" | "date":
+            order, plain = _date_order(con, plan, column, cell)
+            expression = values.time(cell, order, plain)
+            if column.type == "date":
+                return f"({expression})::DATE", None, order
+            return expression, values.offset(cell, plain), order
+    raise AssertionError(column.type)
+
+
+def _learn_words(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: str) -> None:
+    """A temporary table words_<column>: each distinct cell and the canonical word (or zone list) it stands for."""
+    found = [row[0] for row in con.execute(f"SELECT DISTINCT {cell} FROM raw WHERE {cell} IS NOT NULL LIMIT {_MOST_WORDS + 1}").fetchall()]
+    if len(found) > _MOST_WORDS:
+        raise InputError("input.not_a_word_column", path=plan.source.name, column=column.name, most=_MOST_WORDS)
+    known = word_list(plan.table.name, column.name)
+    own = {fold(k): v for k, v in plan.values.get(column.name, {}).items()}
+    pairs = [(text, _zones(text) if column.type == "list" else own.get(fold(text), known.get(fold(text)))) for text in found]
+    batch = pa.table({
+        "cell": pa.array([p[0] for p in pairs], type=pa.string()),
+        "word": pa.array([p[1] for p in pairs], type=pa.string()),
+    })  # fmt: skip
+    con.register("words_batch", batch)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE words_{column.name} AS SELECT * FROM words_batch")
+    con.unregister("words_batch")
+
+
+def _zones(text: str) -> str | None:
+    names = sorted({part for part in text.replace(";", "|").replace(",", "|").replace("，", "|").replace(" ", "|").split("|") if part})
+    try:
+        return "|".join(check_zone(name) for name in names) or None
+    except ValueError:
+        return None
+
+
+def _date_order(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: str) -> tuple[str, bool]:
+    """(order, whether every cell is plain year-first) of a time or date column.
+
+    Raises:
+        InputError: the short dates fit two orders, or some fit only one and some only the other.
+    """
+    plain = values.is_plain_time(cell)
+    row = con.execute(
+        f"SELECT count(*), count(*) FILTER (WHERE a <= 31 AND b <= 12 AND a > 12), count(*) FILTER (WHERE a <= 12 AND b > 12),"
+        f" count(*) FILTER (WHERE short), any_value(x) FILTER (WHERE short),"
+        f" any_value(x) FILTER (WHERE short AND a > 12), any_value(x) FILTER (WHERE short AND b > 12)"
+        f" FROM (SELECT x, try_cast(p.a AS INT) AS a, try_cast(p.b AS INT) AS b, length(p.a) BETWEEN 1 AND 2 AS short"
+        f" FROM (SELECT {cell} AS x, {values._parts(cell)} AS p FROM raw WHERE {cell} IS NOT NULL AND NOT {plain}))"
+    ).fetchall()[0]
+    odd, day_first, month_first, short, example, day_example, month_example = row
+    if plan.date_order:
+        return plan.date_order, odd == 0
+    if not short:
+        return "ymd", odd == 0
+    header = plan.source.columns[plan.positions[column.name][0]] if column.name in plan.positions else column.name
+    if day_first and month_first:
+        raise InputError(
+            "input.mixed_dates", path=plan.source.name, column=header, first=day_example, second=month_example
+        )
+    if not day_first and not month_first:
+        raise InputError("input.two_date_orders", path=plan.source.name, column=header, example=example)
+    return ("dmy" if day_first else "mdy"), False
+
+
+def _complaints(plan: Plan, column: Column, cell: str | None) -> list[tuple[str, str, str]]:
+    """(SQL test over the typed row, reason, detail) for what makes a row of this column unusable."""
+    name = column.name
+    found = []
+    if cell is not None and column.type in ("time", "date"):
+        lost = f"CASE WHEN {name} IS NULL THEN {values.filled(f'cell_{name}')} IS NOT NULL ELSE false END"
+        found.append((lost, "reject.time", name))
+        year = f"year({name}) NOT BETWEEN {_FIRST_YEAR} AND {_LAST_YEAR}"
+        found.append((year, "reject.time_range", name))
+    # A contact without a time is loaded: it happened, and what needs its time is undetermined.
+    if column.required and not (plan.table.name == "contacts" and name == "started_at"):
+        unreadable = column.type in ("decimal", "integer", "word")
+        found.append((f"{name} IS NULL", "reject.unreadable" if unreadable else "reject.missing", name))
+    return found
+
+
+def _first_of(bad: list[tuple[str, str, str]], part: int) -> str:
+    whens = " ".join(f"WHEN {complaint[0]} THEN {literal(complaint[part])}" for complaint in bad)
+    return f"CASE {whens} END" if whens else "NULL"
+
+
+def _own_id(spec: Table) -> str | None:
+    """The single key column that a log may lack: the id is then made from the row itself."""
+    return spec.key[0] if spec.key in (("contact_id",), ("payment_id",), ("promise_id",), ("event_id",)) else None
+
+
+def _row_digest(plan: Plan) -> str:
+    return f"md5(concat_ws('|', {', '.join(f'coalesce(raw.c{i}, chr(0))' for i in range(len(plan.source.columns)))}))"
+
+
+def _keep_unreadable_rows(con: duckdb.DuckDBPyConnection, plan: Plan, number: int, staged: Staged) -> None:
+    if staged.unread:
+        batch = pa.table({
+            "row_no": [u.row_no for u in staged.unread], "reason": [u.reason for u in staged.unread],
+            "original": [u.original for u in staged.unread],
+        })  # fmt: skip
+        con.register("unread_batch", batch)
+        con.execute("INSERT INTO rejects SELECT ?, row_no, reason, NULL, original FROM unread_batch", [number])
+        con.unregister("unread_batch")
+    into = f"in_{plan.table.name}"
+    found = con.execute(f"SELECT count(*) FROM {into} WHERE bad IS NOT NULL AND batch_id = ?", [number]).fetchall()[0]
+    if found and found[0]:
+        con.execute(
+            f"INSERT INTO rejects SELECT t.batch_id, t.row_no, t.bad, t.detail, {_original(plan)} FROM {into} t"
+            f" JOIN (SELECT *, {staged.row_no} AS place FROM raw) r ON r.place = t.row_no"
+            f" WHERE t.bad IS NOT NULL AND t.batch_id = ?",
+            [number],
+        )
+        con.execute(f"DELETE FROM {into} WHERE bad IS NOT NULL AND batch_id = ?", [number])
+
+
+def _original(plan: Plan) -> str:
+    cells = ", ".join(f"coalesce(r.c{i}, '')" for i in range(len(plan.source.columns)))
+    return f"concat_ws({literal(plan.source.delimiter or ' | ')}, {cells})"
+
+
+def _count_cell_problems(con: duckdb.DuckDBPyConnection, plan: Plan, number: int, staged: Staged) -> None:
+    """Cells that hold something but became unknown, counted per column; the first one's line is kept."""
+    watched = [
+        (c, cell)
+        for c in plan.table.columns
+        if c.type in ("word", "list", "integer", "decimal", "boolean", "date", "time") and (cell := _cell(plan, c)) is not None
+    ]
+    if not watched:
+        return
+    # A row that was rejected took its cells with it; only rows still in the table are compared.
+    into, place = f"in_{plan.table.name}", "place"
+    # First by plain counting, which nearly always settles it; a column that differs is then looked at closely.
+    raw = con.execute(f"SELECT {', '.join(f'count({cell})' for _, cell in watched)} FROM raw").fetchall()[0]
+    typed = con.execute(
+        f"SELECT {', '.join(f'count({c.name})' for c, _ in watched)} FROM {into} WHERE batch_id = ?", [number]
+    ).fetchall()[0]
+    for (column, cell), before, after in zip(watched, raw, typed, strict=True):
+        if before <= after:
+            continue
+        problem = "unmapped_word" if column.type == "word" else "unreadable"
+        lost = con.execute(
+            f"SELECT count(*), min({place}) FROM (SELECT {staged.row_no} AS {place}, {values.filled(cell)} AS cell FROM raw) r"
+            f" JOIN {into} t ON t.row_no = r.{place} AND t.batch_id = ? WHERE r.cell IS NOT NULL AND t.{column.name} IS NULL",
+            [number],
+        ).fetchall()[0]
+        if lost[0]:
+            con.execute("INSERT INTO cell_problems VALUES (?, ?, ?, ?, ?)", [number, column.name, problem, *lost])
+
+
+def _separate_repeats(con: duckdb.DuckDBPyConnection, spec: Table) -> None:
+    """Rows with the key of an earlier row: the same content is a duplicate, other content is rejected."""
+    into, key = f"in_{spec.name}", ", ".join(spec.key)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {key} FROM {into} GROUP BY ALL HAVING count(*) > 1")
+    found = con.execute("SELECT count(*) FROM repeated").fetchall()[0]
+    if not found or not found[0]:
+        return
+    content = ", ".join(
+        f"coalesce({n}::VARCHAR, chr(0))" for c in spec.columns for n in ([c.name, f"{c.name}_off"] if c.type == "time" else [c.name])
+    )
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE repeats AS SELECT *, first_value(batch_id) OVER w AS first_batch, first_value(row_no) OVER w AS first_row,"
+        f" first_value(content) OVER w = content AS same, row_number() OVER w AS nth"
+        f" FROM (SELECT batch_id, row_no, {key}, concat_ws(chr(1), {content}) AS content FROM {into} SEMI JOIN repeated USING ({key}))"
+        f" WINDOW w AS (PARTITION BY {key} ORDER BY batch_id, row_no)"
+    )
+    con.execute("INSERT INTO duplicates SELECT batch_id, row_no, first_batch, first_row FROM repeats WHERE nth > 1 AND same")
+    con.execute(
+        "INSERT INTO rejects SELECT batch_id, row_no, 'reject.same_id', first_batch || ':' || first_row,"
+        " replace(replace(content, chr(1), ' | '), chr(0), '') FROM repeats WHERE nth > 1 AND NOT same"
+    )
+    con.execute(f"DELETE FROM {into} t USING repeats r WHERE r.nth > 1 AND t.batch_id = r.batch_id AND t.row_no = r.row_no")
+    con.execute("DROP TABLE repeats")
+
+
+def _close(
+    con: duckdb.DuckDBPyConnection, number: int, staged: Staged, plan: Plan, order: str | None, settings: Settings
+) -> Batch:
+    counts = con.execute(
+        f"SELECT (SELECT count(*) FROM in_{plan.table.name} WHERE batch_id = $n),"
+        " (SELECT count(*) FROM rejects WHERE batch_id = $n), (SELECT count(*) FROM duplicates WHERE batch_id = $n)",
+        {"n": number},
+    ).fetchall()[0]
+    source = plan.source
+    mapped = {name: [source.columns[p] for p in positions] for name, positions in plan.positions.items()}
+    mapped.update({name: [f"= {value}"] for name, value in plan.constants.items()})
+    batch = Batch(
+        number, source.name, plan.table.name, source.encoding, source.delimiter, source.header_row,
+        plan.zone or settings.zone, order, staged.rows, *counts, tuple(plan.unmapped),
+    )  # fmt: skip
+    con.execute(
+        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            number, source.name, source.sha256, source.size, plan.table.name, source.kind, source.encoding,
+            source.certain, source.delimiter, source.header_row, json.dumps(mapped, ensure_ascii=False),
+            json.dumps(plan.unmapped, ensure_ascii=False), batch.zone, "mapping" if plan.zone else "setting", order,
+            staged.rows, *counts,
+        ],
+    )  # fmt: skip
+    return batch
+
+
+def input_table(con: duckdb.DuckDBPyConnection, name: str) -> str:
+    """The name of in_<table>, made empty if no file held that table."""
+    spec = table(name)
+    con.execute(f"CREATE TEMP TABLE IF NOT EXISTS in_{name} ({_input_columns(spec)}, bad VARCHAR, detail VARCHAR)")
+    return f"in_{name}"
+
+
+def sample_orders(plan: Plan) -> dict[str, str]:
+    """Date order per time or date column, from the first rows of the source: ymd, dmy, mdy, or "dmy?mdy" where both fit."""
+    import re
+
+    found = {}
+    for column in plan.table.columns:
+        positions = plan.positions.get(column.name)
+        if column.type not in ("time", "date") or positions is None:
+            continue
+        short = [m for row in plan.source.sample if len(row) > positions[0] and (m := re.match(r"\s*(\d{1,2})[-/.](\d{1,2})[-/.]", row[positions[0]] or ""))]
+        day_first = any(int(m[1]) > 12 for m in short)
+        month_first = any(int(m[2]) > 12 for m in short)
+        told = "ymd" if not short else "dmy" if day_first and not month_first else "mdy" if month_first and not day_first else "dmy?mdy"
+        found[column.name] = plan.date_order or told
+    return found

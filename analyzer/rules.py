@@ -1,0 +1,279 @@
+"""Packs of rules: strict YAML to `Rule`. Every problem of every file is found in one go, with file and line.
+
+What a `check` means is not known here; `analyzer.checks` binds it and adds its own problems to ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from analyzer import yamlfile
+from analyzer.errors import RuleErrors, RuleProblem
+from analyzer.model import Citation, Outcome, Pack, Rule, Text2
+
+ROWS = frozenset([*(f"C{i}" for i in range(1, 22)), *(f"S{i}" for i in range(1, 6))])
+SEVERITIES = ("critical", "high", "medium", "low")
+LEXICON = "lexicon"
+
+
+def _a_date(value: object) -> object:
+    return date.fromisoformat(value) if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value) else value
+
+
+Day = Annotated[date, BeforeValidator(_a_date)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Text(_Strict):
+    zh: Annotated[str, Field(min_length=1)]
+    en: Annotated[str, Field(min_length=1)]
+
+    def plain(self) -> Text2:
+        return Text2(self.zh.strip(), self.en.strip())
+
+
+class _Citation(_Strict):
+    instrument: _Text
+    clause: _Text
+    known: Literal["seen", "reported", "unverified", "house"]
+    consulted: Day
+    note: _Text | None = None
+
+
+class _Applies(_Strict):
+    jurisdiction: list[str] | None = None
+    lender_kind: list[str] | None = None
+
+
+class CaseSpec(_Strict):
+    """One example: the rows it gives, and the contacts each outcome must hold. `todo` marks a known miss."""
+
+    name: Annotated[str, Field(min_length=5)]
+    todo: bool = False
+    given: dict[str, list[dict[str, Any]]]
+    expect: dict[Outcome, list[str]]
+
+    @pydantic.field_validator("expect", mode="before")
+    @classmethod
+    def _outcomes(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {Outcome(k) if k in set(Outcome) else k: v for k, v in value.items()}
+
+
+class _RuleFile(_Strict):
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    title: _Text
+    why: _Text
+    remedy: _Text
+    not_covered: _Text
+    serves: Annotated[list[str], Field(min_length=1)]
+    status: Literal["draft", "trial", "stable", "retired"]
+    severity: Literal["critical", "high", "medium", "low"]
+    strength: Literal["law", "rule", "standard", "convention", "guideline", "policy"]
+    effect: Literal["prohibition", "presumption", "review", "advisory"]
+    citations: Annotated[list[_Citation], Field(min_length=1)]
+    in_force: Day | None = None
+    until: Day | None = None
+    values: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    check: dict[str, Any]
+    cases: list[CaseSpec]
+
+    @pydantic.field_validator("serves")
+    @classmethod
+    def _rows(cls, value: list[str]) -> list[str]:
+        for row in value:
+            if row not in ROWS:
+                raise ValueError(f"{row} is not a row of the mission (C1-C21, S1-S5)")
+        return value
+
+
+class _PackFile(_Strict):
+    id: str
+    title: _Text
+    about: _Text
+    binds: _Text
+    applies_to: _Applies
+    in_force: Day | None = None
+    until: Day | None = None
+    not_decided: list[_Text] = Field(default_factory=list)
+
+
+def rules_folder() -> Path:
+    """The packs that come with the program: of the checkout, or of the installed wheel."""
+    here = Path(__file__).parent
+    return next(p for p in (here / "_rules", here.parent / "rules") if p.is_dir())
+
+
+def load(folder: Path, only: Sequence[str] = ()) -> tuple[list[Pack], list[RuleProblem]]:
+    """The packs of a folder, and everything wrong with them.
+
+    Args:
+        folder: holds one folder per pack.
+        only: pack ids; all when empty. A pack that is asked for and not there is a problem.
+    """
+    problems: list[RuleProblem] = []
+    packs: list[Pack] = []
+    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name != LEXICON and not p.name.startswith((".", "_")))
+    problems += [RuleProblem(name, 0, "rules.no_such_pack", (("have", ", ".join(names)),)) for name in only if name not in names]
+    for name in names:
+        if not only or name in only:
+            pack = _pack(folder / name, problems)
+            if pack:
+                packs.append(pack)
+    return packs, problems
+
+
+def select(folder: Path, only: Sequence[str] = ()) -> list[Pack]:
+    """Like `load`, but any problem is an error.
+
+    Raises:
+        RuleErrors: with all problems.
+    """
+    packs, problems = load(folder, only)
+    if problems:
+        raise RuleErrors(problems)
+    return packs
+
+
+def _pack(folder: Path, problems: list[RuleProblem]) -> Pack | None:
+    head_path = folder / "pack.yaml"
+    if not head_path.is_file():
+        problems.append(RuleProblem(f"{folder.name}/pack.yaml", 0, "rules.no_pack_file"))
+        return None
+    head = _validated(head_path, _PackFile, problems)
+    rules = []
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name != "pack.yaml":
+            rule = _rule(path, head if isinstance(head, _PackFile) else None, problems)
+            if rule:
+                rules.append(rule)
+    if not isinstance(head, _PackFile):
+        return None
+    if head.id != folder.name:
+        problems.append(RuleProblem(_shown(head_path), 1, "rules.id_differs", (("id", head.id), ("name", folder.name))))
+    digest = sha256("".join([_digest(head_path), *(r.digest for r in rules)]).encode()).hexdigest()
+    places = head.applies_to.jurisdiction or []
+    return Pack(
+        head.id, head.title.plain(), head.about.plain(), head.binds.plain(), places[0] if len(places) == 1 else None,
+        digest, tuple(rules), tuple(t.plain() for t in head.not_decided),
+    )  # fmt: skip
+
+
+def _rule(path: Path, head: _PackFile | None, problems: list[RuleProblem]) -> Rule | None:
+    before = len(problems)
+    document = yamlfile.read(path)
+    raw = _validated(path, _RuleFile, problems, document)
+    if not isinstance(raw, _RuleFile):
+        return None
+
+    def wrong(at: tuple[str | int, ...], key: str, **params: object) -> None:
+        problems.append(RuleProblem(_shown(path), document.line(at), key, tuple(params.items())))
+
+    if raw.id != path.stem:
+        wrong(("id",), "rules.id_differs", id=raw.id, name=path.stem)
+    if "kind" not in raw.check:
+        wrong(("check",), "rules.no_kind")
+    in_force = raw.in_force or (head.in_force if head else None)
+    until = raw.until or (head.until if head else None)
+    values = {name: _dated(name, spans, wrong) for name, spans in raw.values.items()}
+    _check_cases(raw, values, wrong)
+    if len(problems) > before:
+        return None
+    applies = head.applies_to if head else _Applies()
+    return Rule(
+        raw.id, path.parent.name, path, raw.title.plain(), raw.why.plain(), raw.remedy.plain(), raw.not_covered.plain(),
+        tuple(raw.serves), raw.status, raw.severity, raw.strength, raw.effect,
+        tuple(
+            Citation(c.instrument.plain(), c.clause.plain(), c.known, c.consulted, c.note.plain() if c.note else None)
+            for c in raw.citations
+        ),
+        in_force, until, values, raw.check, tuple(c.model_dump() for c in raw.cases),
+        {k: tuple(v) for k, v in applies.model_dump().items() if v}, _digest(path),
+        {"/".join(map(str, at)): line for at, line in document.lines.items()},
+    )  # fmt: skip
+
+
+def _dated(name: str, spans: dict[str, Any], wrong: Any) -> tuple[tuple[date, Any], ...]:
+    found = []
+    for text, value in spans.items():
+        day = _a_date(text)
+        if not isinstance(day, date):
+            wrong(("values", name, text), "rules.not_a_date", text=text)
+            continue
+        found.append((day, value))
+    if not found:
+        wrong(("values", name), "rules.no_value", name=name)
+    return tuple(sorted(found, key=lambda pair: pair[0]))
+
+
+def _check_cases(raw: _RuleFile, values: dict[str, tuple[tuple[date, Any], ...]], wrong: Any) -> None:
+    """At least one case that breaches, one that is clear, and both sides of every later date of a value."""
+    told = {outcome for case in raw.cases if not case.todo for outcome, ids in case.expect.items() if ids}
+    for outcome in (Outcome.BREACH, Outcome.CLEAR):
+        if outcome not in told:
+            wrong(("cases",), "rules.no_case", outcome=outcome.value)
+    names = [case.name for case in raw.cases]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            wrong(("cases", i), "rules.case_name", name=name)
+    days = sorted({str(row.get("at"))[:10] for case in raw.cases for row in case.given.get("contacts", []) if row.get("at")})
+    for value, spans in values.items():
+        for day, _ in spans:
+            before = any(d < day.isoformat() for d in days)
+            after = any(d >= day.isoformat() for d in days)
+            if not (before and after):
+                wrong(("values", value), "rules.one_sided", name=value, day=day.isoformat())
+
+
+def _validated(
+    path: Path, model: type[BaseModel], problems: list[RuleProblem], document: yamlfile.Document | None = None
+) -> BaseModel | None:
+    document = document or yamlfile.read(path)
+    for line, key, params in document.problems:
+        problems.append(RuleProblem(_shown(path), line, key, tuple(params.items())))
+    if document.problems:
+        return None
+    try:
+        return model.model_validate(document.data)
+    except pydantic.ValidationError as error:
+        for item in error.errors():
+            at = tuple(part for part in item["loc"] if not str(part).startswith("function-"))
+            where = ".".join(map(str, at)) or "-"
+            problems.append(
+                RuleProblem(_shown(path), document.line(at), *_explained(item["type"], where, item["msg"]))
+            )
+        return None
+
+
+def _explained(kind: str, where: str, message: str) -> tuple[str, tuple[tuple[str, object], ...]]:
+    if kind == "extra_forbidden":
+        return "rules.unknown_key", (("where", where),)
+    if kind == "missing":
+        return "rules.missing_key", (("where", where),)
+    return "rules.wrong_value", (("where", where), ("why", message))
+
+
+def read_head(source: str) -> dict[str, Any]:
+    """The texts and citations of a rule kept in a run: title, why, remedy, not_covered, citations."""
+    data = yamlfile.parse(source).data
+    return {name: data[name] for name in ("title", "why", "remedy", "not_covered", "citations")}
+
+
+def _shown(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,219 @@
+"""One table as found in one file, and everything that was worked out about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from analyzer.errors import InputError
+from analyzer.sources import detect
+
+SAMPLE_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a mapping says about a file, so that it need not be worked out. `header` is a 1-based row, 0 for none."""
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    header: int | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One table in one file: a CSV file, one sheet of a workbook, a JSON Lines or a Parquet file.
+
+    `header_row` is the 1-based row that holds the column names, 0 when there is none. `certain` is False when the
+    encoding is the likeliest rather than known.
+    """
+
+    path: Path
+    kind: str
+    sha256: str
+    size: int
+    columns: tuple[str, ...]
+    sample: tuple[tuple[str | None, ...], ...]
+    sheet: str | None = None
+    encoding: str | None = None
+    certain: bool = True
+    delimiter: str | None = None
+    header_row: int = 0
+    long_lines: bool = False
+
+    @property
+    def name(self) -> str:
+        """File name, with the sheet where there is one. Never the whole path."""
+        return f"{self.path.name}#{self.sheet}" if self.sheet else self.path.name
+
+
+_REFUSED = {
+    "zip": "input.zip",
+    "html": "input.html",
+    "json": "input.json_array",
+    "pdf": "input.pdf",
+    "binary": "input.binary",
+}
+
+
+def open_sources(path: Path, known: Callable[[str], bool], hints: Hints | None = None) -> list[Source]:
+    """The tables in `path` (more than one only for a workbook).
+
+    Args:
+        path: a file.
+        known: says whether a cell is a column name that we know, used to find the header row.
+        hints: what a mapping says about the file.
+
+    Raises:
+        InputError: the file is empty, encrypted, or not a table; the sentence says what to do.
+    """
+    hints = hints or Hints()
+    try:
+        seen = detect.passport(path)
+    except OSError as error:
+        raise InputError("input.unreadable", path=path.name, why=error.strerror or "") from error
+    kind = detect.kind_of(path, seen.head)
+    if kind == "empty":
+        raise InputError("input.empty", path=path.name, size=seen.size)
+    if kind in _REFUSED:
+        raise InputError(_REFUSED[kind], path=path.name)
+    if kind == "excel":
+        return _workbook(path, seen, known, hints)
+    if kind == "parquet":
+        return [_parquet(path, seen)]
+    if kind == "jsonl":
+        return [_jsonl(path, seen)]
+    return [_csv(path, seen, known, hints)]
+
+
+def column_names(cells: Sequence[str | None]) -> tuple[str, ...]:
+    """Header cells as distinct names: blanks become `column_3`, repeats get a number."""
+    names: list[str] = []
+    for position, cell in enumerate(cells, start=1):
+        base = " ".join((cell or "").split()) or f"column_{position}"
+        name, times = base, 2
+        while name in names:
+            name, times = f"{base}_{times}", times + 1
+        names.append(name)
+    return tuple(names)
+
+
+def _csv(path: Path, seen: detect.Passport, known: Callable[[str], bool], hints: Hints) -> Source:
+    encoding, certain = (hints.encoding, True) if hints.encoding else detect.encoding_of(seen.head, seen.utf8)
+    raw = seen.head[:SAMPLE_BYTES]
+    try:
+        text = raw.decode(encoding, errors="replace").lstrip("\ufeff")
+    except LookupError as error:
+        raise InputError("input.encoding_name", path=path.name, encoding=encoding) from error
+    cut = len(raw) < seen.size
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    delimiter = hints.delimiter or detect.delimiter_of(text)
+    rows = detect.records(text, delimiter)
+    if cut and len(rows) > 1 and len(rows) < detect.HEAD_ROWS:
+        rows = rows[:-1]
+    header = detect.header_of(rows, known) if hints.header is None else hints.header - 1
+    width = max((len(r) for r in rows), default=0)
+    if header is None or header < 0:
+        header_row, columns, body = 0, tuple(f"column_{i}" for i in range(1, width + 1)), rows
+    else:
+        if header >= len(rows):
+            raise InputError("input.header_beyond", path=path.name, row=header + 1)
+        header_row, columns, body = header + 1, column_names(rows[header]), rows[header + 1 :]
+    sample = tuple(tuple(r) for r in body[:50])
+    return Source(
+        path, "csv", seen.sha256, seen.size, columns, sample, None, encoding, certain, delimiter, header_row,
+        seen.long_lines,
+    )  # fmt: skip
+
+
+def _workbook(path: Path, seen: detect.Passport, known: Callable[[str], bool], hints: Hints) -> list[Source]:
+    import fastexcel
+
+    try:
+        book = fastexcel.read_excel(str(path))
+        sheets = list(book.sheet_names)
+        found = []
+        for sheet in sheets:
+            rows = sheet_rows(book, sheet)
+            if not rows:
+                continue
+            header = detect.header_of([[c or "" for c in r] for r in rows[: detect.HEAD_ROWS]], known)
+            if hints.header is not None:
+                header = hints.header - 1
+            first = header if header is not None and header >= 0 else None
+            width = max(len(r) for r in rows[: detect.HEAD_ROWS])
+            columns = (
+                column_names(rows[first])
+                if first is not None and first < len(rows)
+                else tuple(f"column_{i}" for i in range(1, width + 1))
+            )
+            start = 0 if first is None else first + 1
+            found.append(
+                Source(
+                    path, "excel", seen.sha256, seen.size, columns, tuple(tuple(r) for r in rows[start : start + 50]),
+                    sheet, None, True, None, start,
+                )  # fmt: skip
+            )
+    except fastexcel.FastExcelError as error:
+        protected = "password" in str(error).lower()
+        key = "input.encrypted" if protected else "input.workbook"
+        raise InputError(key, path=path.name) from error
+    if not found:
+        raise InputError("input.empty_workbook", path=path.name)
+    return found
+
+
+def sheet_rows(book: Any, sheet: str) -> list[tuple[str | None, ...]]:
+    """All rows of a sheet as text; dates as ISO text; rows without any cell are left out at the end only."""
+    loaded = book.load_sheet(sheet, header_row=None, dtypes="string", skip_whitespace_tail_rows=True)
+    if loaded.height == 0 or loaded.width == 0:
+        return []
+    table = loaded.to_arrow()
+    columns = [c.to_pylist() for c in table.columns]
+    return list(zip(*columns, strict=True))
+
+
+def _parquet(path: Path, seen: detect.Passport) -> Source:
+    with duckdb.connect() as con:
+        try:
+            rel = con.sql("SELECT * FROM read_parquet(?) LIMIT 50", params=[str(path)])
+            columns = tuple(rel.columns)
+            casts = ", ".join(f'"{c.replace(chr(34), chr(34) * 2)}"::VARCHAR' for c in columns)
+            rows = con.sql(f"SELECT {casts} FROM read_parquet(?) LIMIT 50", params=[str(path)]).fetchall()
+        except duckdb.Error as error:
+            raise InputError("input.parquet", path=path.name) from error
+    return Source(path, "parquet", seen.sha256, seen.size, columns, tuple(rows))
+
+
+def _jsonl(path: Path, seen: detect.Passport) -> Source:
+    import json
+
+    encoding, certain = detect.encoding_of(seen.head, seen.utf8)
+    columns: dict[str, None] = {}
+    objects: list[dict[str, object]] = []
+    lines = seen.head.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()
+    if len(seen.head) < seen.size:
+        lines = lines[:-1]
+    for line in lines[:2000]:
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            columns.update(dict.fromkeys(str(k) for k in value))
+            objects.append(value)
+    if not columns:
+        raise InputError("input.json", path=path.name)
+    sample = tuple(tuple(_cell(o.get(c)) for c in columns) for o in objects[:50])
+    return Source(
+        path, "jsonl", seen.sha256, seen.size, tuple(columns), sample, None, encoding, certain, None, 0, seen.long_lines
+    )
+
+
+def _cell(value: object) -> str | None:
+    return None if value is None else value if isinstance(value, str) else str(value)

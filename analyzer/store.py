@@ -1,0 +1,431 @@
+"""The run file: made under a temporary name, filled, closed, renamed; read-only ever after.
+
+`derive` turns the loaded input tables into the canonical ones: instants, the recipient's wall clock, whom a number
+belongs to, days past due, account class and stage on each contact's own date.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+from analyzer import zones
+from analyzer.intake import Settings, input_table
+from analyzer.sql import literal
+
+# The one legal time of a jurisdiction that has one; a debtor there needs no zone of his own.
+SINGLE_ZONE = {
+    "CN": "Asia/Shanghai", "HK": "Asia/Hong_Kong", "TW": "Asia/Taipei", "SG": "Asia/Singapore", "JP": "Asia/Tokyo",
+    "KR": "Asia/Seoul", "IN": "Asia/Kolkata", "PH": "Asia/Manila", "VN": "Asia/Ho_Chi_Minh", "UK": "Europe/London",
+}  # fmt: skip
+# Account classes by days past due (handbook in the seeds: M1 1-30, M2 31-60, beyond that M3 and M3+; M3 ends at 90 by
+# the trade's thirty-day buckets), and the three phases: the last two days before the due date are tracking.
+CLASSES = ((0, "C"), (30, "M1"), (60, "M2"), (90, "M3"))
+LAST_CLASS = "M3+"
+TRACKING_DAYS = 2
+NO_DEBT_OWED = ("self", "guarantor", "co_borrower")
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A run file being made: the connection, where it will be, and a private folder that goes with it."""
+
+    con: duckdb.DuckDBPyConnection
+    target: Path
+    scratch: Path
+
+
+def settings_of(con: duckdb.DuckDBPyConnection, scratch: Path, memory: str | None = None) -> None:
+    """Fix what must not depend on the machine: UTC, no network, no extension, spill files in our own folder."""
+    con.execute("SET autoinstall_known_extensions = false")
+    con.execute("SET autoload_known_extensions = false")
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET temp_directory = ?", [str(scratch)])
+    if memory:
+        con.execute("SET memory_limit = ?", [memory])
+
+
+@contextmanager
+def new_run(target: Path, memory: str | None = None) -> Iterator[RunFile]:
+    """Make a run file. Published by rename when the block ends well; on any error nothing is left behind.
+
+    Inside, the tables of schema.sql are those of the connection's default database; temporary tables are in memory.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+    try:
+        making = scratch / "run.duckdb"
+        con = duckdb.connect(":memory:")
+        try:
+            settings_of(con, scratch, memory)
+            con.execute(f"ATTACH {literal(str(making))} AS run")
+            con.execute("USE run")
+            create_tables(con)
+            yield RunFile(con, target, scratch)
+            con.execute("USE memory")
+            con.execute("CHECKPOINT run")
+            con.execute("DETACH run")
+        finally:
+            con.close()
+        making.replace(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def lock(con: duckdb.DuckDBPyConnection) -> None:
+    """From here on no SQL reaches a file or the network, and no setting can be changed back."""
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+
+
+@contextmanager
+def open_run(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A published run, read-only."""
+    con = connect_run(path)
+    try:
+        yield con
+    finally:
+        con.close()
+
+
+def connect_run(path: Path) -> duckdb.DuckDBPyConnection:
+    """A connection to a published run, read-only; the caller closes it."""
+    con = duckdb.connect(str(path), read_only=True)
+    con.execute("SET autoinstall_known_extensions = false")
+    con.execute("SET autoload_known_extensions = false")
+    con.execute("SET TimeZone = 'UTC'")
+    lock(con)
+    return con
+
+
+@cache
+def schema() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """((table, ((column, comment), ...)), ...) as schema.sql states them."""
+    text = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
+    found = []
+    for table, body in re.findall(r"CREATE TABLE (\w+) \((.*?)\n\);", text, re.DOTALL):
+        columns = re.findall(r"^    (\w+) .*?-- (.+)$", body, re.MULTILINE)
+        found.append((table, tuple(columns)))
+    return tuple(found)
+
+
+def create_tables(con: duckdb.DuckDBPyConnection, temporary: bool = False) -> None:
+    """The tables of schema.sql with their comments; temporary ones for the rules' own cases."""
+    text = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
+    if temporary:
+        con.execute(text.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+        return
+    con.execute(text)
+    comments = (
+        f"COMMENT ON COLUMN {table}.{column} IS {literal(comment)}" for table, columns in schema() for column, comment in columns
+    )
+    con.execute(";".join(comments))
+
+
+def derive(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: dict[int, str]) -> None:
+    """Fill the canonical tables from in_<table>.
+
+    Args:
+        con: the connection `load` worked on.
+        settings: defaults.
+        zone_of_batch: zone in which a batch's times without one are read.
+    """
+    clock = _Clock(con, zone_of_batch, settings.zone)
+    _cases(con, settings)
+    _persons_and_numbers(con)
+    _money(con, clock)
+    _events(con, clock)
+    _agents(con)
+    _arrears(con)
+    _contacts(con, clock, settings)
+
+
+class _Clock:
+    """Instants from wall clocks: each batch has a zone, a cell may state its own offset."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, zone_of_batch: dict[int, str], default: str) -> None:
+        self._con = con
+        self._batches: dict[str, list[int]] = {}
+        for batch, zone in zone_of_batch.items():
+            self._batches.setdefault(zone, []).append(batch)
+        self._default = default
+
+    def range(self, table: str, column: str) -> tuple[datetime, datetime]:
+        row = self._con.execute(f"SELECT min({column}), max({column}) FROM {table}").fetchall()[0]
+        return row[0] or datetime(2000, 1, 1), row[1] or datetime(2000, 1, 2)
+
+    def utc(self, table: str, column: str, alias: str = "t") -> str:
+        """SQL: the instant of a time column of in_<table>."""
+        first, last = self.range(table, column)
+        local = f"{alias}.{column}"
+        zone_cases = [
+            (f"WHEN {alias}.batch_id IN {literal(tuple(batches))} THEN ", zones.local_to_utc(local, zone, first, last))
+            for zone, batches in self._batches.items()
+        ]
+        plain = zones.local_to_utc(local, self._default, first, last)
+        if len({sql for _, sql in zone_cases} | {plain}) > 1 or len(zone_cases) > 1:
+            plain = "CASE " + " ".join(when + sql for when, sql in zone_cases) + f" ELSE {plain} END"
+        stated = self._con.execute(f"SELECT count({column}_off) FROM {table}").fetchall()[0]
+        if not stated or not stated[0]:
+            return f"({plain})"
+        return f"(CASE WHEN {local}_off IS NOT NULL THEN {local} - to_minutes({local}_off::BIGINT) ELSE {plain} END)"
+
+
+def _cases(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Cases as given, and one for each case that only a contact, a person or an event names."""
+    given, contacts = input_table(con, "cases"), input_table(con, "contacts")
+    con.execute(
+        f"INSERT INTO cases SELECT case_id, coalesce(debtor_id, case_id), debtor_name, product, lender, lender_kind,"
+        f" coalesce(upper(jurisdiction), {literal(settings.jurisdiction)}), CASE WHEN jurisdiction IS NULL THEN 'setting' ELSE 'data' END,"
+        f" region, zone, principal, balance, opened_on, due_on, closed_on, guaranteed, dpd, dpd_on, batch_id, row_no FROM {given}"
+    )
+    con.execute(
+        f"INSERT INTO cases (case_id, debtor_id, jurisdiction, jurisdiction_from)"
+        f" SELECT case_id, coalesce(min(debtor_id), case_id), {literal(settings.jurisdiction)}, 'setting' FROM {contacts} t"
+        f" WHERE NOT EXISTS (SELECT 1 FROM cases c WHERE c.case_id = t.case_id) GROUP BY case_id"
+    )
+
+
+def _persons_and_numbers(con: duckdb.DuckDBPyConnection) -> None:
+    persons, numbers = input_table(con, "persons"), input_table(con, "numbers")
+    con.execute(
+        f"INSERT INTO persons SELECT person_id, case_id, name, relation,"
+        f" CASE WHEN relation IN {literal(NO_DEBT_OWED)} THEN true ELSE obliged END, knows_since, zone, batch_id, row_no FROM {persons}"
+    )
+    con.execute(
+        f"INSERT INTO numbers SELECT number, case_id, person_id, kind, source, zone, valid_from, valid_until, batch_id, row_no FROM {numbers}"
+    )
+
+
+def _money(con: duckdb.DuckDBPyConnection, clock: _Clock) -> None:
+    instalments, payments, promises = (input_table(con, n) for n in ("instalments", "payments", "promises"))
+    con.execute(f"INSERT INTO instalments SELECT case_id, instalment_no, due_on, amount, batch_id, row_no FROM {instalments}")
+    con.execute(
+        f"INSERT INTO payments SELECT payment_id, case_id, {clock.utc(payments, 'paid_at')}, paid_at::DATE, amount, method, batch_id, row_no FROM {payments} t"
+    )
+    con.execute(
+        f"INSERT INTO promises SELECT promise_id, case_id, {clock.utc(promises, 'made_at')}, due_on, amount, method, batch_id, row_no FROM {promises} t"
+    )
+
+
+def _events(con: duckdb.DuckDBPyConnection, clock: _Clock) -> None:
+    events = input_table(con, "case_events")
+    con.execute(
+        f"INSERT INTO case_events SELECT event_id, case_id, person_id, kind, {clock.utc(events, 'occurred_at')}, occurred_at::DATE,"
+        f" {clock.utc(events, 'ended_at')}, try_cast(agreed_from AS TIME), try_cast(agreed_to AS TIME), batch_id, row_no FROM {events} t"
+    )
+
+
+def _agents(con: duckdb.DuckDBPyConnection) -> None:
+    agents, trainings = input_table(con, "agents"), input_table(con, "trainings")
+    con.execute(f"INSERT INTO agents SELECT agent_id, name, team, vendor, from_on, until_on, batch_id, row_no FROM {agents}")
+    con.execute(f"INSERT INTO trainings SELECT agent_id, course, passed_on, valid_until, batch_id, row_no FROM {trainings}")
+
+
+def _arrears(con: duckdb.DuckDBPyConnection) -> None:
+    """For each case, spans of days with the due date from which days past due count.
+
+    Payments settle the oldest instalment first: instalment k is settled on the first day by which the sum of payments
+    reaches the sum of instalments 1..k. While k is the oldest unsettled one, it is the reference: overdue from the day
+    after its due date, ahead of that the next due date. Without instalments the case's due date counts, settled by the
+    closing date; without that, a stated number of days past due is carried on from its date.
+    """
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE settled AS
+        WITH due AS (
+            SELECT case_id, instalment_no, due_on, sum(amount) OVER (PARTITION BY case_id ORDER BY due_on, instalment_no) AS owed
+            FROM instalments
+        ), paid AS (
+            SELECT case_id, paid_on, sum(amount) OVER (PARTITION BY case_id ORDER BY paid_on, payment_id) AS paid FROM payments
+        )
+        SELECT due.case_id, due.instalment_no, due.due_on, min(paid.paid_on) AS settled_on
+        FROM due LEFT JOIN paid ON paid.case_id = due.case_id AND paid.paid >= due.owed
+        GROUP BY ALL
+    """)
+    con.execute("""
+        INSERT INTO arrears
+        WITH spans AS (
+            SELECT case_id, due_on, settled_on, lag(settled_on, 1, DATE '1900-01-01') OVER w AS from_on,
+                   lag(due_on) OVER w IS NOT NULL AND lag(settled_on) OVER w IS NULL AS behind
+            FROM settled WINDOW w AS (PARTITION BY case_id ORDER BY due_on, instalment_no)
+        ), open AS (
+            SELECT * FROM spans WHERE NOT behind AND (settled_on IS NULL OR settled_on > from_on)
+        ), last AS (
+            SELECT case_id, max(settled_on) AS from_on FROM settled GROUP BY case_id HAVING count(*) = count(settled_on)
+        )
+        SELECT case_id, from_on, NULL, due_on, false, 'schedule' FROM open
+        UNION ALL
+        SELECT case_id, greatest(from_on, due_on + 1), NULL, due_on, true, 'schedule' FROM open
+        WHERE settled_on IS NULL OR settled_on > greatest(from_on, due_on + 1)
+        UNION ALL
+        SELECT case_id, from_on, NULL, NULL, false, 'schedule' FROM last
+    """)
+    con.execute("""
+        INSERT INTO arrears
+        WITH plain AS (
+            SELECT * FROM cases c WHERE NOT EXISTS (SELECT 1 FROM instalments i WHERE i.case_id = c.case_id)
+        ), dated AS (
+            SELECT case_id, coalesce(due_on, dpd_on - dpd) AS due_on, closed_on,
+                   CASE WHEN due_on IS NOT NULL THEN 'due_date' ELSE 'stated' END AS source
+            FROM plain WHERE due_on IS NOT NULL OR (dpd IS NOT NULL AND dpd_on IS NOT NULL)
+        )
+        SELECT case_id, DATE '1900-01-01', NULL, due_on, false, source FROM dated
+        UNION ALL
+        SELECT case_id, due_on + 1, NULL, due_on, true, source FROM dated WHERE closed_on IS NULL OR closed_on > due_on + 1
+        UNION ALL
+        SELECT case_id, closed_on, NULL, NULL, false, source FROM dated WHERE closed_on IS NOT NULL
+    """)
+    # Two spans may begin on one day (an instalment already overdue when the one before it was settled): the overdue one holds.
+    con.execute("""
+        DELETE FROM arrears a WHERE NOT a.overdue AND EXISTS (
+            SELECT 1 FROM arrears b WHERE b.case_id = a.case_id AND b.from_on = a.from_on AND b.overdue)
+    """)
+    con.execute("""
+        UPDATE arrears SET until_on = n.until_on FROM (
+            SELECT case_id, from_on, lead(from_on, 1, DATE '9999-12-31') OVER (PARTITION BY case_id ORDER BY from_on) AS until_on
+            FROM arrears) n
+        WHERE n.case_id = arrears.case_id AND n.from_on = arrears.from_on
+    """)
+
+
+def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings) -> None:
+    contacts = input_table(con, "contacts")
+    first, last = clock.range(contacts, "started_at")
+    _owners(con)
+    _zone_candidates(con, contacts)
+    known_zones = [row[0] for row in con.execute("SELECT DISTINCT unnest(string_split(zones, '|')) FROM candidates").fetchall()]
+    local = _local_by_zone("at_utc", "zone", known_zones, first, last)
+    others = _local_by_zone("at_utc", "z", known_zones, first, last)
+    agent_join, agent_columns = _agent_join(con)
+    dpd_join = con.execute("SELECT count(*) FROM arrears").fetchall()[0]
+    has_arrears = bool(dpd_join and dpd_join[0])
+    arrears_join = (
+        "LEFT JOIN arrears a ON a.case_id = l.case_id AND l.on_date >= a.from_on AND l.on_date < a.until_on" if has_arrears else ""
+    )
+    stated = "l.dpd::INTEGER"
+    dpd = f"coalesce((l.on_date - a.reference_on)::INTEGER, {stated})" if has_arrears else stated
+    source = (
+        f"CASE WHEN a.reference_on IS NOT NULL THEN a.source WHEN {stated} IS NOT NULL THEN 'logged' END"
+        if has_arrears
+        else f"CASE WHEN {stated} IS NOT NULL THEN 'logged' END"
+    )
+    classes = " ".join(f"WHEN days <= {limit} THEN {literal(name)}" for limit, name in CLASSES)
+    con.execute(f"""
+        INSERT INTO contacts
+        WITH timed AS (
+            SELECT t.*, {clock.utc(contacts, "started_at")} AS at_utc, {clock.utc(contacts, "ended_at")} AS ended_utc,
+                   coalesce(t.person_id, o.person_id) AS whom
+            FROM {contacts} t LEFT JOIN owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
+        ), placed AS (
+            SELECT t.*, c.debtor_id AS case_debtor, c.lender, c.lender_kind, c.jurisdiction,
+                   coalesce(t.relation, p.relation) AS rel, p.obliged, p.knows_since,
+                   coalesce(t.zone, z.zones) AS zones
+            FROM timed t JOIN cases c ON c.case_id = t.case_id
+            LEFT JOIN persons p ON p.person_id = t.whom
+            LEFT JOIN candidates z ON z.case_id = t.case_id AND z.person_id IS NOT DISTINCT FROM t.whom
+                AND z.number IS NOT DISTINCT FROM t.number
+        ), clocked AS (
+            SELECT * EXCLUDE (zone), string_split(zones, '|')[1] AS zone FROM placed
+        ), l AS (
+            SELECT *, {local} AS local_at, {local}::DATE AS on_date,
+                   CASE WHEN contains(zones, '|') THEN list_transform(string_split(zones, '|')[2:], lambda z: {others}) END AS other_local_at
+            FROM clocked
+        ), dated AS (
+            SELECT l.*, {dpd} AS days, {source} AS dpd_source, {agent_columns}
+            FROM l {agent_join} {arrears_join}
+        )
+        SELECT row_no + {_row_base(con, contacts)}, contact_id, case_id, coalesce(debtor_id, case_debtor), coalesce(debt_id, case_id), whom, number,
+               agent_id, team_then, coalesce(vendor, vendor_then), coalesce(vendor, vendor_then, lender, '(unknown)'), lender, lender_kind,
+               jurisdiction, channel, direction, at_utc, zone, local_at, other_local_at, on_date, ended_utc, duration_s, outcome,
+               call_type, rel,
+               CASE WHEN rel = 'self' THEN 'debtor' WHEN rel IN ('guarantor', 'co_borrower') OR obliged THEN 'obliged'
+                    WHEN rel IS NOT NULL THEN 'third_party' END,
+               CASE WHEN rel IN {literal(NO_DEBT_OWED)} THEN true WHEN knows IS NOT NULL THEN knows
+                    WHEN knows_since IS NOT NULL THEN knows_since <= on_date END,
+               text, recording_id, template_id, staff_count, days, dpd_source,
+               CASE WHEN days IS NULL THEN NULL {classes} ELSE {literal(LAST_CLASS)} END,
+               CASE WHEN days IS NULL THEN NULL WHEN days > 0 THEN 'collection' WHEN days >= -{TRACKING_DAYS} THEN 'tracking' ELSE 'reminder' END,
+               batch_id, row_no
+        FROM dated
+    """)
+
+
+def _row_base(con: duckdb.DuckDBPyConnection, contacts: str) -> str:
+    """SQL: what to add to a row's line so that rows of different batches get different numbers."""
+    last = con.execute(f"SELECT batch_id, max(row_no) FROM {contacts} GROUP BY 1 ORDER BY 1").fetchall()
+    base, whens = 0, []
+    for batch, rows in last:
+        whens.append(f"WHEN {batch} THEN {base}")
+        base += rows
+    return f"CASE batch_id {' '.join(whens)} END" if len(whens) > 1 else "0"
+
+
+def _owners(con: duckdb.DuckDBPyConnection) -> None:
+    """Whose a number is, per case, where exactly one person of the case has it."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE owners AS SELECT case_id, number, any_value(person_id) AS person_id FROM numbers"
+        " GROUP BY case_id, number HAVING count(DISTINCT person_id) = 1"
+    )
+
+
+def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
+    """Candidate zones per (case, person, number) that occurs: what number, person and case point to, else the jurisdiction's.
+
+    For a person other than the debtor the debtor's own zone says nothing unless nothing else is known.
+    """
+    single = " ".join(f"WHEN {literal(code)} THEN {literal(zone)}" for code, zone in SINGLE_ZONE.items())
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE candidates AS
+        WITH pairs AS (
+            SELECT DISTINCT t.case_id, coalesce(t.person_id, o.person_id) AS person_id, t.number
+            FROM {contacts} t LEFT JOIN owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
+        ), known AS (
+            SELECT k.case_id, k.person_id, k.number, n.zones AS of_number, p.zones AS of_person, c.zones AS of_case,
+                   CASE c.jurisdiction {single} END AS legal, coalesce(p.relation, 'self') = 'self' AS own
+            FROM pairs k JOIN cases c ON c.case_id = k.case_id LEFT JOIN persons p ON p.person_id = k.person_id
+            LEFT JOIN (SELECT case_id, number, string_agg(DISTINCT zones, '|') AS zones FROM numbers WHERE zones IS NOT NULL GROUP BY ALL) n
+                ON n.case_id = k.case_id AND n.number = k.number
+        ), together AS (
+            SELECT case_id, person_id, number, legal,
+                   CASE WHEN own OR (of_number IS NULL AND of_person IS NULL) THEN concat_ws('|', of_case, of_person, of_number)
+                        ELSE concat_ws('|', of_person, of_number) END AS found
+            FROM known
+        )
+        SELECT case_id, person_id, number,
+               CASE WHEN found = '' THEN legal
+                    ELSE array_to_string(list_distinct(string_split(found, '|')), '|') END AS zones
+        FROM together
+    """)
+
+
+def _local_by_zone(instant: str, zone: str, known: list[str], first: datetime, last: datetime) -> str:
+    names = sorted(z for z in known if z)
+    if not names:
+        return "NULL::TIMESTAMP"
+    whens = " ".join(f"WHEN {literal(z)} THEN {zones.utc_to_local(instant, z, first, last)}" for z in names)
+    return f"(CASE {zone} {whens} END)"
+
+
+def _agent_join(con: duckdb.DuckDBPyConnection) -> tuple[str, str]:
+    """The agent's team and vendor on the contact's date: the latest row that had begun by then."""
+    found = con.execute("SELECT count(*), count(*) - count(DISTINCT agent_id) FROM agents").fetchall()[0]
+    if not found or not found[0]:
+        return "", "NULL::VARCHAR AS team_then, NULL::VARCHAR AS vendor_then"
+    if found[1] == 0:
+        return "LEFT JOIN agents g ON g.agent_id = l.agent_id", "g.team AS team_then, g.vendor AS vendor_then"
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE postings AS SELECT agent_id, team, vendor, coalesce(from_on, DATE '1900-01-01') AS from_on FROM agents"
+    )
+    return (
+        "ASOF LEFT JOIN postings g ON g.agent_id = l.agent_id AND coalesce(l.on_date, DATE '1900-01-01') >= g.from_on",
+        "g.team AS team_then, g.vendor AS vendor_then",
+    )

@@ -1,0 +1,140 @@
+"""Many texts at once to one normal form, with a map back to the original characters.
+
+All texts are laid end to end, a NUL between them, as an array of code points; each step is a function on arrays, so
+that a million texts cost a few array passes and no Python loop.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+Points = npt.NDArray[np.uint32]
+Index = npt.NDArray[np.int64]
+
+Classes = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+SEPARATOR = "\x00"
+_ZERO_WIDTH = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\u061c\u180e\u202a\u202b\u202c\u202d\u202e\ufe0e\ufe0f"
+# Marks put between the characters of a word to hide it. Not here: marks that end a clause.
+_INSERTED = " \t\u00a0\u3000·•・.*_-~|/\\^+=#@&`'\"…"
+_APOSTROPHES = "'’‘ʼ"
+_UNSEEN, _MARK, _APOSTROPHE, _HAN, _LATIN = 1, 2, 4, 8, 16
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normalised texts laid end to end.
+
+    `points`: code points, NUL between texts. `origin`: for each of them, its position in the originals laid end to end.
+    `starts`: where each text begins in `points`; `original_starts`: where it begins in the originals.
+    """
+
+    points: Points
+    origin: Index
+    starts: Index
+    original_starts: Index
+
+    def text(self) -> str:
+        """The normalised texts as one string, NUL between them."""
+        return self.points.tobytes().decode("utf-32-le")
+
+
+def normalise(texts: Sequence[str]) -> Normal:
+    """Lay the texts end to end and normalise them: see the steps."""
+    original = code_points(SEPARATOR.join(texts) if not any(SEPARATOR in t for t in texts) else SEPARATOR.join(t.replace(SEPARATOR, " ") for t in texts))
+    points = fold_characters(original)
+    classes = _classes()[points]
+    gone = zero_width(classes) | inserted_marks(classes) | apostrophes(classes)
+    kept = np.flatnonzero(~gone)
+    ends = np.flatnonzero(original == 0)
+    original_starts = np.concatenate([np.zeros(1, np.int64), ends + 1])
+    return Normal(points[kept], kept, np.searchsorted(kept, original_starts), original_starts)
+
+
+def normalise_one(text: str) -> str:
+    """The normal form of one text."""
+    return normalise([text]).text()
+
+
+def code_points(text: str) -> Points:
+    """A string as an array of code points."""
+    return np.frombuffer(text.encode("utf-32-le", "replace"), dtype=np.uint32)
+
+
+def fold_characters(points: Points) -> Points:
+    """Full width to half width (NFKC), upper to lower case, traditional to simplified; one character stays one."""
+    return _folding()[points]
+
+
+def zero_width(classes: Classes) -> Mask:
+    """Which characters cannot be seen."""
+    return (classes & _UNSEEN) != 0
+
+
+def apostrophes(classes: Classes) -> Mask:
+    """Apostrophes inside an English word: don't is dont, however it is typed."""
+    return _runs_between(classes, _APOSTROPHE, _LATIN)
+
+
+def inserted_marks(classes: Classes) -> Mask:
+    """Blanks and marks with a Chinese character on either side: 去 死, 老*赖. Between Latin letters they stay."""
+    return _runs_between(classes, _MARK, _HAN)
+
+
+def _runs_between(classes: Classes, mark: int, neighbour: int) -> Mask:
+    """Which characters stand in a run of `mark` with a `neighbour` in front of the run and behind it."""
+    found = np.zeros(len(classes), dtype=np.bool_)
+    where = np.flatnonzero(classes & mark)
+    if not len(where):
+        return found
+    new_run = np.diff(where, prepend=-2) > 1
+    first = where[new_run]
+    last = where[np.append(np.flatnonzero(new_run)[1:] - 1, len(where) - 1)]
+    inner = (first > 0) & (last < len(classes) - 1)
+    inner[inner] = (classes[first[inner] - 1] & neighbour != 0) & (classes[last[inner] + 1] & neighbour != 0)
+    found[where[inner[np.cumsum(new_run) - 1]]] = True
+    return found
+
+
+@cache
+def _folding() -> Points:
+    """Code point -> code point for every character with a one-character normal form."""
+    table = np.arange(0x110000, dtype=np.uint32)
+    ranges = (range(0x20, 0x3400), range(0xF900, 0x10000), range(0x1D400, 0x1D800), range(0x1F100, 0x1F200))
+    for point in (p for block in ranges for p in block):
+        folded = unicodedata.normalize("NFKC", chr(point)).lower()
+        if len(folded) == 1:
+            table[point] = ord(folded)
+    for point, simple in _simplified().items():
+        table[point] = simple
+    table[0xA0] = 0x20
+    return table
+
+
+def _simplified() -> dict[int, int]:
+    """Traditional to simplified, character by character (a line each, so that no phrase is converted)."""
+    from opencc import OpenCC
+
+    han = [chr(p) for p in range(0x3400, 0xA000)]
+    simple = OpenCC("t2s").convert("\n".join(han)).split("\n")
+    return {ord(a): ord(b) for a, b in zip(han, simple, strict=True) if a != b and len(b) == 1}
+
+
+@cache
+def _classes() -> Classes:
+    """Code point -> what a step asks of it, a bit each."""
+    table = np.zeros(0x110000, dtype=np.uint8)
+    table[[ord(c) for c in _ZERO_WIDTH]] |= _UNSEEN
+    table[[ord(c) for c in _INSERTED]] |= _MARK
+    table[[ord(c) for c in _APOSTROPHES]] |= _APOSTROPHE
+    table[0x3400:0xA000] |= _HAN
+    table[0x20000:0x32000] |= _HAN
+    table[[*range(ord("a"), ord("z") + 1)]] |= _LATIN
+    return table

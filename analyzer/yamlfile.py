@@ -1,0 +1,102 @@
+"""YAML read strictly, with the line of every key.
+
+Scalars follow the YAML 1.2 core schema: plain `22:00` and `no` are text, only true/false, null and figures are not;
+a key given twice is a problem, not a silent choice; anchors and tags are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+try:
+    from yaml import CSafeLoader as _Loader
+except ImportError:  # a build without the C parser reads the same, slower
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+_INT = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?")
+
+
+@dataclass
+class Document:
+    """The data of a file, the 1-based line of each path into it, and what is wrong with its YAML: (line, key, params)."""
+
+    data: Any = None
+    lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
+    problems: list[tuple[int, str, dict[str, object]]] = field(default_factory=list)
+
+    def line(self, path: tuple[str | int, ...]) -> int:
+        """The line of a path, or of the nearest part of it that exists."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def read(path: Path) -> Document:
+    """Read one file. Nothing is raised for bad YAML: it is in `problems`."""
+    document = Document()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        document.problems.append((1, "yaml.encoding", {}))
+        return document
+    return parse(text, document)
+
+
+def parse(text: str, document: Document | None = None) -> Document:
+    """Read YAML text."""
+    document = document or Document()
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        document.problems.append((mark.line + 1 if mark else 1, "yaml.broken", {"why": getattr(error, "problem", "") or ""}))
+        return document
+    document.data = None if node is None else _build(node, (), document)
+    return document
+
+
+def _build(node: yaml.Node, path: tuple[str | int, ...], document: Document) -> Any:
+    document.lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                document.problems.append((line, "yaml.key", {}))
+                continue
+            key = key_node.value
+            if key in found:
+                document.problems.append((line, "yaml.duplicate_key", {"name": key}))
+                continue
+            document.lines[(*path, key)] = line
+            found[key] = _build(value_node, (*path, key), document)
+        return found
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(item, (*path, i), document) for i, item in enumerate(node.value)]
+    assert isinstance(node, yaml.ScalarNode)
+    return node.value if node.style in ("'", '"', "|", ">") else _scalar(node.value)
+
+
+def _scalar(text: str) -> Any:
+    match text:
+        case "" | "~" | "null":
+            return None
+        case "true":
+            return True
+        case "false":
+            return False
+    if _INT.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
