@@ -84,7 +84,7 @@ def run(
     # jieba's dictionary takes about a second to load; the files are read meanwhile.
     warming = threading.Thread(target=segment.warm_up, daemon=True)
     warming.start()
-    lexicons = load_lexicons(folder / rules.LEXICON)
+    lexicons = load_lexicons(rules.lexicon_folder(folder))
     loaded, problems = rules.load(folder, packs)
     prepared = prepare(loaded, problems, lexicons.ids)
     clock.lap("rules")

@@ -199,6 +199,6 @@ def check_all(folder: Path, only: Sequence[str] = ()) -> tuple[list[Pack], list[
     Raises:
         RuleErrors: with all problems of all files.
     """
-    lexicons = load_lexicons(folder / rules.LEXICON)
+    lexicons = load_lexicons(rules.lexicon_folder(folder))
     packs, problems = rules.load(folder, only)
     return packs, prepare(packs, problems, lexicons.ids), lexicons

@@ -422,7 +422,7 @@ def rules_test(
     """See the catalogue."""
     with _errors():
         where = folder or rules.rules_folder()
-        lexicons = load_lexicons(where / rules.LEXICON)
+        lexicons = load_lexicons(rules.lexicon_folder(where))
         loaded, problems = rules.load(where, packs or [])
         results = casebook.run_cases(loaded, lexicons, problems) + ([] if packs else casebook.run_lexicon_examples(lexicons))
         failed = [r for r in results if not r.ok and not r.todo]

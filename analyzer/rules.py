@@ -116,6 +116,11 @@ def rules_folder() -> Path:
     return next(p for p in (here / "_rules", here.parent / "rules") if p.is_dir())
 
 
+def lexicon_folder(folder: Path) -> Path:
+    """The lexicons that go with a rules folder: its own, or the program's where it has none."""
+    return folder / LEXICON if (folder / LEXICON).is_dir() else rules_folder() / LEXICON
+
+
 def load(folder: Path, only: Sequence[str] = ()) -> tuple[list[Pack], list[RuleProblem]]:
     """The packs of a folder, and everything wrong with them.
 

@@ -80,7 +80,7 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
         f" FROM ledger s WHERE s.open"
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
-        f" FROM ({base}) s WHERE NOT ({known}) AND coalesce({force}, true)"
+        f" FROM ({base}) s WHERE NOT ({known}) AND (s.day IS NULL OR {force})"
     )
     return Compiled(standing, hits)
 

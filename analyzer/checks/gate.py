@@ -164,6 +164,6 @@ def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Comp
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='coalesce(s.missing, ' + literal('outcome') + ')')}"
         f" FROM judged s WHERE NOT (s.sure AND s.shut IS TRUE) AND s.shut IS NOT FALSE"
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
-        f" FROM ({base}) s WHERE NOT ({known}) AND coalesce({force}, true)"
+        f" FROM ({base}) s WHERE NOT ({known}) AND (s.day IS NULL OR {force})"
     )
     return Compiled(standing, hits)

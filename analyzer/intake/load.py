@@ -110,7 +110,7 @@ def _read(
         if order:
             orders.add(order)
         if column.name == _own_id(plan.table):
-            expression = f"coalesce({expression}, 'x-' || left({_row_digest(plan)}, 16))"
+            expression = f"coalesce({expression}, 'x-' || {_row_digest(plan, staged)})"
         fields.append(f"{expression} AS {column.name}")
         if extra:
             fields.append(f"{extra} AS {column.name}_off")
@@ -264,8 +264,13 @@ def _own_id(spec: Table) -> str | None:
     return spec.key[0] if spec.key in (("contact_id",), ("payment_id",), ("promise_id",), ("event_id",)) else None
 
 
-def _row_digest(plan: Plan) -> str:
-    return f"md5(concat_ws('|', {', '.join(f'coalesce(raw.c{i}, chr(0))' for i in range(len(plan.source.columns)))}))"
+def _row_digest(plan: Plan, staged: Staged) -> str:
+    """SQL: an id made from the whole row; where equal rows of a file are events of their own, numbered among them."""
+    cells = ", ".join(f"coalesce(raw.c{i}, chr(0))" for i in range(len(plan.source.columns)))
+    digest = f"left(md5(concat_ws('|', {cells})), 16)"
+    if plan.repeats == "duplicates":
+        return digest
+    return f"{digest} || '-' || row_number() OVER (PARTITION BY {digest} ORDER BY {staged.row_no})"
 
 
 def _keep_unreadable_rows(con: duckdb.DuckDBPyConnection, plan: Plan, number: int, staged: Staged) -> None:

@@ -12,6 +12,7 @@
         header: 0                  # 1-based row of the column names, 0 for none (then column_1, column_2, ...)
         zone: Asia/Kolkata
         date_order: dmy            # ymd, dmy or mdy
+        repeats: events            # rows without an id that are equal in all columns: duplicates (default) or events
         columns:
           started_at: 通话时间
           case_id: [甲方, 合同号]   # several columns, joined by "|"
@@ -78,6 +79,7 @@ class TableMapping(_Strict):
     header: Annotated[int, Field(ge=0)] | None = None
     zone: str | None = None
     date_order: Literal["ymd", "dmy", "mdy"] | None = None
+    repeats: Literal["duplicates", "events"] = "duplicates"
     columns: dict[str, str | list[str] | Const] = Field(default_factory=dict)
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
 

@@ -22,6 +22,7 @@ class Plan:
     values: dict[str, dict[str, str]]
     zone: str | None
     date_order: str | None
+    repeats: str
     by: str
 
     @property
@@ -68,7 +69,7 @@ def propose(source: Source, mapping: Mapping) -> Plan:
     return Plan(
         source, spec, positions, constants, entry.values if entry else {},
         (entry.zone if entry else None) or mapping.zone, entry.date_order if entry else None,
-        mapping.name if entry else "built-in",
+        entry.repeats if entry else "duplicates", mapping.name if entry else "built-in",
     )  # fmt: skip
 
 

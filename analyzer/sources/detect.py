@@ -201,9 +201,17 @@ def header_of(rows: Sequence[Sequence[str]], known: Callable[[str], bool]) -> in
     for index, row in enumerate(top):
         cells = [cell.strip() for cell in row if cell and cell.strip()]
         wide = len(cells) >= max(1, round(usual * 0.6))
-        if wide and cells and len(set(cells)) == len(cells) and not any(_figure(cell) for cell in cells):
+        words = [cell for cell in cells if not _figure(cell)]
+        years = [cell for cell in cells if _year(cell)]
+        # Years may head columns, below a title or beside a word.
+        worded = len(words) == len(cells) or (len(words) + len(years) == len(cells) and (index > 0 or words))
+        if wide and cells and len(set(cells)) == len(cells) and worded:
             return index
     return None
+
+
+def _year(cell: str) -> bool:
+    return len(cell) == 4 and cell.isdigit() and 1900 <= int(cell) <= 2100
 
 
 def _figure(cell: str) -> bool:

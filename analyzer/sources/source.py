@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -132,50 +133,64 @@ def _csv(path: Path, seen: detect.Passport, known: Callable[[str], bool], hints:
 
 
 def _workbook(path: Path, seen: detect.Passport, known: Callable[[str], bool], hints: Hints) -> list[Source]:
-    import fastexcel
+    import python_calamine
 
+    found = []
     try:
-        book = fastexcel.read_excel(str(path))
-        sheets = list(book.sheet_names)
-        found = []
-        for sheet in sheets:
-            rows = sheet_rows(book, sheet)
+        for sheet, rows in _sheets(path):
             if not rows:
                 continue
-            header = detect.header_of([[c or "" for c in r] for r in rows[: detect.HEAD_ROWS]], known)
-            if hints.header is not None:
-                header = hints.header - 1
-            first = header if header is not None and header >= 0 else None
-            width = max(len(r) for r in rows[: detect.HEAD_ROWS])
-            columns = (
-                column_names(rows[first])
-                if first is not None and first < len(rows)
-                else tuple(f"column_{i}" for i in range(1, width + 1))
-            )
+            top = rows[: detect.HEAD_ROWS]
+            header = detect.header_of([[c or "" for c in r] for r in top], known) if hints.header is None else hints.header - 1
+            first = header if header is not None and 0 <= header < len(rows) else None
+            columns = column_names(rows[first]) if first is not None else tuple(f"column_{i}" for i in range(1, len(rows[0]) + 1))
             start = 0 if first is None else first + 1
-            found.append(
-                Source(
-                    path, "excel", seen.sha256, seen.size, columns, tuple(tuple(r) for r in rows[start : start + 50]),
-                    sheet, None, True, None, start,
-                )  # fmt: skip
-            )
-    except fastexcel.FastExcelError as error:
-        protected = "password" in str(error).lower()
-        key = "input.encrypted" if protected else "input.workbook"
-        raise InputError(key, path=path.name) from error
+            sample = tuple(tuple(r) for r in rows[start : start + 50])
+            found.append(Source(path, "excel", seen.sha256, seen.size, columns, sample, sheet, header_row=start))
+    except python_calamine.PasswordError as error:
+        raise InputError("input.encrypted", path=path.name) from error
+    except (python_calamine.CalamineError, ValueError) as error:
+        raise InputError("input.workbook", path=path.name) from error
     if not found:
         raise InputError("input.empty_workbook", path=path.name)
     return found
 
 
-def sheet_rows(book: Any, sheet: str) -> list[tuple[str | None, ...]]:
-    """All rows of a sheet as text; dates as ISO text; rows without any cell are left out at the end only."""
-    loaded = book.load_sheet(sheet, header_row=None, dtypes="string", skip_whitespace_tail_rows=True)
-    if loaded.height == 0 or loaded.width == 0:
-        return []
-    table = loaded.to_arrow()
-    columns = [c.to_pylist() for c in table.columns]
-    return list(zip(*columns, strict=True))
+def _sheets(path: Path) -> Iterator[tuple[str, list[list[str | None]]]]:
+    from python_calamine import CalamineWorkbook
+
+    with CalamineWorkbook.from_path(str(path)) as book:
+        for sheet in book.sheet_names:
+            yield sheet, sheet_rows(book, sheet)
+
+
+def sheet_rows(book: Any, sheet: str) -> list[list[str | None]]:
+    """All rows of a sheet from its first one on, as text: dates and times in ISO form, whole numbers without a point."""
+    rows = [[_cell_text(cell) for cell in row] for row in book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)]
+    while rows and not any(rows[-1]):
+        rows.pop()
+    return rows
+
+
+def _cell_text(cell: object) -> str | None:
+    match cell:
+        case None | "":
+            return None
+        case str():
+            return cell
+        case bool():
+            return "true" if cell else "false"
+        case float() if cell.is_integer():
+            return str(int(cell))
+        case datetime():
+            return cell.isoformat(sep=" ")
+        case timedelta():
+            seconds = round(cell.total_seconds())
+            return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        case date() | time():
+            return cell.isoformat()
+        case _:
+            return str(cell)
 
 
 def _parquet(path: Path, seen: detect.Passport) -> Source:

@@ -271,10 +271,11 @@ def _stage_parquet(con: duckdb.DuckDBPyConnection, source: Source, name: str) ->
 
 
 def _stage_sheet(con: duckdb.DuckDBPyConnection, source: Source, name: str) -> Staged:
-    import fastexcel
+    from python_calamine import CalamineWorkbook
 
     width = len(source.columns)
-    rows = sheet_rows(fastexcel.read_excel(str(source.path)), source.sheet or "")
+    with CalamineWorkbook.from_path(str(source.path)) as book:
+        rows = sheet_rows(book, source.sheet or "")
     body = [
         (number, *(cell or None for cell in row[:width]))
         for number, row in enumerate(rows, start=1)
