@@ -23,6 +23,7 @@ class DunAuditError(Exception):
     exit_code = 2
 
     def __init__(self, key: str, **params: object) -> None:
+        """`key` names a sentence of the catalogue, `params` fill it."""
         self.key = key
         self.params = params
         super().__init__(say(key, "en", **params))
@@ -44,7 +45,7 @@ class InputError(DunAuditError):
     exit_code = 4
 
 
-class NoInput(InputError):
+class NoInput(InputError):  # noqa: N818 - the name says what is the matter
     """There is nothing to read."""
 
 
@@ -62,12 +63,13 @@ class RuleProblem:
         return f"{self.path}:{self.line}: {say(self.key, lang, **dict(self.params))}"
 
 
-class RuleErrors(DunAuditError):
+class RuleErrors(DunAuditError):  # noqa: N818 - it is many
     """All problems of all rule files that were read, in the order of path and line."""
 
     exit_code = 3
 
     def __init__(self, problems: list[RuleProblem]) -> None:
+        """`problems` in any order."""
         self.problems = sorted(problems, key=lambda p: (p.path, p.line))
         super().__init__("rules.broken", count=len(problems))
 

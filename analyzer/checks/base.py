@@ -27,8 +27,7 @@ from analyzer.sql import literal
 HITS = "episode, seq, role, measured, permitted, missing, signal_ids"
 # What a scope may ask of a contact.
 SCOPE_COLUMNS = frozenset(
-    "case_id debtor_id person_id agent_id team vendor collector lender lender_kind jurisdiction channel direction outcome"
-    " call_type relation party knows duration_s staff_count dpd account_class stage template_id recording_id".split()
+    ["case_id", "debtor_id", "person_id", "agent_id", "team", "vendor", "collector", "lender", "lender_kind", "jurisdiction", "channel", "direction", "outcome", "call_type", "relation", "party", "knows", "duration_s", "staff_count", "dpd", "account_class", "stage", "template_id", "recording_id"]
 )
 KEYS = {
     "debtor": "debtor_id", "case": "case_id", "debt": "debt_id", "person": "person_id", "number": "number",
@@ -40,6 +39,7 @@ class BindError(Exception):
     """A check that cannot be compiled: where in the rule, and which sentence of the catalogue."""
 
     def __init__(self, at: tuple[str | int, ...], key: str, **params: object) -> None:
+        """`at` is the path within the rule, `key` and `params` the sentence."""
         super().__init__(key)
         self.at, self.key, self.params = at, key, params
 
@@ -82,6 +82,7 @@ class Compiler:
     """One rule being compiled: its scope, its dated values, the columns it needs."""
 
     def __init__(self, rule: Rule, scope: Scope, clock: str | None = None, scope_at: tuple[str, ...] = ("check", "scope")) -> None:
+        """`clock` is a zone name, or None for the recipient's own; `scope_at` is where the scope stands in the rule."""
         self.rule = rule
         self.clock = clock
         self.needs: dict[str, None] = {}
@@ -183,7 +184,7 @@ class Compiler:
     def standing(self) -> str:
         """The SELECT that says of every contact whether the rule applies to it."""
         day = f"({self.day})"
-        needed = [c for c in self.needs]
+        needed = list(self.needs)
         return (
             f"SELECT c.seq, CASE WHEN NOT ({self.applies}) OR ({self.scope}) IS FALSE THEN 'not_applicable'"
             f" WHEN {day} IS NULL THEN 'undetermined' WHEN NOT {self.in_force(day)} THEN 'not_in_force'"

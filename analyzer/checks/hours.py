@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from analyzer.checks.base import Compiled, Compiler, Moment, Params, Scope, row
-from analyzer.checks.conditions import EventCondition, event_join, Unless, lifted
+from analyzer.checks.conditions import EventCondition, Unless, event_join, lifted
 from analyzer.model import Rule
 from analyzer.sql import literal
 

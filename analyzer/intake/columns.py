@@ -292,8 +292,8 @@ WORDS: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
-TRUE_WORDS = frozenset("1 true t yes y 是 有 已 对 真".split())
-FALSE_WORDS = frozenset("0 false f no n 否 无 未 没有 不 假".split())
+TRUE_WORDS = frozenset(["1", "true", "t", "yes", "y", "是", "有", "已", "对", "真"])
+FALSE_WORDS = frozenset(["0", "false", "f", "no", "n", "否", "无", "未", "没有", "不", "假"])
 EMPTY_WORDS = ("", "null", "none", "n/a", "na", "nan", "-", "--", "\\n", "#n/a")
 
 _NOISE = re.compile(r"[(（\[【].*?[)）\]】]|[\s_\-./:：*#]+")

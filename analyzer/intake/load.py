@@ -366,7 +366,7 @@ def _close(
     mapped.update({name: [f"= {value}"] for name, value in plan.constants.items()})
     batch = Batch(
         number, source.name, plan.table.name, source.encoding, source.delimiter, source.header_row,
-        plan.zone or settings.zone, order, staged.rows, *counts, tuple(plan.unmapped),
+        plan.zone or settings.zone, order, staged.rows, counts[0], counts[1], counts[2], tuple(plan.unmapped),
     )  # fmt: skip
     con.execute(
         "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

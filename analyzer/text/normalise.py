@@ -75,7 +75,8 @@ def fold_characters(points: Points) -> Points:
 
 def zero_width(classes: Classes) -> Mask:
     """Which characters cannot be seen."""
-    return (classes & _UNSEEN) != 0
+    unseen: Mask = (classes & _UNSEEN) != 0
+    return unseen
 
 
 def apostrophes(classes: Classes) -> Mask:
