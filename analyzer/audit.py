@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from analyzer.errors import InputError, NoInput, UsageError
 from analyzer.intake import Batch, Mapping, Plan, Settings
 from analyzer.model import ExitCode, Outcome
 from analyzer.sources import Source, discover, open_sources
-from analyzer.text import Lexicons, load_lexicons, scan_contacts, segment, store_signals
+from analyzer.text import Lexicons, lexicon_ids, load_lexicons, scan_contacts, segment, store_signals
 
 Progress = Callable[[str, int, int], None]
 """Called with (step or name, number done, of how many)."""
@@ -81,12 +80,9 @@ def run(
     folder = rules_folder or rules.rules_folder()
     mapping = mapping or Mapping()
     settings = Settings(mapping.zone or (settings or Settings()).zone, mapping.jurisdiction or (settings or Settings()).jurisdiction)
-    # jieba's dictionary takes about a second to load; the files are read meanwhile.
-    warming = threading.Thread(target=segment.warm_up, daemon=True)
-    warming.start()
-    lexicons = load_lexicons(rules.lexicon_folder(folder))
+    lexicon_folder = rules.lexicon_folder(folder)
     loaded, problems = rules.load(folder, packs)
-    prepared = prepare(loaded, problems, lexicons.ids)
+    prepared = prepare(loaded, problems, lexicon_ids(lexicon_folder))
     clock.lap("rules")
     plans = plan(sources, mapping)
     clock.lap("inspect")
@@ -94,7 +90,9 @@ def run(
     target = to / f"{name}.duckdb"
     if target.exists():
         raise InputError("run.exists", name=name)
-    with store.new_run(target, memory) as file:
+    with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background:
+        # The lexicons and jieba's dictionary take over a second to load; DuckDB reads the files meanwhile.
+        words = background.submit(_load_words, lexicon_folder)
         con = file.con
         con.execute(
             "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL)",
@@ -108,11 +106,10 @@ def run(
         findings.record_rules(con, prepared)
         total = _one(con, "SELECT count(*) FROM contacts WHERE text IS NOT NULL")
         # The texts are read in a second thread while the rules that need none of them are judged.
-        with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(_read_words, con.cursor(), lexicons, warming, lambda done: progress("words", done, total))
-            judge(con, [p for p in prepared if not p.reads_signals], progress)
-            clock.lap("judge")
-            store_signals(con, reading.result())
+        reading = background.submit(_read_words, con.cursor(), words.result(), lambda done: progress("words", done, total))
+        judge(con, [p for p in prepared if not p.reads_signals], progress)
+        clock.lap("judge")
+        store_signals(con, reading.result())
         clock.lap("words")
         judge(con, [p for p in prepared if p.reads_signals], progress)
         clock.lap("judge_words")
@@ -139,10 +136,13 @@ def run(
     )  # fmt: skip
 
 
-def _read_words(
-    cursor: duckdb.DuckDBPyConnection, lexicons: Lexicons, warming: threading.Thread, progress: Callable[[int], None]
-) -> pa.Table:
-    warming.join()
+def _load_words(folder: Path) -> Lexicons:
+    lexicons = load_lexicons(folder)
+    segment.warm_up()
+    return lexicons
+
+
+def _read_words(cursor: duckdb.DuckDBPyConnection, lexicons: Lexicons, progress: Callable[[int], None]) -> pa.Table:
     try:
         cursor.execute("USE run")
         return scan_contacts(cursor, lexicons, progress)

@@ -40,32 +40,26 @@ def build(con: duckdb.DuckDBPyConnection) -> None:
     """
     con.execute("""
         CREATE OR REPLACE TEMP TABLE ledger AS
-        SELECT left(sha256(h.rule || '|' || h.episode), 16) AS finding_id, h.*, c.contact_id, c.at_utc
+        SELECT left(sha256(h.rule || '|' || h.episode), 16) AS finding_id, h.*, c.contact_id, c.at_utc,
+               row_number() OVER (PARTITION BY h.rule, h.episode ORDER BY c.at_utc, c.contact_id, h.role DESC) AS ordinal
         FROM hits h JOIN contacts c ON c.seq = h.seq
     """)
-    con.execute("""
-        INSERT INTO finding_evidence
-        SELECT finding_id, seq, contact_id, role,
-               row_number() OVER (PARTITION BY finding_id ORDER BY at_utc, contact_id, role DESC), measured, signal_ids
-        FROM ledger
-    """)
+    con.execute("INSERT INTO finding_evidence SELECT finding_id, seq, contact_id, role, ordinal, measured, signal_ids FROM ledger")
     con.execute("""
         INSERT INTO findings
         WITH grouped AS (
-            SELECT finding_id, any_value(rule) AS rule, any_value(episode) AS episode,
-                   arg_min(seq, (at_utc, contact_id)) FILTER (WHERE role = 'breach') AS first_seq,
+            SELECT rule, episode, any_value(finding_id) AS finding_id, arg_min(seq, ordinal) FILTER (WHERE role = 'breach') AS first_seq,
                    max(at_utc) FILTER (WHERE role = 'breach') AS last_utc,
                    count(DISTINCT seq) FILTER (WHERE role = 'breach') AS breaches, count(DISTINCT seq) AS evidence,
-                   arg_max(measured, (at_utc, contact_id)) FILTER (WHERE role = 'breach') AS measured,
+                   arg_max(measured, ordinal) FILTER (WHERE role = 'breach') AS measured,
                    any_value(permitted) FILTER (WHERE role = 'breach') AS permitted,
-                   sha256(string_agg(contact_id || ' ' || role, ',' ORDER BY contact_id, role)) AS evidence_digest
-            FROM ledger GROUP BY finding_id
+                   sha256(string_agg(contact_id || ' ' || role, ',' ORDER BY ordinal)) AS evidence_digest
+            FROM ledger GROUP BY rule, episode
         )
         SELECT g.finding_id, g.rule, r.pack, r.severity, r.strength, g.episode, c.case_id, c.debtor_id, c.person_id, c.agent_id,
                c.team, c.vendor, c.channel, c.account_class, c.stage, c.at_utc, g.last_utc, c.local_at, c.on_date, g.breaches,
                g.evidence, g.measured, g.permitted, r.digest, g.evidence_digest
         FROM grouped g JOIN rules r ON r.rule = g.rule JOIN contacts c ON c.seq = g.first_seq
-        ORDER BY c.at_utc, g.finding_id
     """)
 
 

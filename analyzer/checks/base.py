@@ -72,9 +72,10 @@ Moment = Annotated[str, Field(pattern=r"^(\$[a-z_]+|[0-2][0-9]:[0-5][0-9](:[0-5]
 
 @dataclass(frozen=True)
 class Compiled:
-    """The two SELECTs of a rule (see the module's docstring)."""
+    """The two SELECTs of a rule (see the module's docstring); `standing_case` is the standing of one contact `c`."""
 
     standing: str
+    standing_case: str
     hits: str
 
 
@@ -167,10 +168,11 @@ class Compiler:
         parts = ", ".join(f"CASE WHEN {alias}.{column} IS NULL THEN {literal(_told(column))} END" for column in names)
         return f"nullif(concat_ws('|', {parts}), '')" if parts else "NULL"
 
-    def base(self, *extra: str, in_force: bool = True) -> str:
+    def base(self, *extra: str, in_force: bool = True, where: str = "true") -> str:
         """SELECT of the contacts that may be in scope, with `day`, `sure` (scope is certain) and `extra` columns.
 
-        With `in_force` false, contacts before the rule's first day are there too (windows look back over it).
+        With `in_force` false, contacts before the rule's first day are there too (windows look back over it). `where`
+        takes out early what is clear anyway, before a subquery of `extra` is asked about it.
         """
         force = f" AND (({self.day}) IS NULL OR {self.in_force(f'({self.day})')})" if in_force else ""
         columns = ", ".join(
@@ -178,19 +180,19 @@ class Compiler:
         )
         return (
             f"SELECT {columns} FROM {' '.join(['contacts c', *self.joins])}"
-            f" WHERE {self.applies} AND ({self.scope}) IS NOT FALSE{force}"
+            f" WHERE {self.applies} AND ({self.scope}) IS NOT FALSE{force} AND {where}"
         )
 
-    def standing(self) -> str:
-        """The SELECT that says of every contact whether the rule applies to it."""
+    def standing(self) -> tuple[str, str]:
+        """The SELECT that says of every contact whether the rule applies to it, and the CASE in it that does."""
         day = f"({self.day})"
-        needed = list(self.needs)
-        return (
-            f"SELECT c.seq, CASE WHEN NOT ({self.applies}) OR ({self.scope}) IS FALSE THEN 'not_applicable'"
+        case = (
+            f"CASE WHEN NOT ({self.applies}) OR ({self.scope}) IS FALSE THEN 'not_applicable'"
             f" WHEN {day} IS NULL THEN 'undetermined' WHEN NOT {self.in_force(day)} THEN 'not_in_force'"
-            f" WHEN ({self.scope}) IS NULL THEN 'undetermined' ELSE 'in_scope' END AS standing,"
-            f" {self.missing([*needed, 'on_date' if self.clock is None else 'at_utc'])} AS missing FROM contacts c"
+            f" WHEN ({self.scope}) IS NULL THEN 'undetermined' ELSE 'in_scope' END"
         )
+        missing = self.missing([*self.needs, "on_date" if self.clock is None else "at_utc"])
+        return f"SELECT c.seq, {case} AS standing, {missing} AS missing FROM contacts c", case
 
 
 def _told(column: str) -> str:
@@ -231,6 +233,11 @@ def dated(spans: tuple[tuple[date, Any], ...], day: str) -> str:
 def keys_of(per: Sequence[Key]) -> list[str]:
     """The columns that make up a key."""
     return [KEYS[key] for key in per]
+
+
+def either(breach: str) -> str:
+    """SQL: the role of a row that breaches when the condition holds, and is undetermined otherwise."""
+    return f"CASE WHEN {breach} THEN 'breach' ELSE 'undetermined' END"
 
 
 def row(episode: str, seq: str = "s.seq", role: str = "'breach'", measured: str = "NULL", permitted: str = "NULL",

@@ -82,7 +82,7 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
         f" FROM ({base}) s WHERE NOT ({known}) AND (s.day IS NULL OR {force})"
     )
-    return Compiled(standing, hits)
+    return Compiled(*standing, hits)
 
 
 def _by_bucket(base: str, known: str, keys: str, bucket: str, least: int) -> str:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from analyzer.checks.base import Compiled, Compiler, Figure, Key, Params, Scope, keys_of, row
+from analyzer.checks.base import Compiled, Compiler, Figure, Key, Params, Scope, either, keys_of, row
 from analyzer.checks.conditions import EventCondition, Unless, event_join, lifted
 from analyzer.model import Rule
 from analyzer.sql import literal
@@ -73,15 +73,15 @@ def _plain(compiler: Compiler, closed: str) -> Compiled:
         "c.at_utc IS NULL AS timeless", "coalesce(c.account_class, '-') || ' ' || coalesce(c.dpd::VARCHAR, '?') AS state",
         f"{missing} AS missing",
     )  # fmt: skip
-    return Compiled(compiler.standing(), _decided(base, "concat_ws(chr(124), s.case_id, s.whom, s.day)", "s.state"))
+    return Compiled(*compiler.standing(), _decided(base, "concat_ws(chr(124), s.case_id, s.whom, s.day)", "s.state"))
 
 
 def _decided(base: str, episode: str, measured: str) -> str:
     """Hits from base rows with a three-valued `shut`: true breaches, NULL is undetermined."""
+    breach = "s.sure AND s.shut IS TRUE"
     return (
-        f"SELECT {row(episode, measured=measured)} FROM ({base}) s WHERE s.sure AND s.shut"
-        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
-        f" FROM ({base}) s WHERE NOT (s.sure AND s.shut IS TRUE) AND (s.shut IS NOT FALSE OR s.timeless)"
+        f"SELECT {row(f'CASE WHEN {breach} THEN {episode} END', role=either(breach), measured=measured, missing='s.missing')}"
+        f" FROM ({base}) s WHERE s.shut IS NOT FALSE OR s.timeless"
     )
 
 
@@ -104,16 +104,13 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str) -> Comp
         f" FROM ({base})"
     )
     episode = "concat_ws(chr(124), s.case_id, s.whom, s.e.kind)" if event.match == "person" else "concat_ws(chr(124), s.case_id, s.e.kind)"
+    breach = "s.sure AND s.shut IS TRUE"
+    missing_or = "coalesce(s.missing, 'case_events.person_id')"
     hits = (
-        f"SELECT {row(episode, measured='s.e.kind')} FROM ({base}) s WHERE s.sure AND s.shut"
-        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing=_or_event('s.missing'))}"
-        f" FROM ({base}) s WHERE NOT (s.sure AND s.shut IS TRUE) AND s.shut IS NOT FALSE"
+        f"SELECT {row(f'CASE WHEN {breach} THEN {episode} END', role=either(breach), measured='s.e.kind', missing=missing_or)}"
+        f" FROM ({base}) s WHERE s.shut IS NOT FALSE"
     )
-    return Compiled(compiler.standing(), hits)
-
-
-def _or_event(missing: str) -> str:
-    return f"coalesce({missing}, 'case_events.person_id')"
+    return Compiled(*compiler.standing(), hits)
 
 
 def _whose(event: EventCondition) -> str:
@@ -166,4 +163,4 @@ def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Comp
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
         f" FROM ({base}) s WHERE NOT ({known}) AND (s.day IS NULL OR {force})"
     )
-    return Compiled(standing, hits)
+    return Compiled(*standing, hits)

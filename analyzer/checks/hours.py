@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from analyzer.checks.base import Compiled, Compiler, Moment, Params, Scope, row
+from analyzer.checks.base import Compiled, Compiler, Moment, Params, Scope, either, row
 from analyzer.checks.conditions import EventCondition, Unless, event_join, lifted
 from analyzer.model import Rule
-from analyzer.sql import literal
 
 
 class Hours(Params):
@@ -48,6 +47,7 @@ def compile_hours(rule: Rule, params: Hours) -> Compiled:
     permitted = inside(local)
     if params.clock is None:
         permitted = f"({permitted} AND (c.other_local_at IS NULL OR list_bool_and(list_transform(c.other_local_at, lambda l: {inside('l')}))))"
+    plainly = permitted
     if params.agreed:
         joined = event_join(compiler, params.agreed, (*at, "agreed"))
         agreed = (
@@ -64,11 +64,11 @@ def compile_hours(rule: Rule, params: Hours) -> Compiled:
     base = compiler.base(
         "c.debtor_id", f"{night} AS night", f"NOT {permitted} AS outside", f"strftime({local}, '%H:%M:%S') AS clock",
         f"{opens}::VARCHAR || '-' || {closes}::VARCHAR AS span", f"{compiler.missing(needed)} AS missing",
+        where=f"({plainly}) IS NOT TRUE",
     )  # fmt: skip
+    breach = "s.sure AND s.outside IS TRUE"
     hits = (
-        f"SELECT {row('concat_ws(chr(124), s.debtor_id, s.night)', measured='s.clock', permitted='s.span')}"
-        f" FROM ({base}) s WHERE s.sure AND s.outside"
-        f" UNION ALL SELECT {row('concat_ws(chr(124), s.debtor_id, s.seq)', role=literal('undetermined'), missing='s.missing')}"
-        f" FROM ({base}) s WHERE NOT (s.sure AND s.outside IS TRUE) AND s.outside IS NOT FALSE"
+        f"SELECT {row(f'CASE WHEN {breach} THEN concat_ws(chr(124), s.debtor_id, s.night) END', role=either(breach), measured='s.clock', permitted='s.span', missing='s.missing')}"
+        f" FROM ({base}) s WHERE s.outside IS NOT FALSE"
     )
-    return Compiled(compiler.standing(), hits)
+    return Compiled(*compiler.standing(), hits)

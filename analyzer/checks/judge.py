@@ -30,38 +30,47 @@ def judge(
         "CREATE TEMP TABLE IF NOT EXISTS hits (rule VARCHAR, episode VARCHAR, seq BIGINT, role VARCHAR, measured VARCHAR,"
         " permitted VARCHAR, missing VARCHAR, signal_ids BIGINT[])"
     )
-    total = con.execute("SELECT count(*) FROM contacts").fetchall()[0]
+    standings = _standings(con, rules)
     for number, prepared in enumerate(rules, start=1):
         progress(prepared.rule.ref, number, len(rules))
         try:
-            _run(con, prepared, int(total[0]))
+            _run(con, prepared, standings[number - 1])
         except duckdb.Error as error:
             # Only the kind of failure is kept: DuckDB's message may quote a value of the logs.
-            con.execute("DELETE FROM hits WHERE rule = ?", [prepared.rule.ref])
-            con.execute("DELETE FROM rule_results WHERE rule = ?", [prepared.rule.ref])
-            con.execute(
-                "INSERT INTO rule_results VALUES (?, ?, NULL, ?, ?)",
-                [prepared.rule.ref, Outcome.NOT_EVALUATED.value, total[0], type(error).__name__],
-            )
+            ref, total = prepared.rule.ref, sum(standings[number - 1].values())
+            con.execute("DELETE FROM hits WHERE rule = ?", [ref])
+            con.execute("DELETE FROM rule_results WHERE rule = ?", [ref])
+            con.execute("INSERT INTO rule_results VALUES (?, ?, NULL, ?, ?)", [ref, Outcome.NOT_EVALUATED.value, total, type(error).__name__])
 
 
-def _run(con: duckdb.DuckDBPyConnection, prepared: Prepared, total: int) -> None:
+_STANDINGS = ("in_scope", Outcome.UNDETERMINED.value, Outcome.NOT_APPLICABLE.value, Outcome.NOT_IN_FORCE.value)
+
+
+def _standings(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared]) -> list[dict[str, int]]:
+    """How many contacts have each standing, per rule; all rules in one pass over the contacts."""
+    if not rules:
+        return []
+    counts = ", ".join(
+        f"count(*) FILTER (WHERE s{i} = '{standing}')" for i in range(len(rules)) for standing in _STANDINGS
+    )
+    columns = ", ".join(f"{p.compiled.standing_case} AS s{i}" for i, p in enumerate(rules))
+    row = con.execute(f"SELECT {counts} FROM (SELECT {columns} FROM contacts c)").fetchall()[0]
+    size = len(_STANDINGS)
+    return [dict(zip(_STANDINGS, row[i * size : (i + 1) * size], strict=True)) for i in range(len(rules))]
+
+
+def _run(con: duckdb.DuckDBPyConnection, prepared: Prepared, standing: dict[str, int]) -> None:
     ref = prepared.rule.ref
     con.execute(f"CREATE OR REPLACE TEMP TABLE found AS SELECT {HITS} FROM ({prepared.compiled.hits})")
     con.execute("INSERT INTO hits SELECT ?, * FROM found WHERE role <> 'undetermined'", [ref])
-    counts: dict[tuple[str, str | None], int] = {}
-    for standing, contacts in con.execute(f"SELECT standing, count(*) FROM ({prepared.compiled.standing}) GROUP BY 1").fetchall():
-        counts[(standing, None)] = contacts
-    unsure = con.execute(
-        "SELECT missing, count(DISTINCT seq) FROM found WHERE role = 'undetermined' GROUP BY 1"
+    told = con.execute(
+        "SELECT role, CASE role WHEN 'undetermined' THEN missing END AS lacks, count(DISTINCT seq) FROM found"
+        " WHERE role IN ('breach', 'undetermined') GROUP BY ALL"
     ).fetchall()
-    breach = con.execute("SELECT count(DISTINCT seq) FROM found WHERE role = 'breach'").fetchall()[0]
-    rows: list[tuple[str, str | None, int]] = [(Outcome.BREACH.value, None, int(breach[0]))]
-    rows += [(Outcome.UNDETERMINED.value, missing, n) for missing, n in unsure]
-    judged = counts.get(("in_scope", None), 0) + counts.get((Outcome.UNDETERMINED.value, None), 0)
-    rows.append((Outcome.CLEAR.value, None, judged - sum(n for _, _, n in rows)))
-    rows += [
-        (outcome.value, None, counts.get((outcome.value, None), 0)) for outcome in (Outcome.NOT_APPLICABLE, Outcome.NOT_IN_FORCE)
-    ]
-    assert sum(n for _, _, n in rows) == total, ref
+    rows: list[tuple[str, str | None, int]] = [(role, lacks, int(n)) for role, lacks, n in told]
+    clear = standing["in_scope"] + standing[Outcome.UNDETERMINED.value] - sum(n for _, _, n in rows)
+    if clear < 0:
+        raise AssertionError(f"{ref} judges more contacts than are in its scope")
+    rows.append((Outcome.CLEAR.value, None, clear))
+    rows += [(o.value, None, standing[o.value]) for o in (Outcome.NOT_APPLICABLE, Outcome.NOT_IN_FORCE)]
     con.executemany("INSERT INTO rule_results VALUES (?, ?, ?, ?, NULL)", [[ref, o, m, n] for o, m, n in rows if n])

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from analyzer.checks.base import Compiled, Compiler, Params, Scope, row
+from analyzer.checks.base import Compiled, Compiler, Params, Scope, either, row
 from analyzer.model import Rule
 from analyzer.sql import literal
 
@@ -44,10 +44,10 @@ def compile_record(rule: Rule, params: Record) -> Compiled:
         "c.case_id", "c.contact_id AS id", f"nullif(concat_ws('|', {', '.join(empty)}), '') AS lacking",
         f"nullif(concat_ws('|', {', '.join(absent)}), '') AS absent", f"{missing} AS missing",
     )  # fmt: skip
+    breach = "s.sure AND s.day IS NOT NULL AND s.lacking IS NOT NULL"
+    told = "concat_ws(chr(124), s.missing, s.absent)"
     hits = (
-        f"SELECT {row('s.id', measured='s.lacking')} FROM ({base}) s WHERE s.sure AND s.day IS NOT NULL AND s.lacking IS NOT NULL"
-        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='concat_ws(chr(124), s.missing, s.absent)')}"
-        f" FROM ({base}) s WHERE NOT (s.sure AND s.day IS NOT NULL AND s.lacking IS NOT NULL)"
-        f" AND (s.absent IS NOT NULL OR ((NOT s.sure OR s.day IS NULL) AND s.lacking IS NOT NULL))"
+        f"SELECT {row(f'CASE WHEN {breach} THEN s.id END', role=either(breach), measured='s.lacking', missing=told)}"
+        f" FROM ({base}) s WHERE s.lacking IS NOT NULL OR s.absent IS NOT NULL"
     )
-    return Compiled(compiler.standing(), hits)
+    return Compiled(*compiler.standing(), hits)

@@ -56,4 +56,4 @@ def compile_sql(rule: Rule, params: Sql) -> Compiled:
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing_fields')}"
         f" FROM everything s WHERE NOT s.sure OR s.unknown"
     )
-    return Compiled(compiler.standing(), hits)
+    return Compiled(*compiler.standing(), hits)

@@ -58,4 +58,4 @@ def compile_wording(rule: Rule, params: Wording | Disclosure) -> Compiled:
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=undetermined, missing='concat_ws(chr(124), s.missing, ' + literal('text') + ')')}"
         f" FROM ({base}) s WHERE s.silent AND s.allowed IS NOT TRUE"
     )
-    return Compiled(compiler.standing(), hits)
+    return Compiled(*compiler.standing(), hits)

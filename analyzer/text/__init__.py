@@ -4,7 +4,7 @@ The stages are separate modules, cheapest first: `normalise`, `lexicon` (the aut
 `signals` puts them together.
 """
 
-from analyzer.text.lexicon import Lexicons, load_lexicons
+from analyzer.text.lexicon import Lexicons, lexicon_ids, load_lexicons
 from analyzer.text.signals import Signal, find, scan_contacts, store_signals
 
-__all__ = ["Lexicons", "Signal", "find", "load_lexicons", "scan_contacts", "store_signals"]
+__all__ = ["Lexicons", "Signal", "find", "lexicon_ids", "load_lexicons", "scan_contacts", "store_signals"]
