@@ -67,7 +67,7 @@ def main(
         raise typer.Exit
     if lang is not None and lang not in LANGUAGES:
         with _errors():
-            raise UsageError("usage.lang", lang=lang)
+            raise UsageError("usage.lang", asked=lang)
     _state["lang"] = lang or default_lang()
 
 

@@ -402,8 +402,8 @@ def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
         )
         SELECT case_id, person_id, number,
                CASE WHEN found = '' THEN legal
-                    ELSE array_to_string(list_distinct(string_split(found, '|')), '|') END AS zones
-        FROM together
+                    ELSE array_to_string(list_filter(listed, lambda z, i: list_position(listed, z) = i), '|') END AS zones
+        FROM (SELECT *, string_split(found, '|') AS listed FROM together)
     """)
 
 

@@ -99,15 +99,16 @@ def _best(source: Source) -> Table:
         have = sum(name in found for name in required)
         fits.append((int(have == len(required)), len(set(found.values())), spec))
     complete = [(hits, spec) for whole, hits, spec in fits if whole]
+    near = max(fits, key=lambda fit: fit[1])
+    # A table that most of the headers speak for, but that lacks a required column, is not taken for a smaller one.
+    if near[1] >= 2 and near[1] > max((hits for hits, _ in complete), default=0) + 1:
+        spec, found = near[2], _by_header(near[2], folded)
+        raise InputError(
+            "input.missing_columns", path=source.name, table=spec.name,
+            columns=", ".join(c.name for c in spec.columns if c.required and c.name not in found),
+            found=", ".join(source.columns[:12]),
+        )  # fmt: skip
     if not complete:
-        near = max(fits, key=lambda fit: fit[1])
-        if near[1] >= 2:
-            spec, found = near[2], _by_header(near[2], folded)
-            raise InputError(
-                "input.missing_columns", path=source.name, table=spec.name,
-                columns=", ".join(c.name for c in spec.columns if c.required and c.name not in found),
-                found=", ".join(source.columns[:12]),
-            )  # fmt: skip
         key = "input.unknown_table" if source.header_row or source.kind not in ("csv", "excel") else "input.no_header"
         raise InputError(key, path=source.name, found=", ".join(source.columns[:12]))
     most = max(hits for hits, _ in complete)

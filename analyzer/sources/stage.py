@@ -250,7 +250,7 @@ def _stage_jsonl(con: duckdb.DuckDBPyConnection, source: Source, name: str, path
     fields = ", ".join(
         f"json_extract_string(line, '{_json_path(column)}') AS c{i}" for i, column in enumerate(source.columns)
     )
-    good = "json_valid(line) AND json_type(line) = 'OBJECT'"
+    good = "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
     con.execute(f"CREATE TEMP TABLE {name} AS SELECT rowid + 1 AS row_no, {fields} FROM {lines} WHERE {good}")
     bad = con.execute(
         f"SELECT rowid + 1, line FROM {lines} WHERE trim(line) <> '' AND NOT coalesce({good}, false) ORDER BY 1"

@@ -1,0 +1,175 @@
+"""What the pages share: language, the run in view, one way to ask it, and visuals. Texts of logs are escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from html import escape
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import altair as alt
+import duckdb
+import streamlit as st
+
+from analyzer import runs, summary
+from analyzer.errors import DunAuditError
+from analyzer.messages import LANGUAGES, default_lang, keys, say
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Row = dict[str, Any]
+
+SEVERITIES = ("critical", "high", "medium", "low")
+COLOURS = ("#8b1a1a", "#d9622b", "#e8b33f", "#8aa4b8")
+BADGES = {"critical": "red", "high": "orange", "medium": "yellow", "low": "gray"}
+# Columns whose values are words of a closed list; all other values are the log's own and shown as they stand.
+CLOSED = frozenset({"severity", "strength", "effect", "known", "channel", "direction", "outcome", "relation", "party", "stage", "role"})
+_LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
+
+
+# Language
+def lang() -> str:
+    """The language in view."""
+    return str(st.session_state.get("lang", default_lang()))
+
+
+def t(key: str, **params: object) -> str:
+    """A sentence of the catalogue in the language in view."""
+    return say(key, lang(), **params)
+
+
+def field(name: str) -> str:
+    """The name of a column as people call it; the column's own name where the catalogue has none."""
+    short = name.rsplit(".", 1)[-1]
+    return next((t(key) for key in (f"column.{short}", f"page.field.{short}") if key in keys()), name)
+
+
+def shown(name: str, value: object) -> str:
+    """One value of a column as text; empty when unknown."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return t("page.yes" if value else "page.no")
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal | int):
+        return f"{value:,}"
+    key = f"page.lender.{value}" if name == "lender_kind" else f"word.{value}"
+    return t(key) if (name in CLOSED or name == "lender_kind") and key in keys() else str(value)
+
+
+def named(name: str, value: object) -> str:
+    """As `shown`, with a word for no value."""
+    return shown(name, value) or t("page.none")
+
+
+def choose_language() -> None:
+    """The switch in the sidebar; `?lang=` sets it at the start."""
+    if st.session_state.get("lang") not in LANGUAGES:
+        asked = st.query_params.get("lang", "")
+        st.session_state["lang"] = asked if asked in LANGUAGES else default_lang()
+    st.radio(t("page.lang"), LANGUAGES, format_func=_LANGUAGE_NAMES.__getitem__, key="lang", horizontal=True, label_visibility="collapsed")
+
+
+# The run
+def choose_run(folder: Path) -> bool:
+    """The chooser in the sidebar; a sentence in the page, and False, when there is no run that can be read."""
+    try:
+        current = runs.locate(folder).stem
+        have = runs.list_runs(folder)[::-1]
+        if have:
+            name = st.selectbox(t("page.run"), have, index=have.index(current), key="run", on_change=forget)
+            current = name if name in have else current
+        st.session_state["run_path"] = str(runs.locate(folder, current))
+        told = ask(summary.run)
+    except DunAuditError as error:
+        st.info(error.text(lang()))
+        return False
+    st.caption(t("page.run_settings", **{k: told[k] for k in ("program", "zone", "jurisdiction")}))
+    return True
+
+
+def forget() -> None:
+    """Another run is in view: what was chosen in the last one is void."""
+    for key in ("finding_id", "finding_at", "findings_query"):
+        st.session_state.pop(key, None)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, on_release=duckdb.DuckDBPyConnection.close)
+def _open(path: str, changed: int) -> duckdb.DuckDBPyConnection:
+    return runs.connect(Path(path))
+
+
+def ask(question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The answer of a function of `summary` or `explain` on the run in view, asked on a cursor of its own."""
+    path = st.session_state["run_path"]
+    cursor = _open(path, Path(path).stat().st_mtime_ns).cursor()
+    try:
+        return question(cursor, *args, **kwargs)
+    finally:
+        cursor.close()
+
+
+def completeness_line() -> None:
+    """Under every chart: what was read, and what is unknown in it."""
+    st.caption(t("talk.completeness", **ask(summary.completeness)))
+
+
+# Text: everything goes through `escape`
+def marked(text: str, marks: Iterable[Mapping[str, Any]]) -> str:
+    """HTML of a text with the marked words in <mark>; the offsets count characters of the text as logged."""
+    parts, at = [], 0
+    for mark in sorted(marks, key=lambda m: (m["start"], m["end"])):
+        start, end = max(int(mark["start"]), at), min(int(mark["end"]), len(text))
+        if start < end:
+            parts += [escape(text[at:start]), "<mark>", escape(text[start:end]), "</mark>"]
+            at = end
+    return "".join([*parts, escape(text[at:])])
+
+
+def paragraph(text: str) -> None:
+    """Plain text, no Markdown."""
+    st.html(f'<p style="margin:0;white-space:pre-wrap;overflow-wrap:anywhere">{escape(text)}</p>')
+
+
+def quote(head: str, text: str, marks: Iterable[Mapping[str, Any]]) -> None:
+    """A text of the log under a line that says where it stands."""
+    st.html(
+        f'<div style="border-left:4px solid #8aa4b8;padding:.2rem .8rem"><div style="opacity:.7;font-size:.85rem">{escape(head)}</div>'
+        f'<div style="white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.7">{marked(text, marks)}</div></div>'
+    )
+
+
+def facts(values: Mapping[str, object]) -> None:
+    """Names and values, those that are known."""
+    lines = "".join(
+        f'<div style="opacity:.7">{escape(field(name))}</div><div style="overflow-wrap:anywhere">{escape(text)}</div>'
+        for name, value in values.items()
+        if (text := shown(name, value))
+    )
+    st.html(f'<div style="display:grid;grid-template-columns:minmax(7rem,max-content) 1fr;gap:.25rem 1.2rem">{lines}</div>')
+
+
+# Tables and charts
+def table(rows: Sequence[Row], names: Sequence[str], alt_text: str, **options: Any) -> Any:
+    """Rows as a table with people's names for columns. Numbers stay numbers, so that they sort; `rate` is a percentage."""
+    numbers = {n for n in names if n == "rate" or any(isinstance(r[n], int) and not isinstance(r[n], bool) for r in rows)}
+    lines = [{field(n): r[n] if n in numbers else shown(n, r[n]) for n in names} for r in rows]
+    config = {field(n): st.column_config.NumberColumn(format="percent" if n == "rate" else "localized") for n in numbers}
+    return st.dataframe(lines, hide_index=True, column_config=config, alt=alt_text, **options)
+
+
+def draw(chart: alt.Chart | alt.LayerChart, alt_text: str) -> None:
+    """A chart and the completeness line under it."""
+    st.altair_chart(chart, width="stretch", alt=alt_text)
+    completeness_line()
+
+
+def severity_colour() -> alt.Color:
+    """One colour per severity, the same everywhere."""
+    words = [t(f"word.{s}") for s in SEVERITIES]
+    return alt.Color("severity:N", title=t("column.severity"), scale=alt.Scale(domain=words, range=list(COLOURS)), legend=alt.Legend(orient="top"))

@@ -1,0 +1,116 @@
+"""One finding in full: what, why, which clause, which facts, which words, and how to find it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from analyzer import explain, summary
+from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, quote, shown, t, table
+from analyzer.errors import UsageError
+
+LEDGER = (
+    "ordinal", "role", "local_at", "zone", "channel", "direction", "outcome", "relation", "party", "agent_id", "vendor", "dpd",
+    "measured", "text", "contact_id", "file", "row_no",
+)  # fmt: skip
+FACTS = ("measured", "permitted", "breaches", "evidence", "first_local", "vendor", "team", "agent_id", "channel", "account_class", "stage")
+CASE = (
+    "case_id", "debtor_id", "debtor_name", "product", "lender", "lender_kind", "jurisdiction", "region", "zones", "principal", "balance",
+    "opened_on", "due_on", "closed_on", "guaranteed", "dpd",
+)  # fmt: skip
+TEXTS = 50
+
+
+def query() -> tuple[dict[str, list[str]], str]:
+    """The list that the finding was opened from; all findings otherwise."""
+    found: tuple[dict[str, list[str]], str] = st.session_state.get("findings_query", ({}, "severity"))
+    return found
+
+
+def go(at: int) -> None:
+    rows, _ = ask(summary.findings, *query(), 1, at)
+    if rows:
+        st.session_state["finding_at"], st.session_state["finding_id"] = at, rows[0]["finding_id"]
+
+
+def steps(total: int) -> None:
+    """Previous and next, where the finding's place in a list is known."""
+    at = st.session_state.get("finding_at")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(t("page.previous"), on_click=go, args=((at or 0) - 1,), disabled=not at, key="finding_previous")
+        st.button(t("page.next"), on_click=go, args=((at or 0) + 1,), disabled=at is None or at + 1 >= total, key="finding_next")
+        if at is not None:
+            st.caption(t("page.position", at=at + 1, total=total), width="content")
+
+
+def badges(rule: dict[str, Any]) -> None:
+    with st.container(horizontal=True):
+        for name in ("severity", "strength", "effect", "known"):
+            colour: Any = BADGES[rule["severity"]] if name == "severity" else "blue"
+            st.badge(t("page.named", name=field(name), value=shown(name, rule[name])), color=colour)
+
+
+def clauses(citations: list[dict[str, Any]]) -> None:
+    for cite in citations:
+        said = [cite["instrument"][lang()], cite["clause"][lang()], shown("known", cite["known"]), t("page.consulted", day=cite["consulted"])]
+        note = f"\n{cite['note'][lang()]}" if cite.get("note") else ""
+        paragraph(" · ".join(said) + note)
+
+
+def texts(ledger: list[dict[str, Any]]) -> None:
+    spoken = [entry for entry in ledger if entry["text"]]
+    if not spoken:
+        st.write(t("page.texts_none"))
+    for entry in spoken[:TEXTS]:
+        place = t("page.row", file=entry["file"], row=entry["row_no"]) if entry["file"] else ""
+        head = [str(entry["ordinal"]), *(shown(k, entry[k]) for k in ("role", "local_at", "channel", "relation")), place]
+        quote(" · ".join(part for part in head if part), entry["text"], entry["marks"])
+    if len(spoken) > TEXTS:
+        st.caption(t("page.texts_first", shown=TEXTS, total=len(spoken)))
+
+
+def show(told: explain.Explained) -> None:
+    st.header(told.texts["title"][lang()])
+    badges(told.rule)
+    st.caption(f"{told.finding['rule']} · {told.finding['finding_id']}")
+    st.subheader(t("explain.why"))
+    paragraph(told.texts["why"][lang()])
+    st.subheader(t("explain.clause"))
+    clauses(told.citations)
+    left, right = st.columns(2)
+    with left:
+        st.subheader(t("page.facts"))
+        facts({name: told.finding[name] for name in FACTS})
+    with right:
+        st.subheader(t("page.case"))
+        facts({name: told.case.get(name) for name in CASE})
+    st.subheader(t("page.ledger"))
+    table(told.ledger, [n for n in LEDGER if any(e[n] is not None for e in told.ledger)], t("page.ledger"))
+    st.subheader(t("page.texts"))
+    texts(told.ledger)
+    st.subheader(t("explain.remedy"))
+    paragraph(told.texts["remedy"][lang()])
+    st.subheader(t("explain.not_covered"))
+    paragraph(told.texts["not_covered"][lang()])
+    st.subheader(t("explain.sql"))
+    st.code(told.sql, language="sql", wrap_lines=True, height=320)
+
+
+def main() -> None:
+    st.title(t("page.finding"))
+    if "finding_id" not in st.session_state:
+        go(0)
+    if "finding_id" not in st.session_state:
+        st.info(t("page.no_findings"))
+        return
+    steps(ask(summary.findings, *query(), 0, 0)[1])
+    try:
+        told = ask(explain.explain, st.session_state["finding_id"])
+    except UsageError as error:
+        st.info(error.text(lang()))
+        return
+    show(told)
+
+
+main()

@@ -1,0 +1,68 @@
+"""Findings: filter, sort, page through them in SQL, open one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from analyzer import summary
+from analyzer.dashboards import PAGES
+from analyzer.dashboards._blocks import Row, ask, lang, shown, t, table
+
+FILTERS = ("rule", "severity", "vendor", "agent", "channel")
+SORTS = ("severity", "-time", "time", "rule", "-breaches")
+COLUMNS = ("severity", "title", "first_local", "case_id", "vendor", "agent_id", "channel", "breaches", "evidence", "measured", "permitted", "finding_id")
+ROWS = 50
+
+
+def choose(titles: dict[str, str], run: str) -> tuple[dict[str, list[str]], str]:
+    """The filters and the sort; the keys carry the run, since another run has other values."""
+    filters: dict[str, list[str]] = {}
+    places = [*st.columns(3), *st.columns(3)]
+    for place, name in zip(places, FILTERS, strict=False):
+        options = ask(summary.values, name)
+        words = titles if name == "rule" else {value: shown(name, value) for value in options}
+        picked = place.multiselect(
+            t(f"column.{name}"), options, key=f"findings_{name}_{run}", placeholder=t("page.all"), persist_state="session",
+            format_func=words.__getitem__, select_all=False,
+        )  # fmt: skip
+        if picked:
+            filters[name] = picked
+    sort = places[-1].selectbox(t("page.sort"), SORTS, format_func=lambda s: t(f"page.sort.{s}"), key="findings_sort", persist_state="session")
+    return filters, sort
+
+
+def open_finding(row: Row, at: int, filters: dict[str, list[str]], sort: str) -> None:
+    st.session_state["finding_id"] = row["finding_id"]
+    st.session_state["finding_at"] = at
+    st.session_state["findings_query"] = (filters, sort)
+    st.switch_page(PAGES / "finding.py")
+
+
+def main() -> None:
+    st.title(t("page.findings"))
+    run = Path(st.session_state["run_path"]).stem
+    titles = {r["rule"]: r[f"title_{lang()}"] for r in ask(summary.by_rule)}
+    filters, sort = choose(titles, run)
+    _, total = ask(summary.findings, filters, sort, 0, 0)
+    if not total:
+        st.info(t("page.no_findings"))
+        return
+    # A key of its own for each question: another question starts at its first page.
+    asked = f"{run}_{sort}_{sorted(filters.items())}"
+    pages = -(-total // ROWS)
+    above = st.container()
+    page = st.pagination(pages, key=f"findings_page_{asked}") if pages > 1 else 1
+    offset = (page - 1) * ROWS
+    rows, _ = ask(summary.findings, filters, sort, ROWS, offset)
+    rows = [r | {"title": titles[r["rule"]]} for r in rows]
+    with above:
+        st.caption(t("page.range", first=offset + 1, last=offset + len(rows), total=total))
+        event = table(rows, COLUMNS, t("page.findings"), on_select="rerun", selection_mode="single-row", key="findings_table", height=560 if len(rows) > 14 else "auto")
+    picked = event["selection"]["rows"]
+    if picked and picked[0] < len(rows):
+        open_finding(rows[picked[0]], offset + picked[0], filters, sort)
+
+
+main()

@@ -1,0 +1,28 @@
+"""The dashboard's entry file: which folder, which language, which run, which page. Everything else is in the pages."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+from analyzer.dashboards import PAGES, _blocks
+
+NAMES = ("overview", "findings", "finding")
+
+
+def main() -> None:
+    # The icon is a local picture: a material icon would be fetched from the network.
+    st.set_page_config(page_title="DunAudit", page_icon=str(PAGES / "icon.png"), layout="wide")
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("runs")
+    with st.sidebar:
+        _blocks.choose_language()
+        chosen = _blocks.choose_run(folder)
+    pages = [st.Page(PAGES / f"{name}.py", title=_blocks.t(f"page.{name}"), default=name == "overview") for name in NAMES]
+    page = st.navigation(pages)
+    if chosen:
+        page.run()
+
+
+main()

@@ -1,0 +1,175 @@
+"""Counts against a plain reckoning, outcomes that add up, findings that can be found again by their SQL alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer import audit, explain, rules, summary
+from analyzer.casebook import bench, outcomes
+from analyzer.checks import prepare
+from analyzer.model import Rule
+from analyzer.text import Lexicons
+from tests.conftest import ROOT
+
+Run = Callable[..., tuple[audit.RunResult, duckdb.DuckDBPyConnection]]
+START = datetime(2026, 3, 1, 0, 0)
+
+
+def _rule(name: str) -> Rule:
+    pack, rule = name.split("/")
+    return next(r for p in rules.select(ROOT / "rules", [pack]) for r in p.rules if r.id == rule)
+
+
+def _with(rule: Rule, **check: Any) -> Rule:
+    return replace(rule, check=check, values={}, in_force=None, cases=())
+
+
+def _pack(rule: Rule) -> Any:
+    return replace(next(p for p in rules.select(ROOT / "rules", [rule.pack])), rules=(rule,))
+
+
+CALL = st.tuples(st.integers(0, 12 * 24 * 60), st.sampled_from("XY"), st.sampled_from([True, True, True, None, False]))
+WINDOW = st.sampled_from([{"window": "calendar_day"}, {"window": "calendar_week"}, {"dates": 3}, {"dates": 7}, {"hours": 24}, {"hours": 36}])
+
+
+def _inside(window: dict[str, Any], now: datetime, before: datetime) -> bool:
+    if "window" in window:
+        def bucket(d: datetime) -> date:
+            return d.date() if window["window"] == "calendar_day" else d.date() - timedelta(days=d.weekday())
+        return bucket(now) == bucket(before)
+    if "dates" in window:
+        return (now.date() - before.date()).days < window["dates"]
+    return now - before <= timedelta(hours=window["hours"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(CALL, min_size=1, max_size=18), WINDOW, st.integers(0, 4))
+def test_frequency_equals_plain_counting(lexicons: Lexicons, calls: list[tuple[int, str, bool | None]], window: dict[str, Any], limit: int) -> None:
+    """Over every key and window: certain ones alone pass the limit - breach; together with possible ones - undetermined."""
+    rule = _with(
+        _rule("cn-gbt-45251/interactive-calls"), kind="frequency", scope={"outcome": "conversation", "direction": "outbound"}, per=["number"], limit=limit, **window
+    )
+    rows = [
+        {"id": f"c{i:02}", "at": str(START + timedelta(minutes=at)), "number": number, "outcome": {True: "conversation", False: "no_answer", None: None}[counts]}
+        for i, (at, number, counts) in enumerate(calls)
+    ]
+    with bench() as con:
+        found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows}, lexicons, "CN")
+    order = sorted(range(len(calls)), key=lambda i: (calls[i][0], f"c{i:02}"))
+    expected: dict[str, str] = {}
+    earlier: dict[str, list[tuple[datetime, bool | None]]] = defaultdict(list)
+    for i in order:
+        at, number, counts = calls[i]
+        now = START + timedelta(minutes=at)
+        if counts is False:
+            expected[f"c{i:02}"] = "not_applicable"
+            continue
+        earlier[number].append((now, counts))
+        inside = [c for when, c in earlier[number] if _inside(window, now, when)]
+        sure = sum(c is True for c in inside)
+        if counts is True and sure > limit:
+            expected[f"c{i:02}"] = "breach"
+        else:
+            expected[f"c{i:02}"] = "undetermined" if len(inside) > limit else "clear"
+    assert found == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 15 * 24 * 60), st.sampled_from("PQ"), st.booleans()), min_size=1, max_size=14), st.integers(1, 9))
+def test_waiting_after_a_conversation_equals_plain_reckoning(lexicons: Lexicons, calls: list[tuple[int, str, bool]], dates: int) -> None:
+    rule = _with(
+        _rule("cn-gbt-45251/stop-on-refusal"), kind="gate", scope={"channel": "call", "direction": "outbound"},
+        after_contact={"where": {"channel": "call", "outcome": "conversation"}, "per": ["person"], "for_dates": dates},
+    )  # fmt: skip
+    rows = [
+        {"id": f"c{i:02}", "at": str(START + timedelta(minutes=at)), "person": person, "outcome": "conversation" if talked else "no_answer"}
+        for i, (at, person, talked) in enumerate(calls)
+    ]
+    with bench() as con:
+        found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows}, lexicons, "CN")
+    expected = {}
+    for i, (at, person, _) in enumerate(calls):
+        now = START + timedelta(minutes=at)
+        talks = [
+            START + timedelta(minutes=a) for j, (a, p, t) in enumerate(calls) if t and p == person and (a, f"c{j:02}") < (at, f"c{i:02}")
+        ]
+        shut = any((now.date() - talk.date()).days < dates for talk in talks)
+        expected[f"c{i:02}"] = "breach" if shut else "clear"
+    assert found == expected
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> audit.RunResult:
+    import sys
+
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from generate import generate
+
+    folder = tmp_path_factory.mktemp("sample")
+    generate(6000, folder / "data")
+    return audit.run([str(folder / "data")], folder / "runs", run_id="r")
+
+
+def test_each_finding_is_found_again_by_its_sql_in_plain_duckdb(sample: audit.RunResult) -> None:
+    with duckdb.connect(str(sample.path), read_only=True) as con:
+        seen: dict[str, int] = defaultdict(int)
+        for finding_id, rule in con.execute("SELECT finding_id, rule FROM findings ORDER BY 1").fetchall():
+            seen[rule] += 1
+            if seen[rule] > 3:
+                continue
+            told = explain.explain(con, finding_id)
+            again = [(row[0], row[3]) for row in con.execute(told.sql).fetchall()]
+            assert again == [(entry["contact_id"], entry["role"]) for entry in told.ledger], rule
+        assert len(seen) >= 4
+
+
+def test_the_six_outcomes_of_a_rule_add_up_to_all_contacts(sample: audit.RunResult) -> None:
+    with duckdb.connect(str(sample.path), read_only=True) as con:
+        total = con.execute("SELECT count(*) FROM contacts").fetchall()[0][0]
+        sums = con.execute("SELECT rule, sum(contacts) FROM rule_results GROUP BY 1").fetchall()
+        assert {n for _, n in sums} == {total}
+        assert len(sums) == con.execute("SELECT count(*) FROM rules").fetchall()[0][0]
+        for row in summary.by_rule(con):
+            breaching = con.execute(
+                "SELECT count(DISTINCT seq) FROM finding_evidence JOIN findings USING (finding_id) WHERE rule = ? AND role = 'breach'", [row["rule"]]
+            ).fetchall()[0][0]
+            assert breaching == row["breach"]
+
+
+def test_findings_do_not_depend_on_the_order_of_files_or_rows(sample: audit.RunResult, tmp_path: Path) -> None:
+    data = sample.path.parents[1] / "data"
+    other = tmp_path / "data"
+    other.mkdir()
+    for path in data.iterdir():
+        head, *rest = path.read_text(encoding="utf-8").split("\n")
+        lines = rest[:-1] if "\"" not in path.read_text(encoding="utf-8") else None
+        if lines is None:
+            with duckdb.connect() as con:
+                con.execute(f"COPY (SELECT * FROM read_csv('{path}', all_varchar = true, header = true) ORDER BY 1 DESC) TO '{other}/z{path.name}' (HEADER)")
+            continue
+        (other / f"z{path.name}").write_text("\n".join([head, *reversed(lines), ""]), encoding="utf-8")
+    again = audit.run([str(other)], tmp_path / "runs", run_id="r")
+    listing = "SELECT finding_id, evidence_digest FROM findings ORDER BY 1"
+    with duckdb.connect(str(sample.path), read_only=True) as a, duckdb.connect(str(again.path), read_only=True) as b:
+        assert a.execute(listing).fetchall() == b.execute(listing).fetchall()
+
+
+def test_a_rule_that_fails_is_not_evaluated_and_says_so(lexicons: Lexicons) -> None:
+    broken = _with(
+        _rule("cn-gbt-45251/quiet-hours"), kind="sql", scope={"direction": "outbound"}, needs=[],
+        breach="SELECT contact_id AS episode, seq, error('x') AS measured FROM scoped",
+    )  # fmt: skip
+    with bench() as con:
+        found = outcomes(con, prepare([_pack(broken)])[0], {"contacts": [{"id": "a", "at": "2026-03-01 10:00:00"}]}, lexicons, "CN")
+        reason = con.execute("SELECT outcome, contacts, reason FROM rule_results").fetchall()
+    assert found == {"a": "not_evaluated"} and reason == [("not_evaluated", 1, "InvalidInputException")]

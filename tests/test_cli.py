@@ -1,0 +1,102 @@
+"""The command line as its users meet it: exit codes, data on stdout, talk on stderr, one sentence for each error."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from analyzer.cli import app
+from tests.conftest import HEADER, ROOT
+
+Write = Callable[..., Path]
+GOOD = HEADER + "\n1,K1,P1,本人,电话,呼出,2026-03-01 10:00:00,接通,交互式,A1,本人承诺还款\n"
+NIGHT = GOOD.replace("10:00:00", "23:00:00")
+TIMELESS = GOOD.replace("2026-03-01 10:00:00", "")
+
+
+def call(*arguments: object, lang: str = "en") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"DUNAUDIT_LANG": lang, "COLUMNS": "200"}
+    return subprocess.run([sys.executable, "-m", "analyzer.cli", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+
+
+@pytest.mark.parametrize(("text", "code"), [(GOOD, 0), (NIGHT, 1), (TIMELESS, 5), ("", 4), ("甲,乙\n丙,丁\n", 4)])
+def test_exit_codes_of_audit(text: str, code: int, write: Write, tmp_path: Path) -> None:
+    done = call("audit", write("a.csv", text), "--to", tmp_path / "runs", "--packs", "cn-gbt-45251", "--json")
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    if code in (0, 1, 5):
+        told = json.loads(done.stdout)
+        assert told["exit_code"] == code and told["completeness"]["rows_read"] == 1
+    else:
+        assert done.stdout == "" and done.stderr.count("\n") == 1
+        assert not list((tmp_path / "runs").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["audit"], 2), (["audit", "nothing-here.csv"], 4), (["audit", "README.md", "--zone", "CST"], 2), (["audit", "README.md", "--memory", "lots"], 2),
+        (["audit", "README.md", "--mapping", "no.yaml"], 2), (["findings", "--run", "no-such-folder"], 2), (["rules", "explain", "no-such-rule"], 2),
+        (["--lang", "fr", "rules", "list"], 2), (["audit", "README.md", "--packs", "no-such-pack"], 3),
+    ],
+)  # fmt: skip
+def test_exit_codes_of_mistakes(arguments: list[str], code: int) -> None:
+    for lang in ("zh", "en"):
+        done = call(*arguments, lang=lang)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr and done.stderr.strip() and done.stdout == ""
+
+
+def test_findings_and_explain(write: Write, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    assert call("audit", write("a.csv", NIGHT), "--to", runs, "--packs", "cn-gbt-45251").returncode == 1
+    listed = json.loads(call("findings", "--run", runs, "--json").stdout)
+    assert listed["total"] == 1 and listed["findings"][0]["rule"] == "cn-gbt-45251/quiet-hours"
+    finding = listed["findings"][0]["finding_id"]
+    told = json.loads(call("explain", finding[:8], "--run", runs, "--json").stdout)
+    assert told["finding"]["measured"] == "23:00:00" and told["ledger"][0]["file"] == "a.csv" and told["ledger"][0]["row_no"] == 2
+    for lang, word in (("zh", "据报道"), ("en", "only reported")):
+        shown = call("explain", finding, "--run", runs, lang=lang).stdout
+        assert word in shown and "GB/T 45251-2025" in shown and "SELECT" in shown
+    assert call("explain", "ffff", "--run", runs).returncode == 2
+
+
+def test_rules_commands() -> None:
+    listed = json.loads(call("rules", "list", "--json").stdout)
+    assert {"id", "pack", "serves", "citations"} <= set(listed[0])
+    assert call("rules", "check").returncode == 0
+    assert "quiet-hours" in call("rules", "explain", "quiet-hours").stdout
+
+
+def test_inspect_says_what_it_would_do(write: Write) -> None:
+    path = write("a.csv", GOOD, "gb18030")
+    told = json.loads(call("inspect", path, "--json").stdout)[0]
+    assert told["encoding"] == "gb18030" and not told["encoding_certain"] and told["header_row"] == 1 and told["table"] == "contacts"
+    assert told["columns"]["started_at"] == ["通话时间"] and told["date_order"] == {"started_at": "ymd"} and len(told["rows"]) == 1
+    shown = call("inspect", path, lang="zh").stdout
+    assert "gb18030" in shown and "最可能" in shown
+    assert call("inspect", write("b.csv", "")).returncode == 4
+
+
+def test_every_command_has_help_in_both_languages() -> None:
+    runner = CliRunner()
+    names = [c.name for c in app.registered_commands]
+    assert {"demo", "inspect", "audit", "findings", "explain", "dashboard"} <= set(names)
+    for name in names:
+        assert runner.invoke(app, [str(name), "--help"]).exit_code == 0
+    for lang, word in (("zh", "审计"), ("en", "Audit")):
+        assert word in call("--help", lang=lang).stdout
+        assert word in call("audit", "--help", lang=lang).stdout
+
+
+def test_no_text_name_or_number_in_talk(write: Write, tmp_path: Path) -> None:
+    text = NIGHT.replace("本人承诺还款", "张三丰 19900001234 弄死你")
+    done = call("audit", write("a.csv", text), "--to", tmp_path / "runs", "--packs", "cn-gbt-45251")
+    assert "张三丰" not in done.stderr + done.stdout and "19900001234" not in done.stderr + done.stdout

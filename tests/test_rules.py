@@ -1,0 +1,153 @@
+"""Every shipped rule proves itself; every mistake in a rule file is found, all at once, with file and line."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from analyzer import casebook, rules
+from analyzer.checks import prepare
+from analyzer.errors import RuleErrors
+from analyzer.model import Pack, Rule
+from analyzer.text import Lexicons
+from tests.conftest import ROOT
+
+FOLDER = ROOT / "rules"
+PACKS: list[Pack] = rules.select(FOLDER)
+ALL = [(rule, number) for pack in PACKS for rule in pack.rules for number in range(len(rule.cases))]
+
+
+@pytest.fixture(scope="module")
+def con() -> duckdb.DuckDBPyConnection:
+    with casebook.bench() as con:
+        yield con
+
+
+@pytest.mark.parametrize(("rule", "number"), ALL, ids=[f"{r.ref}/{r.cases[n]['name']}" for r, n in ALL])
+def test_case(rule: Rule, number: int, con: duckdb.DuckDBPyConnection, lexicons: Lexicons) -> None:
+    pack = next(p for p in PACKS if p.id == rule.pack)
+    item = prepare([replace(pack, rules=(rule,))], (), lexicons.ids)[0]
+    result = casebook._run(con, item, rule.cases[number], lexicons, pack.jurisdiction or "CN")
+    assert result.ok != rule.cases[number]["todo"], result.wrong
+
+
+def test_the_lexicons_hold_their_own_examples(lexicons: Lexicons) -> None:
+    results = casebook.run_lexicon_examples(lexicons)
+    assert len(results) > 200
+    assert [r for r in results if not r.ok] == []
+
+
+def test_rules_of_law_cite_no_deeper_than_is_known() -> None:
+    """GB/T 45251-2025 is known to its second-level headings; what is only reported or recalled says so."""
+    for pack in PACKS:
+        for rule in pack.rules:
+            for cite in rule.citations:
+                if "45251" in cite.instrument.zh:
+                    assert cite.clause.zh == cite.clause.en == "5.3"
+                    assert cite.known in ("reported", "unverified")
+            if pack.id == "lender-playbook":
+                assert rule.strength == "policy" and all(c.known == "house" for c in rule.citations)
+            if all(c.known == "unverified" for c in rule.citations):
+                assert rule.status == "trial" and rule.effect == "review"
+
+
+def test_every_kind_is_used_by_a_shipped_rule() -> None:
+    assert {r.kind for p in PACKS for r in p.rules} == {"hours", "frequency", "gate", "disclosure", "wording", "record", "sql"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "other"),
+    [
+        ("cn-gbt-45251/quiet-hours", "quiet_from", "23:00"), ("cn-gbt-45251/quiet-hours", "quiet_until", "07:00"),
+        ("cn-gbt-45251/interactive-calls", "max_calls", 4), ("cn-gbt-45251/notice-calls", "max_calls", 2),
+        ("cn-gbt-45251/third-party-gate", "failed_attempts", 2), ("us-reg-f/seven-in-seven", "max_calls", 8),
+        ("us-reg-f/after-conversation", "wait_dates", 6), ("us-reg-f/inconvenient-hours", "opens", "07:00"),
+    ],
+)  # fmt: skip
+def test_a_changed_value_turns_a_case_red(rule: str, value: str, other: object, lexicons: Lexicons) -> None:
+    """The deliberate break: each limit of the law, off by one."""
+    pack = next(p for p in PACKS if p.id == rule.split("/")[0])
+    found = next(r for r in pack.rules if r.ref == rule)
+    assert value in found.values, list(found.values)
+    values = found.values | {value: tuple((day, other) for day, _ in found.values[value])}
+    broken = replace(pack, rules=(replace(found, values=values),))
+    assert any(not r.ok for r in casebook.run_cases([broken], lexicons))
+
+
+def _broken(tmp_path: Path, change: Callable[[str], str], name: str = "quiet-hours.yaml") -> list[tuple[str, int, str]]:
+    folder = tmp_path / "rules"
+    shutil.copytree(FOLDER, folder)
+    path = folder / "cn-gbt-45251" / name
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(RuleErrors) as caught:
+        casebook.check_all(folder, ["cn-gbt-45251"])
+    for lang in ("zh", "en"):
+        assert "cn-gbt-45251/" in caught.value.text(lang)
+    return [(p.path, p.line, p.key) for p in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("severity: high", "severity: high\nseverity: low", "yaml.duplicate_key"),
+        ("severity: high", "severitty: high", "rules.unknown_key"),
+        ("severity: high", "severity: dreadful", "rules.wrong_value"),
+        ("serves: [C8]", "serves: [C99]", "rules.wrong_value"),
+        ("id: quiet-hours", "id: quiet-hour", "rules.id_differs"),
+        ("status: stable", "status: [stable", "yaml.broken"),
+        ("  kind: hours", "  kind: hour", "rules.unknown_kind"),
+        ("  kind: hours", "  kind: hours\n  closing: 1", "rules.unknown_key"),
+        ("  opens: $quiet_until", "  opens: $nothing", "rules.no_such_value"),
+        ("    direction: outbound\n", "    directions: outbound\n", "rules.scope_column"),
+        ('"2025-02-28": "22:00"', '"2025-02-28": "22:00", "2027-01-01": "21:00"', "rules.one_sided"),
+        ("expect: {breach: [a]}", "expect: {wrong: [a]}", "rules.wrong_value"),
+        ("citations:\n", "citations: []\nother:\n", "rules.wrong_value"),
+    ],
+)
+def test_a_mistake_is_found_with_its_line(old: str, new: str, key: str, tmp_path: Path) -> None:
+    text = (FOLDER / "cn-gbt-45251" / "quiet-hours.yaml").read_text(encoding="utf-8")
+    assert old in text
+    problems = _broken(tmp_path, lambda s: s.replace(old, new, 1))
+    assert key in {k for _, _, k in problems}
+    assert all(line >= 1 for _, line, _ in problems)
+    expected = text[: text.index(old)].count("\n") + 1
+    assert min(abs(line - expected) for _, line, k in problems if k == key) <= 2 or key in ("rules.one_sided", "rules.scope_column", "rules.wrong_value", "rules.no_such_value")
+
+
+def test_a_rule_without_cases_for_both_sides_does_not_load(tmp_path: Path) -> None:
+    keys = [k for _, _, k in _broken(tmp_path, lambda s: s[: s.index("cases:")] + "cases: []\n")]
+    assert keys.count("rules.no_case") == 2 and "rules.one_sided" in keys
+
+
+def test_all_mistakes_of_all_files_come_together(tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    shutil.copytree(FOLDER, folder)
+    for name, old, new in (("quiet-hours", "severity: high", "severitty: high"), ("call-record", "id: call-record", "id: other"), ("notice-calls", "kind: frequency", "kind: nothing")):
+        path = folder / "cn-gbt-45251" / f"{name}.yaml"
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    lexicon = folder / "lexicon" / "insult.yaml"
+    with pytest.raises(RuleErrors) as caught:
+        casebook.check_all(folder)
+    assert {p.path for p in caught.value.problems} == {f"cn-gbt-45251/{n}.yaml" for n in ("quiet-hours", "call-record", "notice-calls")}
+    lexicon.write_text(lexicon.read_text(encoding="utf-8").replace("label: abuse", "label: rude"), encoding="utf-8")
+    with pytest.raises(RuleErrors):
+        casebook.check_all(folder)
+
+
+@pytest.mark.parametrize(
+    ("sql", "key"),
+    [
+        ("SELECT nothing FROM scoped", "rules.sql_broken"), ("SELECT 'x' AS episode, seq, NULL AS measured FROM scoped; SELECT 1", "rules.sql_not_select"),
+        ("DROP TABLE contacts", "rules.sql_not_select"), ("SELECT 'x' AS episode, seq, NULL AS measured FROM main.contacts", "rules.sql_reaches_out"),
+        ("SELECT 'x' AS episode, 1 AS seq, content AS measured FROM read_text('/etc/passwd')", "rules.sql_reaches_out"), ("SELECT (", "rules.sql_broken"),
+    ],
+)  # fmt: skip
+def test_the_sql_of_a_rule_is_checked_as_code(sql: str, key: str, tmp_path: Path) -> None:
+    text = f"check:\n  kind: sql\n  scope: {{direction: outbound}}\n  needs: []\n  breach: |\n    {sql}\n"
+    keys = [k for _, _, k in _broken(tmp_path, lambda s: s[: s.index("check:")] + text + s[s.index("cases:") :])]
+    assert key in keys

@@ -1,0 +1,72 @@
+"""The words: a map back to the original, stages that refuse for a reason, and false alarms counted on real messages."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.text import Lexicons, find
+from analyzer.text.normalise import normalise, normalise_one
+from tests.conftest import SHARED
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [("ＡＢＣ１２", "abc12"), ("還錢，騙子", "还钱,骗子"), ("弄 死 你", "弄死你"), ("弄\u200b死*你", "弄死你"), ("don’t pay", "dont pay"), ("a - b", "a - b"), ("好 的，再 见", "好的,再见"), ("第 1 期", "第 1 期")],
+)
+def test_normal_forms(text: str, normal: str) -> None:
+    assert normalise_one(text) == normal
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(alphabet=st.sampled_from("弄死你 *\u200bＡaé還😀老·赖,，。'x\n"), max_size=20), min_size=1, max_size=6))
+def test_each_normal_character_knows_its_origin(texts: list[str]) -> None:
+    normal = normalise(texts)
+    original = "\x00".join(texts)
+    assert len(normal.points) == len(normal.origin)
+    for point, origin in zip(normal.points, normal.origin, strict=True):
+        assert (point == 0) == (original[origin] == "\x00")
+    assert [normal.text()[s:].split("\x00")[0] for s in normal.starts] == normal.text().split("\x00")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["弄死你", "弄 死 你", "你个老賴", "打断你的腿", "好的", "，", "。", "😀", " ", "you scumbag", "拨打人工"]), min_size=1, max_size=8))
+def test_offsets_point_into_the_text_as_logged(lexicons: Lexicons, parts: list[str]) -> None:
+    text = "".join(parts)
+    for signal in find(["前文", text, "后文"], lexicons):
+        assert signal.text == 1 and text[signal.start : signal.end] == signal.words
+        assert normalise_one(signal.words) in {t.text for t in lexicons.terms}
+
+
+@pytest.mark.parametrize(
+    ("text", "concept", "counts"),
+    [
+        ("再不还就弄死你", "violence", True), ("客户称要弄死你们", "violence", False), ("严禁说弄死你这类话", "violence", False), ("恨不得弄死你", "violence", True),
+        ("培训材料：弄死你属于威胁", "violence", False), ("请拨打人工客服", "violence", None), ("Pay now or we will break your legs", "violence", True),
+    ],
+)  # fmt: skip
+def test_context(text: str, concept: str, counts: bool | None, lexicons: Lexicons) -> None:
+    found = [s for s in find([text], lexicons) if s.concept == concept]
+    assert ([s.counts for s in found] or [None])[0] == counts, found
+
+
+def test_what_only_matters_to_others_is_skipped_for_those_who_owe(lexicons: Lexicons) -> None:
+    import numpy as np
+
+    texts = ["您的贷款逾期未还", "他的贷款逾期未还"]
+    found = find(texts, lexicons, np.array([True, False]))
+    assert {s.text for s in found if s.concept == "debt_fact"} == {1}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared measuring data are not here")
+def test_false_alarms_on_ordinary_messages(lexicons: Lexicons) -> None:
+    """A bare list of insults fires 60 times per 10,000; ours must stay far below."""
+    with (SHARED / "ordinary_sms_zh.csv").open(encoding="utf-8", newline="") as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    told = {(s.text, s.concept) for s in find(texts, lexicons) if s.counts}
+    per = {c: 10_000 * sum(1 for _, x in told if x == c) / len(texts) for c in lexicons.ids}
+    assert len(texts) > 18_000
+    assert per["insult"] < 8 and per["violence"] < 2 and sum(per.values()) < 12
