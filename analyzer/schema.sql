@@ -1,6 +1,19 @@
 -- The canonical tables of one run. The text behind each column becomes the column's comment in the file.
 -- Times: *_utc is an instant in UTC, local_* is the recipient's wall clock, *_on is a calendar date.
 
+-- Closed lists are ENUM types: a rule that asks for a word that does not exist does not bind, and scopes compare numbers.
+CREATE TYPE channel_word AS ENUM ('call', 'ai_call', 'voicemail', 'sms', 'wechat', 'im', 'email', 'letter', 'visit', 'legal');
+CREATE TYPE direction_word AS ENUM ('outbound', 'inbound');
+CREATE TYPE outcome_word AS ENUM ('conversation', 'answered_dropped', 'no_answer', 'voicemail', 'recorded_message', 'busy', 'switched_off',
+    'invalid', 'sent', 'delivered', 'failed', 'met', 'not_met');
+CREATE TYPE call_type_word AS ENUM ('interactive', 'notice');
+CREATE TYPE relation_word AS ENUM ('self', 'spouse', 'parent', 'child', 'sibling', 'relative', 'emergency_contact', 'guarantor', 'co_borrower',
+    'colleague', 'employer', 'friend', 'neighbour', 'village_committee', 'attorney', 'guardian', 'executor', 'unknown_third_party');
+CREATE TYPE party_word AS ENUM ('debtor', 'obliged', 'third_party');
+CREATE TYPE lender_kind_word AS ENUM ('bank', 'consumer_finance', 'microloan', 'auto_finance', 'agency', 'other');
+CREATE TYPE class_word AS ENUM ('C', 'M1', 'M2', 'M3', 'M3+');
+CREATE TYPE stage_word AS ENUM ('reminder', 'tracking', 'collection');
+
 CREATE TABLE runs (
     run_id VARCHAR NOT NULL,            -- name of the run, also the file's name
     program VARCHAR NOT NULL,           -- name and version of the program
@@ -70,7 +83,7 @@ CREATE TABLE cases (
     debtor_name VARCHAR,                -- name of the debtor
     product VARCHAR,                    -- product
     lender VARCHAR,                     -- lender
-    lender_kind VARCHAR,                -- bank, consumer_finance, microloan, auto_finance, agency or other
+    lender_kind lender_kind_word,       -- bank, consumer_finance, microloan, auto_finance, agency or other
     jurisdiction VARCHAR NOT NULL,      -- jurisdiction whose law is asked
     jurisdiction_from VARCHAR NOT NULL, -- data or setting
     region VARCHAR,                     -- place of the debtor as written
@@ -91,7 +104,7 @@ CREATE TABLE persons (
     person_id VARCHAR NOT NULL,         -- a person tied to a case
     case_id VARCHAR NOT NULL,           -- the case
     name VARCHAR,                       -- name
-    relation VARCHAR,                   -- relation to the debtor: self, spouse, parent, colleague, guarantor ...
+    relation relation_word,             -- relation to the debtor: self, spouse, parent, colleague, guarantor ...
     obliged BOOLEAN,                    -- whether this person must pay
     knows_since DATE,                   -- date since which this person is known to know of the loan
     zones VARCHAR,                      -- candidate time zones, joined by |
@@ -149,7 +162,7 @@ CREATE TABLE case_events (
     person_id VARCHAR,                  -- whom it concerns, where it concerns one person
     kind VARCHAR,                       -- refusal, consent, agreed_time, unreachable, dispute, death, attorney ...
     occurred_utc TIMESTAMP NOT NULL,    -- instant from which it holds
-    occurred_on DATE NOT NULL,          -- its date as written
+    occurred_on DATE NOT NULL,          -- its date by the debtor's clock; as written where his zone is unknown
     ended_utc TIMESTAMP,                -- instant until which it holds; NULL: without end
     agreed_from TIME,                   -- for agreed_time: start of the agreed hours, debtor's clock
     agreed_to TIME,                     -- for agreed_time: end of the agreed hours
@@ -192,17 +205,17 @@ CREATE TABLE contacts (
     case_id VARCHAR NOT NULL,           -- case
     debtor_id VARCHAR NOT NULL,         -- debtor of the case
     debt_id VARCHAR NOT NULL,           -- debt spoken about; the case where the log names none
-    person_id VARCHAR,                  -- who was contacted; found by number where the log names nobody
+    person_id VARCHAR,                  -- who was contacted; found by number where the log names nobody; self:<debtor> for the debtor without an id
     number VARCHAR,                     -- number dialled or written to, digits
     agent_id VARCHAR,                   -- collector
     team VARCHAR,                       -- collector's team on that date
     vendor VARCHAR,                     -- agency on that date; NULL for the lender itself
     collector VARCHAR,                  -- who collects: the agency, else the lender, else (unknown)
     lender VARCHAR,                     -- lender of the case
-    lender_kind VARCHAR,                -- kind of lender
+    lender_kind lender_kind_word,       -- kind of lender
     jurisdiction VARCHAR NOT NULL,      -- jurisdiction of the case
-    channel VARCHAR,                    -- call, ai_call, voicemail, sms, wechat, im, email, letter, visit, legal
-    direction VARCHAR,                  -- outbound or inbound
+    channel channel_word,               -- call, ai_call, voicemail, sms, wechat, im, email, letter, visit, legal
+    direction direction_word,           -- outbound or inbound
     at_utc TIMESTAMP,                   -- instant of the contact; NULL when the log has no time
     zone VARCHAR,                       -- recipient's zone; the first of several candidates; NULL: unknown
     local_at TIMESTAMP,                 -- wall clock in that zone
@@ -210,10 +223,10 @@ CREATE TABLE contacts (
     on_date DATE,                       -- calendar date of local_at: the contact's own date
     ended_utc TIMESTAMP,                -- instant of its end
     duration_s INTEGER,                 -- seconds
-    outcome VARCHAR,                    -- conversation, answered_dropped, no_answer, voicemail, busy, delivered ...
-    call_type VARCHAR,                  -- interactive or notice
-    relation VARCHAR,                   -- relation of the person contacted to the debtor
-    party VARCHAR,                      -- debtor, obliged (guarantor, co-borrower) or third_party; NULL: unknown
+    outcome outcome_word,               -- conversation, answered_dropped, no_answer, voicemail, busy, delivered ...
+    call_type call_type_word,           -- interactive or notice
+    relation relation_word,             -- relation of the person contacted to the debtor
+    party party_word,                   -- debtor, obliged (guarantor, co-borrower) or third_party; NULL: unknown
     knows BOOLEAN,                      -- whether that person knew of the loan on that date; NULL: unknown
     text VARCHAR,                       -- note or message as logged
     recording_id VARCHAR,               -- recording, photograph or film
@@ -221,8 +234,8 @@ CREATE TABLE contacts (
     staff_count INTEGER,                -- persons on a visit
     dpd INTEGER,                        -- days past due on that date; negative: days until the next due date
     dpd_source VARCHAR,                 -- schedule, due_date, stated or logged
-    account_class VARCHAR,              -- C, M1, M2, M3 or M3+ on that date
-    stage VARCHAR,                      -- reminder, tracking or collection on that date
+    account_class class_word,           -- C, M1, M2, M3 or M3+ on that date
+    stage stage_word,                   -- reminder, tracking or collection on that date
     batch_id INTEGER NOT NULL,          -- batch
     row_no BIGINT NOT NULL              -- line in the batch's file
 );

@@ -223,6 +223,22 @@ def _events(con: duckdb.DuckDBPyConnection, clock: _Clock) -> None:
         f"INSERT INTO case_events SELECT event_id, case_id, person_id, kind, {clock.utc(events, 'occurred_at')}, occurred_at::DATE,"
         f" {clock.utc(events, 'ended_at')}, try_cast(agreed_from AS TIME), try_cast(agreed_to AS TIME), batch_id, row_no FROM {events} t"
     )
+    _event_dates(con)
+
+
+def _event_dates(con: duckdb.DuckDBPyConnection) -> None:
+    """The date of an event is that of the debtor's clock, as for a contact; the written one where the zone is unknown."""
+    single = " ".join(f"WHEN {literal(code)} THEN {literal(zone)}" for code, zone in SINGLE_ZONE.items())
+    zone = f"coalesce(string_split(c.zones, '|')[1], CASE c.jurisdiction {single} END)"
+    known = [row[0] for row in con.execute(f"SELECT DISTINCT {zone} FROM cases c JOIN case_events e USING (case_id)").fetchall()]
+    first, last = con.execute("SELECT min(occurred_utc), max(occurred_utc) FROM case_events").fetchall()[0]
+    if not first or not any(known):
+        return
+    local = _local_by_zone("e.occurred_utc", zone, known, first, last)
+    con.execute(
+        f"UPDATE case_events SET occurred_on = n.there FROM (SELECT e.event_id, coalesce({local}::DATE, e.occurred_on) AS there"
+        " FROM case_events e JOIN cases c USING (case_id)) n WHERE n.event_id = case_events.event_id"
+    )
 
 
 def _agents(con: duckdb.DuckDBPyConnection) -> None:
@@ -328,7 +344,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
         ), placed AS (
             SELECT t.*, c.debtor_id AS case_debtor, c.lender, c.lender_kind, c.jurisdiction,
                    coalesce(t.relation, p.relation) AS rel, p.obliged, p.knows_since,
-                   coalesce(t.zone, z.zones) AS zones
+                   coalesce(t.zone, z.zones) AS zones, CASE WHEN t.relation = 'self' THEN 'self:' || c.debtor_id END AS himself
             FROM timed t JOIN cases c ON c.case_id = t.case_id
             LEFT JOIN persons p ON p.person_id = t.whom
             LEFT JOIN candidates z ON z.case_id = t.case_id AND z.person_id IS NOT DISTINCT FROM t.whom
@@ -343,7 +359,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
             SELECT l.*, {dpd} AS days, {source} AS dpd_source, {agent_columns}
             FROM l {agent_join} {arrears_join}
         )
-        SELECT row_no + {_row_base(con, contacts)}, contact_id, case_id, coalesce(debtor_id, case_debtor), coalesce(debt_id, case_id), whom, number,
+        SELECT row_no + {_row_base(con, contacts)}, contact_id, case_id, coalesce(debtor_id, case_debtor), coalesce(debt_id, case_id), coalesce(whom, himself), number,
                agent_id, team_then, coalesce(vendor, vendor_then), coalesce(vendor, vendor_then, lender, '(unknown)'), lender, lender_kind,
                jurisdiction, channel, direction, at_utc, zone, local_at, other_local_at, on_date, ended_utc, duration_s, outcome,
                call_type, rel,

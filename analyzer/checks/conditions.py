@@ -111,7 +111,9 @@ def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> 
         f" FROM (SELECT t.case_id, t.at_utc, t.contact_id, t.outcome IN {failed} AS fail, t.outcome IN {once} AS once,"
         f" sum(CASE WHEN t.outcome IN {reached} THEN 1 ELSE 0 END) OVER (PARTITION BY t.case_id ORDER BY t.at_utc, t.contact_id) AS spell"
         " FROM contacts t WHERE t.party = 'debtor' AND t.at_utc IS NOT NULL"
-        f" AND (t.channel IN ('call', 'ai_call', 'visit') OR t.outcome IN {reached}))) GROUP BY ALL"
+        f" AND (t.channel IN ('call', 'ai_call', 'visit') OR t.outcome IN {reached})"
+        # Only cases that have a contact to be judged are worth counting.
+        f" AND t.case_id IN (SELECT c.case_id FROM contacts c WHERE {compiler.applies} AND ({compiler.scope}) IS NOT FALSE))) GROUP BY ALL"
     )
     alias = f"u{len(compiler.joins)}"
     compiler.joins.append(f"ASOF LEFT JOIN ({runs}) {alias} ON {alias}.case_id = c.case_id AND c.at_utc > {alias}.at_utc")

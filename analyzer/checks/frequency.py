@@ -59,15 +59,17 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
     if params.window:
         bucket = "day" if params.window == "calendar_day" else "date_trunc('week', day)::DATE"
         counted = _by_bucket(base, known, key_list, bucket, least)
-        span = "s.bucket"
     else:
         counted = _by_sliding(base, known, key_list, params, least)
-        span = "min(s.day) FILTER (WHERE s.over) OVER (PARTITION BY s.island_key)"
     excess = f"s.sure AND s.n_sure > {limit}"
     doubtful = f"NOT ({excess}) AND s.n_all > {limit}"
     force = compiler.in_force("s.day")
-    judged = f"SELECT *, ({excess}) AND {force} AS over, ({doubtful}) AND {force} AS open FROM ({counted}) s"
-    episode = f"concat_ws(chr(124), {', '.join(f's.{k}' for k in keys)}, {span if params.window else 's.first_day'})"
+    # What leaves a count open may be a fact that another contact of the same key lacks.
+    judged = (
+        f"SELECT * EXCLUDE (missing), coalesce(missing, max(missing) OVER (PARTITION BY {key_list})) AS missing,"
+        f" ({excess}) AND {force} AS over, ({doubtful}) AND {force} AS open FROM ({counted}) s"
+    )
+    episode = f"concat_ws(chr(124), {', '.join(f's.{k}' for k in keys)}, {'s.bucket' if params.window else 's.first_day'})"
     limit_text = f"({limit})::VARCHAR"
     if params.window:
         ledger = f"SELECT *, bool_or(over) OVER (PARTITION BY {key_list}, bucket) AS breached FROM ({judged})"

@@ -51,12 +51,19 @@ def _standings(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared]) -> lis
     if not rules:
         return []
     counts = ", ".join(
-        f"count(*) FILTER (WHERE s{i} = '{standing}')" for i in range(len(rules)) for standing in _STANDINGS
+        f"count(*) FILTER (WHERE s{i} = {number})" for i in range(len(rules)) for number in range(len(_STANDINGS))
     )
-    columns = ", ".join(f"{p.compiled.standing_case} AS s{i}" for i, p in enumerate(rules))
+    columns = ", ".join(f"({_numbered(p.compiled.standing_case)})::UTINYINT AS s{i}" for i, p in enumerate(rules))
     row = con.execute(f"SELECT {counts} FROM (SELECT {columns} FROM contacts c)").fetchall()[0]
     size = len(_STANDINGS)
     return [dict(zip(_STANDINGS, row[i * size : (i + 1) * size], strict=True)) for i in range(len(rules))]
+
+
+def _numbered(standing_case: str) -> str:
+    """The CASE with numbers for its words: a million rows times all rules are counted faster by number."""
+    for number, standing in enumerate(_STANDINGS):
+        standing_case = standing_case.replace(f"THEN '{standing}'", f"THEN {number}").replace(f"ELSE '{standing}'", f"ELSE {number}")
+    return standing_case
 
 
 def _run(con: duckdb.DuckDBPyConnection, prepared: Prepared, standing: dict[str, int]) -> None:

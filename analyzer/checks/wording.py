@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from analyzer.checks.base import Compiled, Compiler, Params, Scope, row
+from analyzer.checks.base import Compiled, Compiler, Params, Scope, either, row
 from analyzer.checks.conditions import Unless, lifted
 from analyzer.model import Rule
 from analyzer.sql import literal
@@ -40,22 +40,21 @@ def compile_wording(rule: Rule, params: Wording | Disclosure) -> Compiled:
     compiler = Compiler(rule, params.scope)
     allowed = lifted(compiler, params.unless, ("check", "unless")) if params.unless else "false"
     missing = compiler.missing([*compiler.needs, "at_utc"])
+    silent, told = "(c.text IS NULL OR trim(c.text) = '')", f"counts AND concept IN {literal(params.concepts)}"
     base = compiler.base(
         "c.case_id", "coalesce(c.person_id, c.number, '') AS whom", "coalesce(c.agent_id, '') AS who",
-        "c.text IS NULL OR trim(c.text) = '' AS silent", f"({allowed}) AS allowed", f"{missing} AS missing",
+        f"{silent} AS silent", f"({allowed}) AS allowed", f"{missing} AS missing",
+        where=f"({silent} OR c.seq IN (SELECT seq FROM signals WHERE {told}))",
     )  # fmt: skip
     found = (
         "SELECT seq, list(signal_id ORDER BY start_at) AS ids, string_agg(DISTINCT detail, '|' ORDER BY detail) AS details FROM signals"
-        f" WHERE counts AND concept IN {literal(params.concepts)} GROUP BY seq"
+        f" WHERE {told} GROUP BY seq"
     )
     episode = "concat_ws(chr(124), s.case_id, s.whom, s.who, s.day)"
-    undetermined = literal("undetermined")
+    breach = "f.seq IS NOT NULL AND s.sure AND s.day IS NOT NULL AND s.allowed IS FALSE"
+    lacks = f"concat_ws(chr(124), s.missing, CASE WHEN s.silent THEN {literal('text')} END)"
     hits = (
-        f"SELECT {row(episode, measured='f.details', signal_ids='f.ids')}"
-        f" FROM ({base}) s JOIN ({found}) f ON f.seq = s.seq WHERE s.sure AND s.day IS NOT NULL AND s.allowed IS FALSE"
-        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=undetermined, missing='s.missing', signal_ids='f.ids')}"
-        f" FROM ({base}) s JOIN ({found}) f ON f.seq = s.seq WHERE s.allowed IS NOT TRUE AND NOT (s.sure AND s.day IS NOT NULL AND s.allowed IS FALSE)"
-        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=undetermined, missing='concat_ws(chr(124), s.missing, ' + literal('text') + ')')}"
-        f" FROM ({base}) s WHERE s.silent AND s.allowed IS NOT TRUE"
+        f"SELECT {row(f'CASE WHEN {breach} THEN {episode} END', role=either(breach), measured='f.details', missing=lacks, signal_ids='f.ids')}"
+        f" FROM ({base}) s LEFT JOIN ({found}) f ON f.seq = s.seq WHERE s.allowed IS NOT TRUE"
     )
     return Compiled(*compiler.standing(), hits)

@@ -159,7 +159,9 @@ def table(rows: Sequence[Row], names: Sequence[str], alt_text: str, **options: A
     """Rows as a table with people's names for columns. Numbers stay numbers, so that they sort; `rate` is a percentage."""
     numbers = {n for n in names if n == "rate" or any(isinstance(r[n], int) and not isinstance(r[n], bool) for r in rows)}
     lines = [{field(n): r[n] if n in numbers else shown(n, r[n]) for n in names} for r in rows]
-    config = {field(n): st.column_config.NumberColumn(format="percent" if n == "rate" else "localized") for n in numbers}
+    config: dict[str, Any] = {field(n): st.column_config.NumberColumn(format="percent" if n == "rate" else "localized") for n in numbers}
+    if "title" in names:
+        config[field("title")] = st.column_config.TextColumn(width=290)
     return st.dataframe(lines, hide_index=True, column_config=config, alt=alt_text, **options)
 
 

@@ -29,7 +29,8 @@ def choose(titles: dict[str, str], run: str) -> tuple[dict[str, list[str]], str]
         )  # fmt: skip
         if picked:
             filters[name] = picked
-    sort = places[-1].selectbox(t("page.sort"), SORTS, format_func=lambda s: t(f"page.sort.{s}"), key="findings_sort", persist_state="session")
+    orders = {s: t(f"page.sort.{s}") for s in SORTS}
+    sort = places[-1].selectbox(t("page.sort"), SORTS, format_func=orders.__getitem__, key="findings_sort", persist_state="session")
     return filters, sort
 
 

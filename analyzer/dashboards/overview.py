@@ -25,9 +25,8 @@ def metrics(totals: Row) -> None:
         "page.rules_not_evaluated": f"{totals['rules_not_evaluated']} / {totals['rules']}",
         "page.rules_undetermined": f"{totals['rules_undetermined']} / {totals['rules']}",
     }
-    with st.container(horizontal=True):
-        for key, figure in figures.items():
-            st.metric(t(key), figure, border=True)
+    for place, (key, figure) in zip([*st.columns(3), *st.columns(2)], figures.items(), strict=True):
+        place.metric(t(key), figure, border=True)
 
 
 def trend() -> None:
@@ -66,16 +65,17 @@ def by_rule(rows: list[Row], titles: dict[str, str]) -> None:
 
 def by_dimension() -> None:
     st.subheader(t("page.by_dimension"))
-    name = st.selectbox(t("page.dimension"), DIMENSIONS, format_func=lambda d: field(d), key="overview_dimension", width=260)
+    words = {d: field(d) for d in DIMENSIONS}
+    name = st.selectbox(t("page.dimension"), DIMENSIONS, format_func=words.__getitem__, key="overview_dimension", width=260)
     rows = ask(summary.by_dimension, name)
     share, counts = t("page.dimension_share"), ("breaching_contacts", "contacts", "findings")
     data = [
         {"value": named(name, r["value"]), "rate": r["rate"], "label": f"{r['breaching_contacts']:,} / {r['contacts']:,}", **{k: r[k] for k in counts}}
         for r in rows[:BARS]
     ]
-    base = alt.Chart(alt.InlineData(values=data), height=max(120, 30 * len(data))).encode(
+    base = alt.Chart(alt.InlineData(values=data), height=90 + 26 * len(data)).encode(
         x=alt.X("rate:Q", title=share, axis=alt.Axis(format="%", tickCount=6)),
-        y=alt.Y("value:N", title=None, sort="-x", axis=alt.Axis(labelLimit=220)),
+        y=alt.Y("value:N", title=None, sort="-x", axis=alt.Axis(labelLimit=220, labelOverlap=False)),
         tooltip=[
             alt.Tooltip("value:N", title=field(name)),
             alt.Tooltip("rate:Q", title=share, format=".2%"),
