@@ -28,7 +28,7 @@ from rich.text import Text
 from analyzer import __version__, audit, casebook, explain, intake, rules, runs, summary
 from analyzer.errors import DunAuditError, RuleErrors, UsageError
 from analyzer.intake.mapping import check_zone
-from analyzer.messages import LANGUAGES, default_lang, say
+from analyzer.messages import LANGUAGES, default_lang, say, say_words
 from analyzer.model import ExitCode, Rule
 from analyzer.text import load_lexicons
 
@@ -276,7 +276,7 @@ def _show_run(con: Any, result: audit.RunResult) -> None:
     _talk(_t("talk.completeness", **done))
     _show_rules(con)
     for row in summary.undetermined(con)[:5]:
-        _talk(_t("talk.undetermined", rule=row["rule"], contacts=row["contacts"], missing=(row["missing"] or "-").replace("|", ", ")))
+        _talk(_t("talk.undetermined", rule=row["rule"], contacts=row["contacts"], missing=say_words(row["missing"] or "-", _state["lang"])))
     _talk(_t("talk.done", run=result.run_id, findings=result.findings, contacts=summary.totals(con)["contacts"]))
 
 
@@ -312,7 +312,7 @@ def findings_(
             _emit_json({"total": total, "findings": page})
             return
         keys = ("finding_id", "rule", "severity", "case_id", "agent_id", "first_local", "breaches", "evidence", "measured", "permitted")
-        lines = [[_t(f"word.{f[k]}") if k == "severity" else f[k] for k in keys] for f in page]
+        lines = [[say_words(str(f[k]), _state["lang"]) if k in ("severity", "measured") and f[k] else f[k] for k in keys] for f in page]
         _emit_table([_t(f"column.{k}") for k in keys], lines)
         _talk(_t("talk.page", shown=len(page), total=total))
 
@@ -351,7 +351,7 @@ def _show_explained(told: explain.Explained) -> None:
     for cite in told.citations:
         note = f" - {cite['note'][lang]}" if cite.get("note") else ""
         part("explain.clause", f"{cite['instrument'][lang]}, {cite['clause'][lang]} ({_t('word.' + cite['known'])}, {cite['consulted']}){note}")
-    part("explain.what", _t("explain.measured", measured=finding["measured"] or "-", permitted=finding["permitted"] or "-", breaches=finding["breaches"], evidence=finding["evidence"]))
+    part("explain.what", _t("explain.measured", measured=say_words(finding["measured"] or "-", lang), permitted=finding["permitted"] or "-", breaches=finding["breaches"], evidence=finding["evidence"]))
     lines = []
     for entry in told.ledger:
         shown = Text(entry["text"] or "")
@@ -363,7 +363,7 @@ def _show_explained(told: explain.Explained) -> None:
         table.add_column(_t(f"column.{key}"), overflow="fold")
     for entry, shown in lines:
         words = [_t(f"word.{entry[k]}") if entry[k] else "" for k in ("channel", "outcome", "relation")]
-        cells = [entry["ordinal"], entry["contact_id"], _t(f"word.{entry['role']}"), entry["local_at"], *words, entry["agent_id"], entry["measured"]]
+        cells = [entry["ordinal"], entry["contact_id"], _t(f"word.{entry['role']}"), entry["local_at"], *words, entry["agent_id"], say_words(entry["measured"], lang)]
         table.add_row(*(Text("" if c is None else str(c)) for c in cells), shown)
     console.print(table)
     part("explain.remedy", told.texts["remedy"][lang])
@@ -474,7 +474,8 @@ def _serve(run: Path, port: int, headless: bool) -> int:
     command = [
         sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), "--server.address", "127.0.0.1",
         "--browser.gatherUsageStats", "false", "--server.headless", "true" if headless else "false",
-        "--client.showErrorDetails", "none", "--client.toolbarMode", "minimal",
+        "--client.showErrorDetails", "none", "--client.showErrorLinks", "false", "--client.toolbarMode", "minimal",
+        "--theme.font", "'Noto Sans CJK SC', 'Microsoft YaHei', 'PingFang SC', sans-serif",
         "--", str(run.resolve()),
     ]  # fmt: skip
     _talk(_t("talk.dashboard", port=port))

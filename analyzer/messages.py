@@ -393,6 +393,28 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "word.debtor": ("借款人", "debtor"),
     "word.obliged": ("有还款义务", "obliged"),
     "word.third_party": ("第三人", "third party"),
+    "word.insult": ("辱骂侮辱", "insult"),
+    "word.violence": ("暴力威胁", "threat of violence"),
+    "word.exposure": ("曝光威胁", "threat of exposure"),
+    "word.bombing": ("轰炸", "call bombing"),
+    "word.false_legal": ("虚假法律后果", "false legal consequence"),
+    "word.impersonation": ("冒充", "impersonation"),
+    "word.third_party_pressure": ("要求代偿或施压", "pressure on a third party"),
+    "word.debt_fact": ("欠款信息", "debt facts"),
+    "word.contract": ("合同对失联的约定", "what the contract calls out of reach"),
+    "word.started_at": ("时间", "time"),
+    "word.text": ("内容", "text"),
+    "word.recording_id": ("录音", "recording"),
+    "word.outcome": ("结果", "outcome"),
+    "word.relation": ("关系", "relation"),
+    "word.zone": ("时区", "time zone"),
+    "word.dpd": ("逾期天数", "days past due"),
+    "word.knows": ("是否知晓", "whether they know"),
+    "word.call_type": ("通话类型", "call type"),
+    "word.direction": ("方向", "direction"),
+    "word.channel": ("渠道", "channel"),
+    "word.person_id": ("联系人", "person"),
+    "word.number": ("号码", "number"),
     "word.reminder": ("提醒期", "reminder"),
     "word.tracking": ("跟踪期", "tracking"),
     "word.collection": ("催收期", "collection"),
@@ -407,6 +429,11 @@ def say(key: str, lang: str, **params: object) -> str:
     """
     zh, en = _CATALOGUE[key]
     return (zh if lang == "zh" else en).format(**params)
+
+
+def say_words(listed: str | None, lang: str) -> str:
+    """Words of closed lists joined by |, each in `lang`; what is no such word (a time, a count) stays as it is."""
+    return ", ".join(say(f"word.{w}", lang) if f"word.{w}" in _CATALOGUE else w for w in (listed or "").split("|"))
 
 
 def default_lang() -> str:

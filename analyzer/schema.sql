@@ -232,7 +232,7 @@ CREATE TABLE contacts (
     recording_id VARCHAR,               -- recording, photograph or film
     template_id VARCHAR,                -- template of the message
     staff_count INTEGER,                -- persons on a visit
-    dpd INTEGER,                        -- days past due on that date; negative: days until the next due date
+    dpd INTEGER,                        -- days past due on that date; negative: days until the next due date; 0: all settled
     dpd_source VARCHAR,                 -- schedule, due_date, stated or logged
     account_class class_word,           -- C, M1, M2, M3 or M3+ on that date
     stage stage_word,                   -- reminder, tracking or collection on that date
@@ -264,7 +264,7 @@ CREATE TABLE rules (
     severity VARCHAR NOT NULL,          -- critical, high, medium or low: how bad
     strength VARCHAR NOT NULL,          -- law, rule, standard, convention, guideline or policy: how binding
     effect VARCHAR NOT NULL,            -- prohibition, presumption, review or advisory
-    known VARCHAR NOT NULL,             -- how well the text of its weakest citation is known
+    known VARCHAR NOT NULL,             -- how well the text is known: of its best known citation
     title_zh VARCHAR NOT NULL,          -- title
     title_en VARCHAR NOT NULL,          -- title
     source VARCHAR NOT NULL,            -- the rule's file as it was used

@@ -32,7 +32,7 @@ SINGLE_ZONE = {
 CLASSES = ((0, "C"), (30, "M1"), (60, "M2"), (90, "M3"))
 LAST_CLASS = "M3+"
 TRACKING_DAYS = 2
-NO_DEBT_OWED = ("self", "guarantor", "co_borrower")
+OBLIGED = ("self", "guarantor", "co_borrower")
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,16 @@ def open_run(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         con.close()
 
 
+# Nothing read from a run depends on the session's zone: all its times are without one.
+_LOCKED = {
+    "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
+    "enable_external_access": "false", "lock_configuration": "true",
+}  # fmt: skip
+
+
 def connect_run(path: Path) -> duckdb.DuckDBPyConnection:
-    """A connection to a published run, read-only; the caller closes it."""
-    con = duckdb.connect(str(path), read_only=True)
-    con.execute("SET autoinstall_known_extensions = false")
-    con.execute("SET autoload_known_extensions = false")
-    con.execute("SET TimeZone = 'UTC'")
-    lock(con)
-    return con
+    """A connection to a published run, read-only and locked; the caller closes it. Several in one process are fine."""
+    return duckdb.connect(str(path), read_only=True, config=dict(_LOCKED))
 
 
 @cache
@@ -199,7 +201,7 @@ def _persons_and_numbers(con: duckdb.DuckDBPyConnection) -> None:
     persons, numbers = input_table(con, "persons"), input_table(con, "numbers")
     con.execute(
         f"INSERT INTO persons SELECT person_id, case_id, name, relation,"
-        f" CASE WHEN relation IN {literal(NO_DEBT_OWED)} THEN true ELSE obliged END, knows_since, zone, batch_id, row_no FROM {persons}"
+        f" CASE WHEN relation IN {literal(OBLIGED)} THEN true ELSE obliged END, knows_since, zone, batch_id, row_no FROM {persons}"
     )
     con.execute(
         f"INSERT INTO numbers SELECT number, case_id, person_id, kind, source, zone, valid_from, valid_until, batch_id, row_no FROM {numbers}"
@@ -328,9 +330,10 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
         "LEFT JOIN arrears a ON a.case_id = l.case_id AND l.on_date >= a.from_on AND l.on_date < a.until_on" if has_arrears else ""
     )
     stated = "l.dpd::INTEGER"
-    dpd = f"coalesce((l.on_date - a.reference_on)::INTEGER, {stated})" if has_arrears else stated
+    # Where the schedule is known it decides; with everything settled nothing is past due, whatever a log still says.
+    dpd = f"CASE WHEN a.case_id IS NOT NULL THEN coalesce((l.on_date - a.reference_on)::INTEGER, 0) ELSE {stated} END" if has_arrears else stated
     source = (
-        f"CASE WHEN a.reference_on IS NOT NULL THEN a.source WHEN {stated} IS NOT NULL THEN 'logged' END"
+        f"CASE WHEN a.case_id IS NOT NULL THEN a.source WHEN {stated} IS NOT NULL THEN 'logged' END"
         if has_arrears
         else f"CASE WHEN {stated} IS NOT NULL THEN 'logged' END"
     )
@@ -365,7 +368,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
                call_type, rel,
                CASE WHEN rel = 'self' THEN 'debtor' WHEN rel IN ('guarantor', 'co_borrower') OR obliged THEN 'obliged'
                     WHEN rel IS NOT NULL THEN 'third_party' END,
-               CASE WHEN rel IN {literal(NO_DEBT_OWED)} THEN true WHEN knows IS NOT NULL THEN knows
+               CASE WHEN rel IN {literal(OBLIGED)} THEN true WHEN knows IS NOT NULL THEN knows
                     WHEN knows_since IS NOT NULL THEN knows_since <= on_date END,
                text, recording_id, template_id, staff_count, days, dpd_source,
                CASE WHEN days IS NULL THEN NULL {classes} ELSE {literal(LAST_CLASS)} END,

@@ -1,7 +1,7 @@
 """YAML read strictly, with the line of every key.
 
 Scalars follow the YAML 1.2 core schema: plain `22:00` and `no` are text, only true/false, null and figures are not;
-a key given twice is a problem, not a silent choice; anchors and tags are refused.
+a key given twice is a problem, not a silent choice.
 """
 
 from __future__ import annotations

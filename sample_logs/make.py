@@ -18,7 +18,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import xlsxwriter
+import xlsxwriter  # type: ignore[import-untyped]
 
 HERE = Path(__file__).parent
 START, DAYS = date(2026, 3, 1), 60
@@ -37,7 +37,7 @@ RELATIONS = {
     "self": "本人", "spouse": "配偶", "parent": "父母", "sibling": "兄弟姐妹", "friend": "朋友", "colleague": "同事", "emergency_contact": "紧急联系人",
     "guarantor": "担保人",
 }  # fmt: skip
-CALLED = {"parent": "其父", "sibling": "其弟", "friend": "其朋友", "colleague": "其同事", "emergency_contact": "预留联系人", "spouse": "其妻"}
+CALLED = {"parent": "家属", "sibling": "亲属", "friend": "其朋友", "colleague": "其同事", "emergency_contact": "预留联系人", "spouse": "配偶"}
 # name, code, team, vendor ("" is the lender itself)
 AGENTS = [
     ("N01", "蒋文博", "自营一组", ""), ("N02", "罗思雨", "自营一组", ""), ("N03", "潘立群", "自营二组", ""), ("N04", "Grace Whitlow", "In-house", ""),
@@ -47,30 +47,36 @@ AGENTS = [
 ]  # fmt: skip
 VENDOR = {code: vendor for code, _, _, vendor in AGENTS}
 SURNAMES = "陆沈韩郑曹傅卞邱侯龚程陶柏万祝戚焦巫车尤雷岳康倪葛段严莫米宋"
-GIVEN = "子轩 雨桐 海涛 丽娟 志远 晓峰 佳怡 建国 文静 立新 秀兰 俊杰 欣然 国庆 梦洁 永强 红梅 振华 若溪 明哲 春燕 少波 雅琴 向东".split()
-US_FIRST = "Alan Beth Carl Donna Evan Faye Glen Hope Ira June Kurt Lena Miles Nora Owen Paige Quinn Rosa Seth Tara".split()
-US_LAST = "Ashby Bexley Corwin Dunmore Elwood Farrow Gantry Holloway Ingram Jessop Kirby Larkin Mayfair Norwood Oakes".split()
+GIVEN = ["子轩", "雨桐", "海涛", "丽娟", "志远", "晓峰", "佳怡", "建国", "文静", "立新", "秀兰", "俊杰", "欣然", "国庆", "梦洁", "永强", "红梅", "振华", "若溪", "明哲", "春燕", "少波", "雅琴", "向东"]
+US_FIRST = ["Alan", "Beth", "Carl", "Donna", "Evan", "Faye", "Glen", "Hope", "Ira", "June", "Kurt", "Lena", "Miles", "Nora", "Owen", "Paige", "Quinn", "Rosa", "Seth", "Tara"]
+US_LAST = ["Ashby", "Bexley", "Corwin", "Dunmore", "Elwood", "Farrow", "Gantry", "Holloway", "Ingram", "Jessop", "Kirby", "Larkin", "Mayfair", "Norwood", "Oakes"]
 PLACES = [("New York", NY, "212"), ("Illinois", "America/Chicago", "312"), ("Colorado", "America/Denver", "303"), ("California", "America/Los_Angeles", "213"), ("Arizona", "America/Phoenix", "602")]
 LENDERS = [("云杉消费金融", "消费金融", "云杉消金"), ("禾木小额贷款", "小贷", "禾木"), ("岭南江岸银行", "银行", "江岸")]
 
 # Parts of notes and messages; each text is put together from one of each list.
 TALK = [
     ["本人接听，", "致电KH本人，", "接通，核对身份后", "{tool}接通，本人在，", "回拨，本人接，", "拨打{tool}，KH接听，", "表明机构与工号后，"],
-    ["告知本期应还{amt}元、逾期{dpd}天", "说明账单{amt}元及{date}扣款安排", "提醒尾号{tail}账户存入{amt}元", "核对剩余期数，本期{amt}元未入账", "确认已收到{date}的提醒，金额{amt}元"],
-    ["，客户称{why}", "，KH表示{why}", "，对方语气平和，{why}", "，询问原因：{why}", "，沟通顺畅，{why}"],
+    ["告知本期应还{amt}元、逾期{dpd}天", "说明账单{amt}元及扣款安排", "提醒尾号{tail}账户存入{amt}元", "核对剩余期数，本期{amt}元未入账", "KH确认收到{ago}的提醒，金额{amt}元"],
+    ["，客户称{why}", "，KH表示{why}", "，对方语气平和，说{why}", "，原因：{why}", "，KH称{why}"],
     ["，承诺{date}前还{half}元。", "，约{date}再联系。", "，PTP {date} {half}元 银行转账。", "，请其拨打人工客服办理分期，{date}跟进。", "，愿先还{half}元，余款{date}。", "，已登记，{date}复核入账。"],
 ]  # fmt: skip
 WHY = [
-    "工资{date}发放", "外地出差卡未随身", "生意回款慢，{date}到账", "家中有人住院", "刚换工作，首月薪资未发", "以为已自动扣款", "银行卡换卡未更新", "忘记日期",
-    "正在和客服协商延期", "前几天把提醒当成垃圾短信删了", "装修占用资金", "手机停机两天", "之前的催收爆通讯录，要投诉，已安抚并登记", "再打电话就弄死你，已礼貌结束并上报",
-    "问会不会坐牢，已解释属民事责任", "担心联系他单位，已说明不会", "有人冒充法院给他发短信，已提示谨防诈骗",
+    "工资还没发", "外地出差卡未随身", "生意回款慢", "家中有人住院", "刚换工作，首月薪资未发", "以为已自动扣款", "银行卡换卡未更新", "忘记日期", "正在和客服协商延期", "前几天把提醒当成垃圾短信删了",
+    "装修占用资金", "手机停机两天", "孩子开学缴费", "货款压在平台", "{ago}已还过一笔请核对",
+]  # fmt: skip
+HEARD = [
+    TALK[0], TALK[1],
+    ["，客户反映之前的催收爆通讯录", "，客户称再打电话就弄死你", "，客户问不还钱会不会坐牢，已解释属民事责任", "，客户担心我们联系他公司，已说明不会", "，KH称有人冒充法院给他发短信，已提示谨防诈骗", "，客户骂坐席王八蛋"],
+    ["，已安抚并登记。", "，礼貌结束，{date}再联系。", "，已上报，编号{tail}{n}。", "，按流程登记投诉，{date}前回复。"],
 ]  # fmt: skip
 MISS = [
     ["第{n}次拨打{tool}，", "{clock}拨{tool}，", "拨打尾号{tail}，", "{tool}{tail}，", "今日第{n}通，"],
-    ["响铃{sec}秒无人接听", "响{sec}秒未接", "{sec}秒后转忙音", "无人接，等待{sec}秒"],
+    ["响铃{sec}秒无人接听", "响{sec}秒未接", "无人接，等待{sec}秒"],
     ["，择时再拨。", "，{date}再试。", "，改发短信。", "，换时段联系。", "，已记。"],
 ]  # fmt: skip
-DROPPED = [["接通{sec}秒后对方挂断", "接起即挂，通话{sec}秒", "对方说在开会，{sec}秒挂断"], ["，{date}再联系。", "，未及说明事由（{clock}）。", "，按规定当日不再拨打，{date}跟进。"]]
+OFF = [MISS[0], ["提示已关机", "关机", "提示不在服务区"], MISS[2]]
+BUSY = [MISS[0], ["占线", "正在通话中", "{sec}秒后转忙音"], MISS[2]]
+DROPPED = [["接通即挂断", "接起即挂，未及核身", "{clock}接通后对方挂断"], ["，{date}再联系。", "，未及说明事由，{date}换时段。", "，按规定当日不再拨打，{date}跟进。"]]
 NOTICE = [["自动播报：", "告知式外呼：", "语音通知："], ["尾号{tail}账单{amt}元", "本期应还{amt}元", "{date}应还{amt}元"], ["，请及时处理，如需人工请按零。", "，请按时存入，垃圾短信拦截可能漏收提醒。", "，详情请登录APP查看（{clock}播完）。"]]
 THIRD = [
     ["致电{who}{name}，", "{clock}联系{who}{name}，", "拨打{who}{tail}，{name}接听，", "{who}{name}接，"],
@@ -85,7 +91,7 @@ SMS = [
 ]  # fmt: skip
 SMS_THIRD = [["【{brand}】您好，", "【{brand}】打扰了，"], ["请转告{name}方便时", "若您能见到{name}，请其于{date}前", "麻烦告知{name}"], ["给我们回个电话", "与我们联系", "回电我司工号{tail}"], ["，谢谢。", "，如号码有误请回复N，不再打扰。"]]
 CHAT = [["{name}您好，", "您好，我是{brand}专员{tail}，"], ["本期账单{amt}元已生成", "您约定{date}还{half}元，想确认一下安排", "分期申请材料已收到，{date}前反馈", "您上传的收入证明已转审核，编号{n}{tail}"], ["，有问题随时留言。", "，祝生活愉快。", "，请留意消息。", "，方便时回复即可。"]]
-LETTER = [["致{name}：", "{name}先生/女士："], ["截至{date}，您的借款逾期{dpd}天，应还{amt}元", "您与我司的借款合同本期{amt}元尚未入账"], ["，请于收函后七日内处理。", "，如有异议请书面联系我司，编号{tail}。", "，如协商不成，我司可能依法提起诉讼。"]]
+LETTER = [["致{name}：", "{name}先生/女士：", "函告{name}："], ["截至发函日，您的借款逾期{dpd}天，应还{amt}元", "您与我司的借款合同本期{amt}元尚未入账"], ["，请于收函后七日内处理。", "，如有异议请书面联系我司，编号{tail}。", "，如协商不成，我司可能依法提起诉讼。"]]
 LEGAL = [["向有管辖权的法院递交立案材料", "提交诉前调解申请", "递交补充证据"], ["，标的{amt}元", "，本息合计{amt}元"], ["，等待通知（{date}）。", "，编号尾号{tail}。"]]
 VISIT = [["双人外访登记地址，", "两名专员持工作证上门，", "{clock}到达登记地址，两人同行，"], ["小区门口核实身份", "出示证件并全程录像", "说明来意，语气平和"], ["，{end}"]]
 MET = ["本人在家，沟通{sec}分钟，愿{date}还{half}元。", "见到本人，交付告知函，承诺{date}答复。", "本人签收分期方案，首期{half}元。"]
@@ -93,11 +99,14 @@ AWAY = ["家中无人，未留任何张贴物，{clock}离开。", "敲门无应
 TALK_US = [
     ["Spoke with customer, ", "RPC, verified identity, ", "Customer answered, gave agency name, ", "Connected, mini-Miranda given, "],
     ["discussed balance of ${amt}", "reviewed payment options for ${amt}", "went over the ${amt} past due", "confirmed last payment and ${amt} open"],
-    ["; customer said {why}", "; customer states {why}", "; reason: {why}"],
+    ["; customer said {why}", "; customer states {why}", "; reason given: {why}"],
     [". Promised ${half} by {date}.", ". Will look at it again {date}.", ". Sent plan, first part ${half}.", ". No promise, noted {date}."],
 ]  # fmt: skip
-WHY_US = ["hours were cut at work", "a medical bill came first", "payday is {date}", "she thought autopay was on", "he was told he could go to jail by another agency, explained this is civil", "he will kill you if you call again, call ended politely", "the card was replaced", "rent went up", "he moved and missed the letter"]
+WHY_US = ["hours were cut at work", "a medical bill came first", "payday is {date}", "autopay was thought to be on", "the card was replaced", "rent went up", "the letter went to an old address", "tax refund is on its way", "a new job starts {date}"]
+HEARD_US = [TALK_US[0], TALK_US[1], ["; customer said he will kill you if you call again", "; customer asked whether he could go to jail, explained this is civil", "; customer claims another agency told him he will be arrested", "; customer says he will tell your boss about this call"], [". Call ended politely, noted {date}.", ". Logged, supervisor informed, ref {n}{tail}."]]
 MISS_US = [["Dialed {tail}, ", "Attempt {n} to {tail}, ", "Rang {tail}, "], ["no answer after {sec}s", "rang out, {sec} seconds", "no pickup in {sec}s"], ["; next try {date}.", "; noted {clock}.", "."]]
+BUSY_US = [MISS_US[0], ["busy signal", "line busy", "busy tone after {sec}s"], MISS_US[2]]
+DROP_US = [MISS_US[0], ["picked up and hung up", "answered, then dropped"], MISS_US[2]]
 VM_US = [["Hi {name}, ", "Message for {name}: ", "Hello {name}, "], ["this is {agent} of Harbor Point", "{agent} from Harbor Point here"], [", please call me back when convenient, ref {tail}.", ", kindly return my call by {date}, ref {tail}."]]
 SMS_US = [["Harbor Point: {name}, ", "{name}, this is Harbor Point: "], ["${amt} is open on ref {tail}", "your plan option for ${amt} is ready", "a payment of ${half} is set for {date}"], [". Reply STOP to opt out.", ". Questions? Reply HELP. Reply STOP to opt out."]]
 THIRD_US = [["Reached {who} {name}, ", "{who} {name} answered, "], ["gave own name only and asked for a number where the customer can be reached", "confirming location information, nothing else discussed", "said it is a personal matter"], [", asked to have the customer call back, {clock}.", ", will pass on the message by {date}.", "; has not seen the customer since {date}."]]
@@ -181,15 +190,15 @@ class World:
         self.events: list[list[str]] = []
         self.payments: list[list[object]] = []
         self._said: set[str] = set()
-        self._phones = 0
+        self._phones: dict[str, int] = {}
         for _ in range(cn):
             self.ordinary_cn(self.case(self._dpd(), lost := self.rng.random() < 0.3), lost)
         for _ in range(us):
-            self.ordinary_us(self.case(self.rng.randint(35, 150), lost := self.rng.random() < 0.25, us=True), lost)
+            self.ordinary_us(self.case(self.rng.randint(5, 120), lost := self.rng.random() < 0.25, us=True), lost)
 
     def _dpd(self) -> int:
         r = self.rng
-        return r.choices([-r.randint(3, 25), r.randint(0, 25), r.randint(26, 60), r.randint(61, 150)], [15, 35, 25, 25])[0]
+        return r.choices([-r.randint(3, 45), r.randint(0, 15), r.randint(16, 45), r.randint(46, 110)], [25, 40, 20, 15])[0]
 
     def case(self, dpd: int, lost: bool = False, us: bool = False, who: Sequence[str] = (), zones: Sequence[str] = (), of: Case | None = None) -> Case:
         """A new case, `dpd` days past due on the first day; `of` is another case of the same debtor."""
@@ -216,10 +225,9 @@ class World:
         return f"{r.choice(US_FIRST)} {r.choice(US_LAST)}" if us else r.choice(SURNAMES) + r.choice(GIVEN)
 
     def _phone(self, us: bool, area: str) -> str:
-        self._phones += 1
-        if us:
-            return f"{area[:2]}{self._phones // 100 % 10}-555-01{self._phones % 100:02}"
-        return f"1990000{self._phones:04}"
+        area = area if us else ""
+        self._phones[area] = n = self._phones.get(area, -1) + 1
+        return f"{area}-555-01{n:02}" if us else f"1990000{n:04}"
 
     def words(self, parts: Sequence[Sequence[str]], case: Case, at: datetime, person: Person | None = None, **more: str) -> str:
         """A text put together from one of each part, if possible one that nobody has said yet."""
@@ -228,7 +236,7 @@ class World:
         name = case.debtor.name if parts is SMS_THIRD else whom.name
         for _ in range(12):
             facts = {
-                "amt": f"{case.amount:.2f}", "half": str(r.randint(2, 18) * 50), "dpd": str((at.date() - case.due).days), "date": _short(at.date() + timedelta(days=r.randint(1, 9)), case.us),
+                "amt": f"{case.amount:.2f}", "half": str(r.randint(2, 18) * 50), "dpd": str((at.date() - case.due).days), "date": _short(at.date() + timedelta(days=r.randint(1, 9)), case.us), "ago": _short(at.date() - timedelta(days=r.randint(2, 6)), case.us),
                 "tail": whom.number[-4:], "n": str(r.randint(1, 4)), "sec": str(r.randint(12, 58)), "clock": f"{at:%H:%M}", "tool": r.choice(["手机", "座机", "预留号码", "主号"]),
                 "brand": case.lender[2], "name": name, "who": "the " + whom.relation.replace("_", " ") if case.us else CALLED.get(whom.relation, "联系人"), "agent": next(a[1] for a in AGENTS if a[0] == case.agent).split()[0],
             }  # fmt: skip
@@ -271,10 +279,11 @@ class World:
         return at.replace(tzinfo=ZoneInfo(case.zones[0])) if case.us else at
 
     def say(self, case: Case, offset: int, clock: str, channel: str, outcome: str, text: str | None = None, who: str = "", breaks: Sequence[tuple[str, str, str]] = (), **more: object) -> Contact:  # fmt: skip
-        """Put a planted contact into the world; without `text` it gets an ordinary one."""
+        """Put a planted contact into the world; without `text` it gets an ordinary one, a clock without seconds gets some."""
         person, at = case.other(who) if who else case.debtor, self.at(case, offset, clock)
+        at += timedelta(seconds=self.rng.randint(1, 59) if len(clock) == 5 else 0)
         if text is None:
-            parts = {"conversation": (THIRD, THIRD_US) if who else (TALK, TALK_US), "answered_dropped": (DROPPED, MISS_US), "recorded_message": (NOTICE, VM_US), "voicemail": (MISS, VM_US),
+            parts = {"conversation": (THIRD, THIRD_US) if who else (TALK, TALK_US), "answered_dropped": (DROPPED, DROP_US), "switched_off": (OFF, MISS_US), "busy": (BUSY, BUSY_US), "recorded_message": (NOTICE, VM_US), "voicemail": (MISS, VM_US),
                      "delivered": (SMS_THIRD if who else SMS, SMS_US), "sent": (LEGAL if channel == "legal" else LETTER, SMS_US)}.get(outcome, (MISS, MISS_US))[case.us]  # fmt: skip
             text = self.words(parts, case, at, person) if channel != "visit" else self.words(VISIT, case, at, end=self.rng.choice(MET if outcome == "met" else AWAY))
         return self.add(case, person, at, channel, outcome, text, breaks, **more)
@@ -337,8 +346,9 @@ class World:
             if outcome == "conversation" and r.random() < 0.07:
                 self.add(case, me, when, "call", outcome, self.words([["KH来电，", "客户回电，"], *TALK[1:]], case, when), direction="inbound")
                 return False
-            parts = {"conversation": TALK, "answered_dropped": DROPPED, "recorded_message": NOTICE}.get(outcome, MISS)
-            text = "" if parts is MISS and r.random() < 0.4 else self.words(parts, case, when)
+            talk = HEARD if r.random() < 0.08 else TALK
+            parts = {"conversation": talk, "answered_dropped": DROPPED, "recorded_message": NOTICE, "switched_off": OFF, "busy": BUSY}.get(outcome, MISS)
+            text = "" if outcome in bad and r.random() < 0.4 else self.words(parts, case, when)
             self.add(case, me, when, channel, outcome, text)
             return outcome != "conversation"
         if channel == "visit":
@@ -366,7 +376,8 @@ class World:
                 self.add(case, who, when, "call", "conversation", self.words(THIRD_US, case, when, who))
             elif day(at) >= wait and r.random() < 0.7:
                 outcome = r.choices(["no_answer", "voicemail", "conversation", "answered_dropped", "busy"], [9, 4, 0 if lost else 5, 1, 1])[0]
-                parts = {"conversation": TALK_US, "voicemail": VM_US}.get(outcome, MISS_US)
+                talk = HEARD_US if r.random() < 0.12 else TALK_US
+                parts = {"conversation": talk, "voicemail": VM_US, "busy": BUSY_US, "answered_dropped": DROP_US}.get(outcome, MISS_US)
                 self.add(case, me, when, "call", outcome, self.words(parts, case, when))
                 fails += outcome != "conversation"
                 wait = day(at + 7) if outcome == "conversation" else wait
@@ -411,7 +422,7 @@ def plant_hours_and_counts(w: World) -> None:
     w.say(k, 37, "08:00:00", "sms", "delivered")
     k = w.planted(40, 26, False)
     w.event(k, "约定时间", w.at(k, 30, "16:20:00"), agreed=("21:00", "23:00"))
-    w.say(k, 40, "22:30:00", "call", "conversation")
+    w.say(k, 40, "22:30", "call", "conversation")
     w.say(k, 41, "23:10:44", "call", "no_answer", breaks=[cn("quiet-hours", "约定 21:00—23:00，23:10 致电", "agreed hours were 21:00-23:00, call at 23:10")])
     k = w.planted(35, 9, False)
     w.say(k, 35, "22:00:00", "ai_call", "recorded_message", breaks=[cn("quiet-hours", "正好 22:00:00 外呼", "call at exactly 22:00:00")])
@@ -423,12 +434,12 @@ def plant_hours_and_counts(w: World) -> None:
     w.say(k, 35, "17:05:12", "call", "conversation", agent="Q12", breaks=[cn("interactive-calls", f"{fourth[0]}交互式通话，两机构合并", f"interactive call, {fourth[1]}, lender and agency together")])
     for clock, outcome in (("16:00:00", "no_answer"), ("17:40:00", "busy")):
         w.say(k, 37, clock, "call", outcome)
-    w.say(k, 37, "18:15:00", "call", "conversation", "KH来电询问分期，告知办理方式，约定次日回复。", direction="inbound")
+    w.say(k, 37, "18:15", "call", "conversation", "KH来电询问分期，告知办理方式，约定次日回复。", direction="inbound")
     k = w.planted(38, 33, False)
     twin = w.case(-2, who=(), of=k)
     for case, clock in ((k, "09:01:00"), (k, "11:03:00"), (twin, "14:02:00")):
         w.say(case, 38, clock, "call", "conversation")
-    w.say(twin, 38, "16:30:00", "call", "conversation", breaks=[cn("interactive-calls", f"{fourth[0]}交互式通话，两案合并", f"interactive call, {fourth[1]} over two cases")])
+    w.say(twin, 38, "16:30", "call", "conversation", breaks=[cn("interactive-calls", f"{fourth[0]}交互式通话，两案合并", f"interactive call, {fourth[1]} over two cases")])
     k = w.planted(35, 14, False)
     w.say(k, 35, "09:00:10", "call", "conversation", "告知本期账单金额与日期，KH称知道了。", call_type="notice", agent="N02")
     w.say(k, 35, "10:30:10", "call", "answered_dropped", call_type="notice", agent="Q11")
@@ -447,58 +458,58 @@ def plant_hours_and_counts(w: World) -> None:
     w.say(k, 35, "10:40:10", "call", "conversation", "  ", breaks=[cn("call-record", "催记只有空格", "the note is blanks only")])
     w.say(k, 36, "15:00:10", "call", "conversation", "补记：本人接听，愿分两次处理。")
     w.say(k, 37, "15:00:10", "call", "no_answer", "")
-    w.say(k, 38, "15:30:00", "visit", "met", "", breaks=[cn("call-record", "外访见到本人而没有记录", "debtor met on a visit, no note"), book("visit-record", "外访没有记录", "visit without a note")])
+    w.say(k, 38, "15:30", "visit", "met", "", breaks=[cn("call-record", "外访见到本人而没有记录", "debtor met on a visit, no note"), book("visit-record", "外访没有记录", "visit without a note")])
 
 
 def plant_third_parties(w: World) -> None:
     """The gate, disclosure, pressure and refusal by the national standard: each beside a near miss."""
     k = w.planted(35, 44, False, ("colleague",))
-    w.say(k, 34, "10:00:00", "call", "conversation")
-    w.say(k, 35, "10:30:00", "call", "conversation", who="colleague", breaks=[cn("third-party-gate", "前一天刚与本人通过话", "debtor reached the day before")])
+    w.say(k, 34, "10:00", "call", "conversation")
+    w.say(k, 35, "10:30", "call", "conversation", who="colleague", breaks=[cn("third-party-gate", "前一天刚与本人通过话", "debtor reached the day before")])
     k = w.planted(35, 70, None, ("friend",))
-    w.say(k, 35, "11:00:00", "sms", "delivered", who="friend", breaks=[cn("third-party-gate", "从未联系过本人就发给朋友", "friend written to, debtor never tried")])
+    w.say(k, 35, "11:00", "sms", "delivered", who="friend", breaks=[cn("third-party-gate", "从未联系过本人就发给朋友", "friend written to, debtor never tried")])
     k = w.planted(35, 52, True)
     w.lose(k, 34)
-    w.say(k, 34, "10:20:00", "call", "conversation", who="parent")
-    w.say(k, 36, "09:30:00", "call", "conversation", "KH来电，称之前手机坏了，留新的联系时间。", direction="inbound")
-    w.say(k, 38, "10:20:00", "call", "no_answer", who="parent", breaks=[cn("third-party-gate", "本人已来电恢复联系", "debtor had called back")])
+    w.say(k, 34, "10:20", "call", "conversation", who="parent")
+    w.say(k, 36, "09:30", "call", "conversation", "KH来电，称之前手机坏了，留新的联系时间。", direction="inbound")
+    w.say(k, 38, "10:20", "call", "no_answer", who="parent", breaks=[cn("third-party-gate", "本人已来电恢复联系", "debtor had called back")])
     told = "告知其贷款逾期未还，请其转告KH尽快处理"
     k = w.planted(35, 60, True, ("colleague", "friend", "guarantor"))
     w.lose(k, 34)
-    w.say(k, 35, "10:00:00", "call", "conversation", f"致电同事，{told}。", "colleague", [cn("third-party-disclosure", "告诉同事贷款逾期", "colleague told of the overdue loan")])
-    w.say(k, 35, "14:00:00", "sms", "delivered", "您好，您的朋友借款逾期未还，尚欠五千余元，请转告其处理。", "friend", [cn("third-party-disclosure", "短信告诉朋友欠款金额", "friend told the amount by text message")])
-    w.say(k, 36, "14:00:00", "sms", "delivered", "您好，您的借款逾期未还，请尽快处理。")
-    w.say(k, 36, "15:00:00", "call", "conversation", f"致电担保人，{told}。", "guarantor")
+    w.say(k, 35, "10:00", "call", "conversation", f"致电同事，{told}。", "colleague", [cn("third-party-disclosure", "告诉同事贷款逾期", "colleague told of the overdue loan")])
+    w.say(k, 35, "14:00", "sms", "delivered", "您好，您的朋友借款逾期未还，尚欠五千余元，请转告其处理。", "friend", [cn("third-party-disclosure", "短信告诉朋友欠款金额", "friend told the amount by text message")])
+    w.say(k, 36, "14:00", "sms", "delivered", "您好，您的借款逾期未还，请尽快处理。")
+    w.say(k, 36, "15:00", "call", "conversation", f"致电担保人，{told}。", "guarantor")
     k = w.planted(36, 48, False)
     w.event(k, "第三人愿意还款", w.at(k, 33, "10:00:00"), k.other("parent"))
-    w.say(k, 36, "10:00:00", "call", "conversation", "其父主动来问，告知逾期金额及还款方式。", "parent")
+    w.say(k, 36, "10:00", "call", "conversation", "其父主动来问，告知逾期金额及还款方式。", "parent")
     k = w.planted(37, 75, True, ("parent", "sibling"))
     w.lose(k, 36)
-    w.say(k, 37, "10:00:00", "call", "conversation", "对其父说：你是他父亲，你替他还，别推。", "parent", [cn("third-party-pressure", "要求父亲替他还", "father told to pay for him")])
-    w.say(k, 38, "10:00:00", "sms", "delivered", "你是他亲弟，联系不上他你也得还，今天给个说法。", "sibling", [cn("third-party-pressure", "短信要求弟弟承担", "brother told by text that he must pay")])
-    w.say(k, 39, "10:00:00", "call", "conversation", "其弟问要不要他出钱，已告知家属无需代偿，只请转告回电。", "sibling")
+    w.say(k, 37, "10:00", "call", "conversation", "对其父说：你是他父亲，你替他还，别推。", "parent", [cn("third-party-pressure", "要求父亲替他还", "father told to pay for him")])
+    w.say(k, 38, "10:00", "sms", "delivered", "你是他亲弟，联系不上他你也得还，今天给个说法。", "sibling", [cn("third-party-pressure", "短信要求弟弟承担", "brother told by text that he must pay")])
+    w.say(k, 39, "10:00", "call", "conversation", "其弟问要不要他出钱，已告知家属无需代偿，只请转告回电。", "sibling")
     k = w.planted(38, 80, True, ("parent", "sibling"))
     w.lose(k, 34)
-    w.say(k, 34, "10:00:00", "call", "conversation", who="parent")
+    w.say(k, 34, "10:00", "call", "conversation", who="parent")
     w.event(k, "要求停止联系", w.at(k, 34, "15:00:00"), k.other("parent"))
-    w.say(k, 36, "10:00:00", "call", "no_answer", who="parent", agent="Q14", breaks=[cn("stop-on-refusal", "其父已要求停止联系，另一人又打", "father had refused, another agent called")])
-    w.say(k, 38, "16:00:00", "sms", "delivered", who="parent", breaks=[cn("stop-on-refusal", "其父拒绝后又发短信", "text message after the father's refusal")])
-    w.say(k, 36, "11:00:00", "call", "conversation", who="sibling")
+    w.say(k, 36, "10:00", "call", "no_answer", who="parent", agent="Q14", breaks=[cn("stop-on-refusal", "其父已要求停止联系，另一人又打", "father had refused, another agent called")])
+    w.say(k, 38, "16:00", "sms", "delivered", who="parent", breaks=[cn("stop-on-refusal", "其父拒绝后又发短信", "text message after the father's refusal")])
+    w.say(k, 36, "11:00", "call", "conversation", who="sibling")
 
 
 def plant_words(w: World) -> None:
     """Uncivil words to debtors, and their lawful look-alikes."""
-    rule = "civil-language"
+    rule, rude = "civil-language", "polite-language"
     k = w.planted(34, 38, False)
-    w.say(k, 34, "10:00:00", "call", "conversation", "你个老赖，借的时候怎么不这样，今天必须处理。", breaks=[cn(rule, "辱骂", "insult")])
-    w.say(k, 35, "10:00:00", "call", "conversation", "客户骂坐席王八蛋，未回应，礼貌结束。")
-    w.say(k, 36, "15:20:00", "sms", "delivered", "最后说一次，今天不还就打断你的腿。", breaks=[cn(rule, "暴力威胁", "threat of violence")])
-    w.say(k, 37, "15:20:00", "wechat", "delivered", "合规提醒：不得对客户说打断你的腿等威胁性语言，如遇请投诉。")
+    w.say(k, 34, "10:00", "call", "conversation", "你个老赖，借的时候怎么不这样，今天必须处理。", breaks=[cn(rule, "辱骂", "insult"), book(rude, "辱骂", "insult")])
+    w.say(k, 35, "10:00", "call", "conversation", "客户骂坐席王八蛋，未回应，礼貌结束。")
+    w.say(k, 36, "15:20", "sms", "delivered", "最后说一次，今天不还就打断你的腿。", breaks=[cn(rule, "暴力威胁", "threat of violence"), book(rude, "暴力威胁", "threat of violence")])
+    w.say(k, 37, "15:20", "wechat", "delivered", "合规提醒：不得对客户说打断你的腿等威胁性语言，如遇请投诉。")
     k = w.planted(36, 66, False)
-    w.say(k, 36, "11:00:00", "wechat", "delivered", "五点前不处理就联系你单位领导，让全公司都知道你欠钱。", breaks=[cn(rule, "以告知单位相威胁", "threat to tell the employer")])
-    w.say(k, 37, "11:00:00", "call", "conversation", "客户担心联系他单位，已解释不会联系您的单位。")
-    w.say(k, 38, "11:00:00", "call", "conversation", "告知已涉嫌信用卡诈骗，今天移交公安机关。", breaks=[cn(rule, "虚假法律后果", "false legal consequence")])
-    w.say(k, 39, "11:00:00", "sms", "delivered", "如协商不成，我司可能依法提起诉讼；如遇冒充公安的来电请拨打人工核实，垃圾短信请勿点击。")
+    w.say(k, 36, "11:00", "wechat", "delivered", "五点前不处理就联系你单位领导，让全公司都知道你欠钱。", breaks=[cn(rule, "以告知单位相威胁", "threat to tell the employer")])
+    w.say(k, 37, "11:00", "call", "conversation", "客户担心联系他单位，已解释不会联系您的单位。")
+    w.say(k, 38, "11:00", "call", "conversation", "告知已涉嫌信用卡诈骗，今天移交公安机关。", breaks=[cn(rule, "虚假法律后果", "false legal consequence")])
+    w.say(k, 39, "11:00", "sms", "delivered", "如协商不成，我司可能依法提起诉讼；如遇冒充公安的来电请拨打人工核实，垃圾短信请勿点击。")
 
 
 def plant_playbook(w: World) -> None:
@@ -507,43 +518,53 @@ def plant_playbook(w: World) -> None:
     shut = cn("third-party-disclosure", "向第三人透露欠款", "third party told of the debt")
     k = w.planted(35, 3, False, ("colleague",))
     w.event(k, "失联", w.at(k, 33, "09:00:00"))
-    w.say(k, 34, "10:00:00", "call", "conversation", who="colleague", knows="否")
-    w.say(k, 35, "10:00:00", "call", "conversation", told[0], "colleague", [book("days-1-to-5", "逾期第 3 天透露", "told on day 3"), shut], knows="否")
+    w.say(k, 34, "10:00", "call", "conversation", who="colleague", knows="否")
+    w.say(k, 35, "10:00", "call", "conversation", told[0], "colleague", [book("days-1-to-5", "逾期第 3 天透露", "told on day 3"), shut], knows="否")
     k = w.planted(35, 5, False)
     w.event(k, "第三人愿意还款", w.at(k, 33, "09:00:00"), k.other("parent"))
-    w.say(k, 35, "10:30:00", "call", "conversation", told[1], "parent", [book("days-1-to-5", "逾期第 5 天透露，知情者也不例外", "told on day 5, though the person knew")], knows="是")
-    w.say(k, 36, "10:30:00", "call", "conversation", told[0], "parent", knows="是")
+    w.say(k, 35, "10:30", "call", "conversation", told[1], "parent", [book("days-1-to-5", "逾期第 5 天透露，知情者也不例外", "told on day 5, though the person knew")], knows="是")
+    w.say(k, 36, "10:30", "call", "conversation", told[0], "parent", knows="是")
     k = w.planted(35, 12, False)
     w.event(k, "第三人愿意还款", w.at(k, 33, "09:00:00"), k.other("parent"))
-    w.say(k, 35, "10:30:00", "call", "conversation", told[0], "parent", [book("days-6-to-17", "第 12 天向不知情者透露", "a person who did not know was told on day 12")], knows="否")
-    w.say(k, 37, "10:30:00", "call", "conversation", told[1], "parent", knows="是")
+    w.say(k, 35, "10:30", "call", "conversation", told[0], "parent", [book("days-6-to-17", "第 12 天向不知情者透露", "a person who did not know was told on day 12")], knows="否")
+    w.say(k, 37, "10:30", "call", "conversation", told[1], "parent", knows="是")
     k = w.planted(36, 17, None, ("friend",))
     w.event(k, "失联", w.at(k, 33, "09:00:00"))
-    w.say(k, 36, "10:30:00", "call", "conversation", told[1], "friend", [book("days-6-to-17", "第 17 天向不知情者透露", "a person who did not know was told on day 17"), shut], knows="否")
+    w.say(k, 36, "10:30", "call", "conversation", told[1], "friend", [book("days-6-to-17", "第 17 天向不知情者透露", "a person who did not know was told on day 17"), shut], knows="否")
     k = w.planted(36, 18, False)
     w.event(k, "第三人愿意还款", w.at(k, 33, "09:00:00"), k.other("parent"))
-    w.say(k, 35, "10:30:00", "call", "conversation")
-    w.say(k, 36, "10:30:00", "call", "conversation", told[0], "parent", [book("days-18-to-30", "第 18 天，本人联系得上", "day 18, debtor within reach")], knows="否")
-    w.say(k, 38, "10:30:00", "call", "no_answer")
-    w.say(k, 39, "10:30:00", "call", "switched_off")
-    w.say(k, 40, "10:30:00", "call", "conversation", told[1], "parent", knows="否")
+    w.say(k, 35, "10:30", "call", "conversation")
+    w.say(k, 36, "10:30", "call", "conversation", told[0], "parent", [book("days-18-to-30", "第 18 天，本人联系得上", "day 18, debtor within reach")], knows="否")
+    w.say(k, 38, "10:30", "call", "no_answer")
+    w.say(k, 39, "10:30", "call", "switched_off")
+    w.say(k, 40, "10:30", "call", "conversation", told[1], "parent", knows="否")
     k = w.planted(36, 30, False, ("friend",))
-    w.say(k, 35, "10:30:00", "call", "conversation")
-    w.say(k, 36, "10:30:00", "call", "conversation", told[1], "friend", [book("days-18-to-30", "第 30 天，本人联系得上", "day 30, debtor within reach"), shut, cn("third-party-gate", "前一天刚与本人通过话", "debtor reached the day before")], knows="否")
+    w.say(k, 35, "10:30", "call", "conversation")
+    w.say(k, 36, "10:30", "call", "conversation", told[1], "friend", [book("days-18-to-30", "第 30 天，本人联系得上", "day 30, debtor within reach"), shut, cn("third-party-gate", "前一天刚与本人通过话", "debtor reached the day before")], knows="否")
+    k = w.planted(36, -2, False)
+    w.event(k, "第三人愿意还款", w.at(k, 33, "09:00:00"), k.other("parent"))
+    w.say(k, 35, "10:30", "call", "conversation")
+    w.say(k, 36, "10:30", "call", "conversation", who="parent", breaks=[book("before-due", "到期前两天联系家人，本人联系得上", "parent called two days before the due date, debtor within reach")])
+    w.say(k, 36, "15:30", "call", "no_answer")
+    w.say(k, 37, "09:30", "call", "switched_off")
+    w.say(k, 37, "10:30", "call", "conversation", who="parent")
+    k = w.planted(36, 0, False, ("friend",))
+    w.say(k, 35, "10:30", "call", "conversation")
+    w.say(k, 36, "10:30", "sms", "delivered", who="friend", breaks=[book("before-due", "还款日当天联系朋友", "friend written to on the due date"), cn("third-party-gate", "前一天刚与本人通过话", "debtor reached the day before")])
     early = "逾期未满 31 天", "before day 31"
     k = w.planted(36, 20, False)
-    w.say(k, 36, "15:00:00", "visit", "met", breaks=[book("visit-after-m1", f"第 20 天外访，{early[0]}", f"visit on day 20, {early[1]}")])
+    w.say(k, 36, "15:00", "visit", "met", breaks=[book("visit-after-m1", f"第 20 天外访，{early[0]}", f"visit on day 20, {early[1]}")])
     k = w.planted(36, 30, False)
-    w.say(k, 36, "15:00:00", "letter", "sent", breaks=[book("visit-after-m1", f"第 30 天发函，{early[0]}", f"letter on day 30, {early[1]}")])
-    w.say(k, 37, "15:00:00", "visit", "not_met")
+    w.say(k, 36, "15:00", "letter", "sent", breaks=[book("visit-after-m1", f"第 30 天发函，{early[0]}", f"letter on day 30, {early[1]}")])
+    w.say(k, 37, "15:00", "visit", "not_met")
     k = w.planted(36, 60, False)
-    w.say(k, 36, "10:00:00", "legal", "sent", breaks=[book("legal-after-m2", "第 60 天走法律程序", "legal step on day 60")])
-    w.say(k, 37, "10:00:00", "legal", "sent")
+    w.say(k, 36, "10:00", "legal", "sent", breaks=[book("legal-after-m2", "第 60 天走法律程序", "legal step on day 60")])
+    w.say(k, 37, "10:00", "legal", "sent")
     k = w.planted(36, 45, False)
-    w.say(k, 36, "10:00:00", "legal", "sent", breaks=[book("legal-after-m2", "第 45 天走法律程序", "legal step on day 45")])
+    w.say(k, 36, "10:00", "legal", "sent", breaks=[book("legal-after-m2", "第 45 天走法律程序", "legal step on day 45")])
     for offset in (38, 41):
-        w.say(k, offset, "16:00:00", "visit", "not_met", "", breaks=[book("visit-record", "外访没有记录", "visit without a note")])
-    w.say(k, 43, "16:00:00", "visit", "not_met")
+        w.say(k, offset, "16:00", "visit", "not_met", "", breaks=[book("visit-record", "外访没有记录", "visit without a note")])
+    w.say(k, 43, "16:00", "visit", "not_met")
 
 
 def plant_us(w: World) -> None:
@@ -554,11 +575,11 @@ def plant_us(w: World) -> None:
     w.say(k, 34, "20:59:59", "sms", "delivered")
     w.say(k, 36, "07:55:30", "sms", "delivered", breaks=[us("inconvenient-hours", "当地 07:55 发短信", "text message at 07:55 at the consumer's place")])
     k = w.planted_us([NY, la])
-    w.say(k, 33, "10:30:00", "call", "no_answer", breaks=[us("inconvenient-hours", "两个候选时区之一是 07:30", "07:30 in one of two possible zones")])
-    w.say(k, 36, "11:30:00", "call", "no_answer")
+    w.say(k, 33, "10:30", "call", "no_answer", breaks=[us("inconvenient-hours", "两个候选时区之一是 07:30", "07:30 in one of two possible zones")])
+    w.say(k, 36, "11:30", "call", "no_answer")
     k = w.planted_us()
     w.event(k, "同意", w.at(k, 30, "12:00:00"))
-    w.say(k, 33, "21:40:00", "sms", "delivered")
+    w.say(k, 33, "21:40", "sms", "delivered")
     w.say(k, 34, "21:00:00", "sms", "delivered")
     k = w.planted_us()
     w.say(k, 33, "21:00:00", "call", "no_answer", breaks=[us("hours-boundary", "正好 21:00:00", "exactly 21:00:00")])
@@ -568,43 +589,65 @@ def plant_us(w: World) -> None:
     k = w.planted_us()
     for i, offset in enumerate((33, 34, 34, 35, 36, 37, 38)):
         w.say(k, offset, f"{10 + i}:07:00", "call", "no_answer")
-    w.say(k, 39, "10:30:00", "call", "voicemail", breaks=[us("seven-in-seven", *eighth)])
+    w.say(k, 39, "10:30", "call", "voicemail", breaks=[us("seven-in-seven", *eighth)])
     k = w.planted_us()
     for offset in range(33, 41):
-        w.say(k, offset, "11:07:00", "call", "no_answer")
-    w.say(k, 39, "15:30:00", "call", "busy")
+        w.say(k, offset, "11:07", "call", "no_answer")
+    w.say(k, 39, "15:30", "call", "busy")
     k = w.planted_us()
     k.debtor.extra = w._phone(True, "646")
     for i, offset in enumerate((33, 34, 35, 36, 37, 38, 39)):
-        w.say(k, offset, "12:09:00", "call", "no_answer", number=k.debtor.extra if i % 2 else "")
-    w.say(k, 39, "17:30:00", "call", "no_answer", number=k.debtor.extra, breaks=[us("seven-in-seven", f"{eighth[0]}，两个号码合并", f"{eighth[1]}, both numbers together")])
+        w.say(k, offset, "12:09", "call", "no_answer", number=k.debtor.extra if i % 2 else "")
+    w.say(k, 39, "17:30", "call", "no_answer", number=k.debtor.extra, breaks=[us("seven-in-seven", f"{eighth[0]}，两个号码合并", f"{eighth[1]}, both numbers together")])
     k = w.planted_us()
-    w.say(k, 33, "10:00:00", "call", "no_answer")
-    w.say(k, 33, "14:00:00", "call", "conversation")
-    w.say(k, 39, "18:00:00", "call", "no_answer", breaks=[us("after-conversation", "通话后第 7 日", "seventh date after a conversation, that date included")])
+    w.say(k, 33, "10:00", "call", "no_answer")
+    w.say(k, 33, "14:00", "call", "conversation")
+    w.say(k, 39, "18:00", "call", "no_answer", breaks=[us("after-conversation", "通话后第 7 日", "seventh date after a conversation, that date included")])
     k = w.planted_us()
-    w.say(k, 33, "14:00:00", "call", "conversation")
-    w.say(k, 40, "09:00:00", "call", "no_answer")
+    w.say(k, 33, "14:00", "call", "conversation")
+    w.say(k, 40, "09:00", "call", "no_answer")
     k = w.planted_us()
-    w.say(k, 33, "14:00:00", "call", "conversation", "Customer called in, asked for the payoff letter; will mail it.", direction="inbound")
-    w.say(k, 35, "10:00:00", "call", "voicemail", breaks=[us("after-conversation", "客户来电两天后致电", "two days after the consumer called in")])
+    w.say(k, 33, "14:00", "call", "conversation", "Customer called in, asked for the payoff letter; will mail it.", direction="inbound")
+    w.say(k, 35, "10:00", "call", "voicemail", breaks=[us("after-conversation", "客户来电两天后致电", "two days after the consumer called in")])
     k = w.planted_us()
-    w.say(k, 33, "14:00:00", "call", "conversation")
+    w.say(k, 33, "14:00", "call", "conversation")
     w.event(k, "同意致电", w.at(k, 34, "09:00:00"), k.debtor)
-    w.say(k, 36, "10:00:00", "call", "no_answer")
+    w.say(k, 36, "10:00", "call", "no_answer")
     k = w.planted_us()
     twin = w.case(60, us=True, who=(), zones=k.zones, of=k)
-    w.say(k, 33, "08:40:00", "call", "no_answer")
-    w.event(k, "书面要求停止联系", w.at(k, 33, "12:00:00"))
-    w.say(k, 35, "10:00:00", "call", "no_answer", breaks=[us("written-cease", "书面要求停止之后致电", "call after the written notice")])
-    w.say(k, 37, "10:00:00", "letter", "sent", "We still show this account as open; please call us.", breaks=[us("written-cease", "书面要求停止之后寄信", "letter after the written notice")])
-    w.say(twin, 36, "10:00:00", "call", "no_answer")
+    w.say(k, 33, "08:40", "call", "no_answer")
+    w.event(k, "书面要求停止", w.at(k, 33, "12:00:00"))
+    w.say(k, 35, "10:00", "call", "no_answer", breaks=[us("written-cease", "书面要求停止之后致电", "call after the written notice")])
+    w.say(k, 37, "10:00", "letter", "sent", "We still show this account as open; please call us.", breaks=[us("written-cease", "书面要求停止之后寄信", "letter after the written notice")])
+    w.say(twin, 36, "10:00", "call", "no_answer")
     k = w.planted_us(who=("colleague", "parent", "spouse", "guarantor"))
     told = "Told {} that the customer has an unpaid loan with us."
-    w.say(k, 33, "10:00:00", "call", "conversation", told.format("coworker"), "colleague", [us("third-party-disclosure", "告诉同事有欠款", "coworker told of the unpaid loan")])
-    w.say(k, 34, "10:00:00", "call", "voicemail", "Please tell her to pay, the account is past due.", "parent", [us("third-party-disclosure", "给其母留言提到逾期", "voicemail to a parent names the past due account")])
+    w.say(k, 33, "10:00", "call", "conversation", told.format("coworker"), "colleague", [us("third-party-disclosure", "告诉同事有欠款", "coworker told of the unpaid loan")])
+    w.say(k, 34, "10:00", "call", "voicemail", "Please tell her to pay, the account is past due.", "parent", [us("third-party-disclosure", "给其母留言提到逾期", "voicemail to a parent names the past due account")])
     for i, relation in enumerate(("spouse", "guarantor")):
-        w.say(k, 35 + i, "10:00:00", "call", "conversation", told.format(relation), relation)
+        w.say(k, 35 + i, "10:00", "call", "conversation", told.format(relation), relation)
+    once = us("third-party-once", "同一第三人第二次通话", "second conversation with the same third person")
+    k = w.planted_us(who=("sibling", "friend"))
+    w.say(k, 33, "10:00", "call", "conversation", who="sibling")
+    w.say(k, 34, "10:00", "call", "no_answer", who="friend")
+    w.say(k, 35, "10:00", "call", "conversation", who="friend")
+    w.say(k, 45, "10:00", "call", "conversation", who="sibling", breaks=[once])
+    w.say(k, 47, "10:00", "call", "conversation", who="friend", breaks=[once])
+    k = w.planted_us(who=("spouse", "sibling"))
+    w.say(k, 33, "08:59:59", "call", "no_answer")
+    w.event(k, "委托律师", w.at(k, 33, "09:00:00"))
+    w.say(k, 35, "10:00", "call", "no_answer", breaks=[us("attorney-represented", "已知有律师后致电本人", "consumer called after the attorney was known")])
+    w.say(k, 37, "10:00", "sms", "delivered", who="spouse", breaks=[us("attorney-represented", "已知有律师后给配偶发短信", "spouse written to after the attorney was known")], text="Harbor Point: please have us called back. Reply STOP to opt out.")
+    w.say(k, 38, "10:00", "call", "no_answer", who="sibling")
+    k = w.planted_us()
+    w.say(k, 33, "10:00", "call", "conversation", "Agent: you are nothing but a deadbeat and everyone knows it.", breaks=[us("abusive-language", "辱骂", "insult")])
+    w.say(k, 35, "10:00", "email", "delivered", "You wrote that another agency said you will be arrested; that is not so. Reply STOP to opt out.")
+    w.say(k, 41, "10:00", "sms", "delivered", "Pay by tonight or we will break your legs.", breaks=[us("abusive-language", "暴力威胁", "threat of violence")])
+    w.say(k, 43, "10:00", "call", "conversation", "Told customer I will shoot you an email with the payment plan.")
+    k = w.planted_us()
+    w.say(k, 33, "10:00", "call", "voicemail", "This is Officer Daniels, badge number 4471, call me today.", breaks=[us("false-representation", "冒充警察", "poses as a police officer")])
+    w.say(k, 35, "10:00", "sms", "delivered", "You will go to jail if this is not settled by Friday.", breaks=[us("false-representation", "谎称坐牢", "jail named as a consequence")])
+    w.say(k, 37, "10:00", "email", "delivered", "We are a debt collector, not a court; you cannot be arrested for failing to pay. Reply STOP to opt out.")
     k = w.planted_us()
     pair = us("call-pattern", "五分钟内对同一号码两次未接", "two unanswered calls to one number within five minutes")
     for clock in ("10:00:00", "10:05:00"):
@@ -617,25 +660,25 @@ def plant_us(w: World) -> None:
     k = w.planted_us()
     for hour in range(9, 15):
         w.say(k, 33, f"{hour:02}:25:00", "call", "no_answer")
-    w.say(k, 33, "16:25:00", "call", "busy")
+    w.say(k, 33, "16:25", "call", "busy")
 
 
 def plant_open(w: World) -> None:
     """Contacts that nobody can judge, because a fact is missing."""
     k = w.planted(35, 13, False)
     for hour, outcome in ((9, "recorded_message"), (11, "recorded_message"), (14, "recorded_message"), (17, "")):
-        w.say(k, 35, f"{hour:02}:30:00", "ai_call", outcome)
+        w.say(k, 35, f"{hour:02}:30:00", "ai_call", outcome, None if outcome else "自动外呼，线路异常，结果未回传。")
     k = w.planted(35, 58, False)
-    w.say(k, 32, "10:00:00", "call", "conversation")
-    w.say(k, 33, "10:00:00", "call", "no_answer")
-    w.say(k, 34, "10:00:00", "call", "no_answer")
-    w.say(k, 35, "10:00:00", "call", "conversation", who="parent")
-    k = w.planted(36, 40, False)
-    w.say(k, 36, "10:00:00", "call", "conversation", "对方接听，称号码是新办的，不认识KH，已致歉。").number = "19900009999"
+    w.say(k, 32, "10:00", "call", "conversation")
+    w.say(k, 33, "10:00", "call", "no_answer")
+    w.say(k, 34, "10:00", "call", "no_answer")
+    w.say(k, 35, "10:00", "call", "conversation", who="parent")
+    k = w.planted(36, 40)
+    w.say(k, 36, "10:00", "call", "conversation", "对方接听，称号码是新办的，不认识KH，已致歉。").number = "19900009999"
     w.contacts[-1].person = None
     k = w.planted_us()
-    w.say(k, 33, "10:00:00", "call", "")
-    w.say(k, 35, "10:00:00", "call", "no_answer")
+    w.say(k, 33, "10:00", "call", "", "Dialer restarted, result not written back.")
+    w.say(k, 35, "10:00", "call", "no_answer")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], encoding: str, title: str = "", bad: Sequence[tuple[int, str]] = ()) -> bytes:
@@ -702,10 +745,10 @@ def contact_files(w: World, dirty: bool) -> dict[str, bytes]:
     def dialled(c: Contact) -> str:
         return c.number or (c.person.number if c.person else "")
 
-    for month_, bad in (("03", [(40, "TH03X0001,JK20260001,D00001\r\n"), (210, "TH03X0002,JK20260002,D00002,,19900000003,N01,,人工外呼,呼出,2026-03-1O 09:3O,0,WRJT,JH,无人接,,\r\n")]),
+    for month_, bad in (("03", [(40, "TH03X0001,JK20260001,D00001\r\n"), (210, "TH03X0002,JK20260002,D00002,JK20260002-1,19900000003,N01,,人工外呼,呼出,2026/03/11 09:31:20,68,,JT,JH,本人接听,约明日再联系,LY03X0002\r\n")]),
                         ("04", [(77, "TH04X0001,JK20260005,D00005,JK20260005-1,19900000010,Q11,启衡信息,人工外呼,呼出,昨天下午,0,,WRJT,JH,无人接,\r\n")])):  # fmt: skip
         name = f"calls_2026-{month_}.csv"
-        header = "流水号,案件编号,客户编号,联系人编号,被叫号码,坐席工号,委外机构,渠道,呼叫方向,通话开始时间,通话时长(秒),是否知情,通话结果,通话类型,催记内容,录音编号".split(",")
+        header = ["流水号", "案件编号", "客户编号", "联系人编号", "被叫号码", "坐席工号", "委外机构", "渠道", "呼叫方向", "通话开始时间", "通话时长(秒)", "是否知情", "通话结果", "通话类型", "催记内容", "录音编号"]
         rows: list[list[object]] = [
             [c.id, c.case.id, c.case.debtor_id, whom(c), dialled(c), c.agent, VENDOR[c.agent], CHANNELS[c.channel], "呼入" if c.direction == "inbound" else "呼出", f"{c.at:%Y/%m/%d %H:%M:%S}",
              seconds(c), c.knows, CODES.get(c.outcome, ""), TYPES[c.call_type], c.text, f"LY{c.id[2:]}" if c.outcome == "conversation" else ""] for c in found[name]
@@ -723,7 +766,7 @@ def contact_files(w: World, dirty: bool) -> dict[str, bytes]:
         ("短信", ["短信编号", "案件编号", "接收号码", "坐席工号", "委外机构", "收发", "发送时间", "发送状态", "短信内容", "短信模板"], sms),
         ("微信与邮件", ["消息编号", "案件编号", "联系人编号", "渠道", "收发", "发送时间", "送达状态", "消息内容", "坐席工号", "委外机构"], chat),
     ])  # fmt: skip
-    header = "记录编号,案件编号,联系人编号,与客户关系,作业方式,方向,外访时间,坐席工号,委外机构,外访人数,联系结果,备注,影像编号".split(",")
+    header = ["记录编号", "案件编号", "联系人编号", "与客户关系", "作业方式", "方向", "外访时间", "坐席工号", "委外机构", "外访人数", "联系结果", "备注", "影像编号"]
     rows = [
         [c.id, c.case.id, whom(c), RELATIONS[c.person.relation] if c.person else "", CHANNELS[c.channel], "发出", f"{c.at:%Y年%m月%d日 %H:%M}", c.agent, VENDOR[c.agent], c.staff or None,
          CODES[c.outcome], c.text, f"YX{c.id[2:]}" if c.channel == "visit" else ""] for c in found["visits_letters.csv"]
@@ -781,7 +824,7 @@ def small_talk(w: World) -> None:
 def build() -> dict[str, bytes]:
     """Every file to be written, by its path in the folder."""
     plants = (plant_hours_and_counts, plant_third_parties, plant_words, plant_playbook, plant_us, plant_open)
-    w = World(2026, 136, 13)
+    w = World(2026, 138, 8)
     for plant in plants:
         plant(w)
     small_talk(w)

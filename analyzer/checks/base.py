@@ -88,6 +88,7 @@ class Compiler:
         self.clock = clock
         self.needs: dict[str, None] = {}
         self.joins: list[str] = []
+        self.open_question: str | None = None
         self._used: set[str] = set()
         self.scope = self.condition(scope, scope_at)
 
@@ -111,10 +112,6 @@ class Compiler:
             raise BindError(at, "rules.no_such_value", name=name, have=", ".join(self.rule.values) or "-")
         self._used.add(name)
         return dated(self.rule.values[name], day)
-
-    def largest(self, figure: object) -> int:
-        """The largest value a figure has had."""
-        return max(self._figures(figure))
 
     def smallest(self, figure: object) -> int:
         """The smallest value a figure has had: what no group below it can pass."""
@@ -163,10 +160,11 @@ class Compiler:
         return " AND ".join(parts) or "true"
 
     def missing(self, columns: Sequence[str], alias: str = "c") -> str:
-        """SQL: the names of those columns that are NULL, joined by |."""
+        """SQL: the names of those columns that are NULL, joined by |; none, and the question the rule leaves open, if it does."""
         names = dict.fromkeys(columns)
         parts = ", ".join(f"CASE WHEN {alias}.{column} IS NULL THEN {literal(_told(column))} END" for column in names)
-        return f"nullif(concat_ws('|', {parts}), '')" if parts else "NULL"
+        found = f"nullif(concat_ws('|', {parts}), '')" if parts else "NULL"
+        return f"coalesce({found}, {literal(self.open_question)})" if self.open_question else found
 
     def base(self, *extra: str, in_force: bool = True, where: str = "true") -> str:
         """SELECT of the contacts that may be in scope, with `day`, `sure` (scope is certain) and `extra` columns.

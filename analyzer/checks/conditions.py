@@ -92,8 +92,9 @@ def event_holds(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) 
 def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> str:
     """SQL over `c`. Failed attempts to the debtor since the last time he was reached, before this contact.
 
-    Attempts are outbound calls to a person known to be the debtor; he is also reached when he calls.
+    Attempts are outbound calls and visits to the debtor; he is also reached when he calls.
     """
+    compiler.open_question = "contract"
     attempts = compiler.value(rule.attempts, (*at, "attempts"), compiler.day)
     reached = literal(rule.reached)
     failed = literal(rule.failed)
@@ -104,21 +105,37 @@ def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> 
         if rule.events
         else "false"
     )
-    # One row per case and instant, so that the join below has one answer when two attempts share a second.
-    runs = (
-        "SELECT case_id, at_utc, max(fails) AS fails, bool_or(once) AS once FROM (SELECT case_id, at_utc, once,"
-        " sum(CASE WHEN fail THEN 1 ELSE 0 END) OVER (PARTITION BY case_id, spell ORDER BY at_utc, contact_id) AS fails"
-        f" FROM (SELECT t.case_id, t.at_utc, t.contact_id, t.outcome IN {failed} AS fail, t.outcome IN {once} AS once,"
-        f" sum(CASE WHEN t.outcome IN {reached} THEN 1 ELSE 0 END) OVER (PARTITION BY t.case_id ORDER BY t.at_utc, t.contact_id) AS spell"
-        " FROM contacts t WHERE t.party = 'debtor' AND t.at_utc IS NOT NULL"
+    # What is not known counts both ways: an attempt without an outcome may have failed or reached him, a call to an
+    # unknown number may have been to him. `least` counts certain failures since he was last possibly reached, `most`
+    # possible ones since he was last certainly reached.
+    his, maybe_his = "t.party IS NOT DISTINCT FROM 'debtor'", "t.party IS NULL"
+    out = "t.direction IS NOT DISTINCT FROM 'outbound'"
+    rows = (
+        f"SELECT t.case_id, t.at_utc, t.contact_id, {his} AND {out} AND coalesce(t.outcome IN {failed}, false) AS fail,"
+        f" {his} AND {out} AND coalesce(t.outcome IN {once}, false) AS once, {his} AND coalesce(t.outcome IN {reached}, false) AS reach,"
+        f" (({his} AND (t.outcome IS NULL OR t.direction IS NULL)) OR {maybe_his}) AS unsure"
+        f" FROM contacts t WHERE ({his} OR {maybe_his}) AND t.at_utc IS NOT NULL"
         f" AND (t.channel IN ('call', 'ai_call', 'visit') OR t.outcome IN {reached})"
         # Only cases that have a contact to be judged are worth counting.
-        f" AND t.case_id IN (SELECT c.case_id FROM contacts c WHERE {compiler.applies} AND ({compiler.scope}) IS NOT FALSE))) GROUP BY ALL"
+        f" AND t.case_id IN (SELECT c.case_id FROM contacts c WHERE {compiler.applies} AND ({compiler.scope}) IS NOT FALSE)"
+    )
+    by_time = "PARTITION BY case_id ORDER BY at_utc, contact_id"
+    spells = (
+        f"SELECT *, sum(CASE WHEN reach OR unsure THEN 1 ELSE 0 END) OVER ({by_time}) AS strict,"
+        f" sum(CASE WHEN reach THEN 1 ELSE 0 END) OVER ({by_time}) AS loose FROM ({rows})"
+    )
+    # One row per case and instant, so that the join below has one answer when two attempts share a second.
+    runs = (
+        "SELECT case_id, at_utc, min(least) AS least, max(most) AS most, bool_and(once) AS once FROM (SELECT case_id, at_utc,"
+        " sum(CASE WHEN fail OR once THEN 1 ELSE 0 END) OVER (PARTITION BY case_id, strict ORDER BY at_utc, contact_id) AS least,"
+        " sum(CASE WHEN fail OR once OR unsure THEN 1 ELSE 0 END) OVER (PARTITION BY case_id, loose ORDER BY at_utc, contact_id) AS most,"
+        " bool_or(once) OVER (PARTITION BY case_id, strict ORDER BY at_utc, contact_id) AS once"
+        f" FROM ({spells})) GROUP BY ALL"
     )
     alias = f"u{len(compiler.joins)}"
     compiler.joins.append(f"ASOF LEFT JOIN ({runs}) {alias} ON {alias}.case_id = c.case_id AND c.at_utc > {alias}.at_utc")
     state = (
-        f"(CASE WHEN {alias}.once OR {alias}.fails >= {attempts} THEN true"
-        f" WHEN {alias}.fails >= {rule.unsure_from} THEN NULL ELSE false END)"
+        f"(CASE WHEN {alias}.once OR {alias}.least >= {attempts} THEN true"
+        f" WHEN {alias}.most >= {rule.unsure_from} THEN NULL ELSE false END)"
     )
     return f"({events} OR {state})"

@@ -47,14 +47,14 @@ def compile_wording(rule: Rule, params: Wording | Disclosure) -> Compiled:
         where=f"({silent} OR c.seq IN (SELECT seq FROM signals WHERE {told}))",
     )  # fmt: skip
     found = (
-        "SELECT seq, list(signal_id ORDER BY start_at) AS ids, string_agg(DISTINCT detail, '|' ORDER BY detail) AS details FROM signals"
+        "SELECT seq, list(signal_id ORDER BY start_at) AS ids, string_agg(DISTINCT concept, '|' ORDER BY concept) AS told FROM signals"
         f" WHERE {told} GROUP BY seq"
     )
     episode = "concat_ws(chr(124), s.case_id, s.whom, s.who, s.day)"
     breach = "f.seq IS NOT NULL AND s.sure AND s.day IS NOT NULL AND s.allowed IS FALSE"
     lacks = f"concat_ws(chr(124), s.missing, CASE WHEN s.silent THEN {literal('text')} END)"
     hits = (
-        f"SELECT {row(f'CASE WHEN {breach} THEN {episode} END', role=either(breach), measured='f.details', missing=lacks, signal_ids='f.ids')}"
+        f"SELECT {row(f'CASE WHEN {breach} THEN {episode} END', role=either(breach), measured='f.told', missing=lacks, signal_ids='f.ids')}"
         f" FROM ({base}) s LEFT JOIN ({found}) f ON f.seq = s.seq WHERE s.allowed IS NOT TRUE"
     )
     return Compiled(*compiler.standing(), hits)

@@ -15,7 +15,7 @@ import streamlit as st
 
 from analyzer import runs, summary
 from analyzer.errors import DunAuditError
-from analyzer.messages import LANGUAGES, default_lang, keys, say
+from analyzer.messages import LANGUAGES, default_lang, keys, say, say_words
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +52,8 @@ def shown(name: str, value: object) -> str:
         return ""
     if isinstance(value, bool):
         return t("page.yes" if value else "page.no")
+    if name == "measured":
+        return say_words(str(value), lang())
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, date):
