@@ -72,10 +72,12 @@ Moment = Annotated[str, Field(pattern=r"^(\$[a-z_]+|[0-2][0-9]:[0-5][0-9](:[0-5]
 
 @dataclass(frozen=True)
 class Compiled:
-    """The two SELECTs of a rule (see the module's docstring); `standing_case` is the standing of one contact `c`."""
+    """The two SELECTs of a rule (see the module's docstring); `standing_case` is the standing of one contact `c`,
+    `applies` whether the pack binds it at all."""
 
     standing: str
     standing_case: str
+    applies: str
     hits: str
 
 
@@ -181,8 +183,8 @@ class Compiler:
             f" WHERE {self.applies} AND ({self.scope}) IS NOT FALSE{force} AND {where}"
         )
 
-    def standing(self) -> tuple[str, str]:
-        """The SELECT that says of every contact whether the rule applies to it, and the CASE in it that does."""
+    def standing(self) -> tuple[str, str, str]:
+        """The SELECT that says of every contact whether the rule applies to it, the CASE in it that does, and where the pack binds."""
         day = f"({self.day})"
         case = (
             f"CASE WHEN NOT ({self.applies}) OR ({self.scope}) IS FALSE THEN 'not_applicable'"
@@ -190,7 +192,7 @@ class Compiler:
             f" WHEN ({self.scope}) IS NULL THEN 'undetermined' ELSE 'in_scope' END"
         )
         missing = self.missing([*self.needs, "on_date" if self.clock is None else "at_utc"])
-        return f"SELECT c.seq, {case} AS standing, {missing} AS missing FROM contacts c", case
+        return f"SELECT c.seq, {case} AS standing, {missing} AS missing FROM contacts c", case, self.applies
 
 
 def _told(column: str) -> str:

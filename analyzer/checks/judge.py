@@ -30,6 +30,12 @@ def judge(
         "CREATE TEMP TABLE IF NOT EXISTS hits (rule VARCHAR, episode VARCHAR, seq BIGINT, role VARCHAR, measured VARCHAR,"
         " permitted VARCHAR, missing VARCHAR, signal_ids BIGINT[])"
     )
+    binding = _binding(con, rules)
+    for prepared in rules:
+        if prepared not in binding:
+            # Its pack binds nobody here: no contact needs to be looked at.
+            con.execute("INSERT INTO rule_results SELECT ?, ?, NULL, count(*), NULL FROM contacts", [prepared.rule.ref, Outcome.NOT_APPLICABLE.value])
+    rules = binding
     standings = _standings(con, rules)
     for number, prepared in enumerate(rules, start=1):
         progress(prepared.rule.ref, number, len(rules))
@@ -44,6 +50,15 @@ def judge(
 
 
 _STANDINGS = ("in_scope", Outcome.UNDETERMINED.value, Outcome.NOT_APPLICABLE.value, Outcome.NOT_IN_FORCE.value)
+
+
+def _binding(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared]) -> list[Prepared]:
+    """The rules whose pack binds at least one contact, by jurisdiction and kind of lender."""
+    if not rules:
+        return []
+    tests = ", ".join(f"coalesce(bool_or({p.compiled.applies}), false)" for p in rules)
+    row = con.execute(f"SELECT {tests} FROM (SELECT DISTINCT jurisdiction, lender_kind FROM contacts) c").fetchall()[0]
+    return [prepared for prepared, binds in zip(rules, row, strict=True) if binds]
 
 
 def _standings(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared]) -> list[dict[str, int]]:
