@@ -473,7 +473,7 @@ def _serve(run: Path, port: int, headless: bool) -> int:
     entry = _entry()
     command = [
         sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), "--server.address", "127.0.0.1",
-        "--browser.gatherUsageStats", "false", "--server.headless", "true" if headless else "false",
+        "--browser.gatherUsageStats", "false", "--server.showEmailPrompt", "false", "--server.headless", "true" if headless else "false",
         "--client.showErrorDetails", "none", "--client.showErrorLinks", "false", "--client.toolbarMode", "minimal",
         "--theme.font", "'Noto Sans CJK SC', 'Microsoft YaHei', 'PingFang SC', sans-serif",
         "--", str(run.resolve()),
