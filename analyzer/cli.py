@@ -8,8 +8,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import socket
 import subprocess
 import sys
+import time
+import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -473,13 +476,29 @@ def _serve(run: Path, port: int, headless: bool) -> int:
     entry = _entry()
     command = [
         sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), "--server.address", "127.0.0.1",
-        "--browser.gatherUsageStats", "false", "--server.showEmailPrompt", "false", "--server.headless", "true" if headless else "false",
+        "--browser.gatherUsageStats", "false", "--server.showEmailPrompt", "false", "--server.headless", "true",
         "--client.showErrorDetails", "none", "--client.showErrorLinks", "false", "--client.toolbarMode", "minimal",
         "--theme.font", "'Noto Sans CJK SC', 'Microsoft YaHei', 'PingFang SC', sans-serif",
         "--", str(run.resolve()),
     ]  # fmt: skip
     _talk(_t("talk.dashboard", port=port))
-    return subprocess.run(command, check=False).returncode
+    # The server itself always runs headless: otherwise it asks for an e-mail address and advertises in the page.
+    with subprocess.Popen(command) as server:
+        if not headless and _answers(port, server):
+            webbrowser.open(f"http://127.0.0.1:{port}")
+        return server.wait()
+
+
+def _answers(port: int, server: subprocess.Popen[bytes]) -> bool:
+    """Wait up to half a minute for the server; False when it ended or does not answer."""
+    for _ in range(120):
+        if server.poll() is not None:
+            return False
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.25)
+    return False
 
 
 def _entry() -> Path:
