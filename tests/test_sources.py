@@ -65,6 +65,14 @@ def test_lines_are_those_of_the_file(write: Write, tmp_path: Path) -> None:
     assert unread == [(5, "reject.too_many"), (6, "reject.too_few")]
 
 
+def test_one_empty_cell_too_many_is_still_one_too_many(write: Write, tmp_path: Path) -> None:
+    """An unquoted comma shifts the cells; that the last of them is empty does not make the row right."""
+    _, rows, unread = _rows(write("a.csv", "case_id,note,recording\nK1,fine,R1\nK2,rang,out,\n"), tmp_path)
+    assert [r[1] for r in rows] == ["K1"] and unread == [(3, "reject.too_many")]
+    _, rows, unread = _rows(write("b.csv", "case_id,note,recording\nK1,fine,R1,\nK2,good,,\n"), tmp_path)
+    assert [r[1:4] for r in rows] == [("K1", "fine", "R1"), ("K2", "good", None)] and not unread
+
+
 def test_an_open_quote_costs_one_line(write: Write, tmp_path: Path) -> None:
     text = 'case_id,note\nK1,"never closed\nK2,fine\nK3,fine\n'
     _, rows, unread = _rows(write("a.csv", text), tmp_path)

@@ -124,12 +124,21 @@ def _csv(path: Path, seen: detect.Passport, known: Callable[[str], bool], hints:
     else:
         if header >= len(rows):
             raise InputError("input.header_beyond", path=path.name, row=header + 1)
-        header_row, columns, body = header + 1, column_names(rows[header]), rows[header + 1 :]
+        header_row, body = header + 1, rows[header + 1 :]
+        columns = column_names([*rows[header], *_trailing(len(rows[header]), body)])
     sample = tuple(tuple(r) for r in body[:50])
     return Source(
         path, "csv", seen.sha256, seen.size, columns, sample, None, encoding, certain, delimiter, header_row,
         seen.long_lines,
     )  # fmt: skip
+
+
+def _trailing(width: int, body: Sequence[Sequence[str]]) -> list[str]:
+    """Blank names for the columns that every row has beyond the header because it ends with a delimiter."""
+    beyond = {len(row) - width for row in body if row}
+    if len(beyond) != 1 or max(beyond) <= 0 or any(cell.strip() for row in body for cell in row[width:]):
+        return []
+    return [""] * max(beyond)
 
 
 def _workbook(path: Path, seen: detect.Passport, known: Callable[[str], bool], hints: Hints) -> list[Source]:
