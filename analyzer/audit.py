@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +44,8 @@ class RunResult:
         """The exit code that says it."""
         if self.findings:
             return ExitCode.BREACHES
-        return ExitCode.UNDETERMINED if self.undetermined or self.not_evaluated else ExitCode.CLEAN
+        unread = any(batch.rejected for batch in self.batches) or not any(b.loaded for b in self.batches if b.table == "contacts")
+        return ExitCode.UNDETERMINED if self.undetermined or self.not_evaluated or unread else ExitCode.CLEAN
 
 
 def run(
@@ -87,6 +89,8 @@ def run(
     plans = plan(sources, mapping)
     clock.lap("inspect")
     name = run_id or started.strftime("%Y%m%dT%H%M%SZ")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+        raise UsageError("usage.name", name=name[:80])
     target = to / f"{name}.duckdb"
     if target.exists():
         raise InputError("run.exists", name=name)

@@ -277,6 +277,11 @@ def _show_run(con: Any, result: audit.RunResult) -> None:
     _emit_table([_t(f"column.{k}") for k in keys], lines)
     done = summary.completeness(con)
     _talk(_t("talk.completeness", **done))
+    for batch in summary.batches(con):
+        if batch["encoding_certain"] is False:
+            _talk(_t("talk.uncertain", file=batch["file"], encoding=batch["encoding"]))
+    for row in summary.rejected(con)[:10]:
+        _talk(_t("talk.rejected", file=row["file"], rows=row["rows"], reason=_t(row["reason"]), detail=row["detail"] or "-"))
     _show_rules(con)
     for row in summary.undetermined(con)[:5]:
         _talk(_t("talk.undetermined", rule=row["rule"], contacts=row["contacts"], missing=say_words(row["missing"] or "-", _state["lang"])))

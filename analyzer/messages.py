@@ -62,6 +62,13 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "run.two_findings": ("{finding} 对应多个发现；请多写几位。", "{finding} fits more than one finding; give more of its characters."),
     "usage.zone": ("{zone} 不是“洲/城市”形式的时区名（例：Asia/Shanghai）。", "{zone} is not an Area/City time zone (example: Asia/Shanghai)."),
     "usage.memory": ("{memory} 不是内存大小；请写成 2GB 或 500MB。", "{memory} is not an amount of memory; write 2GB or 500MB."),
+    "usage.to": ("结果文件夹 {path} 不能写入（{why}）；请换一个。", "The run folder {path} cannot be written to ({why}); choose another."),
+    "usage.name": ("“{name}”不能作结果名称；只用字母、数字、点、横线与下划线，最多 80 个。", "{name} cannot be the name of a run; use letters, digits, dots, dashes and underscores, 80 at most."),
+    "talk.rejected": ("{file}：{rows} 行被拒收：{reason}（{detail}）。", "{file}: {rows} rows rejected: {reason} ({detail})."),
+    "talk.uncertain": ("{file}：编码不确定，按 {encoding} 读；若有乱码，请在映射里写明 encoding。", "{file}: read as {encoding}, which is not certain; if it looks garbled, say encoding in the mapping."),
+    "yaml.deep": ("嵌套过深。", "it is nested too deeply."),
+    "rules.not_a_time": ("{text} 不是时刻。", "{text} is not a time of day."),
+    "usage.memory_short": ("内存上限 {memory} 不够用；请调高 --memory 或去掉它。", "The memory limit {memory} is not enough; raise --memory or leave it out."),
     "usage.lang": ("语言只有 zh 与 en，不是 {asked}。", "The languages are zh and en, not {asked}."),
     # Rules
     "rules.broken": ("规则中有 {count} 处错误：", "{count} problems in the rules:"),

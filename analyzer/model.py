@@ -23,12 +23,12 @@ class Outcome(StrEnum):
 class ExitCode(IntEnum):
     """Exit codes of the command line.
 
-    0  finished, no breach, nothing undetermined
+    0  finished, no breach, nothing undetermined, nothing rejected
     1  finished, at least one breach
     2  the command, an option or a mapping cannot be understood
     3  at least one rule cannot be used
     4  no input, or an input that cannot be read
-    5  finished, no breach, but something is undetermined or was not evaluated
+    5  finished, no breach, but something is undetermined, was not evaluated or was rejected, or there was no contact
     """
 
     CLEAN = 0

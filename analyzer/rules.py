@@ -25,7 +25,12 @@ LEXICON = "lexicon"
 
 
 def _a_date(value: object) -> object:
-    return date.fromisoformat(value) if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value) else value
+    if not (isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value)):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return value
 
 
 Day = Annotated[date, BeforeValidator(_a_date)]
@@ -160,7 +165,7 @@ def _pack(folder: Path, problems: list[RuleProblem]) -> Pack | None:
     head = _validated(head_path, _PackFile, problems)
     rules = []
     for path in sorted(folder.glob("*.yaml")):
-        if path.name != "pack.yaml":
+        if path.name != "pack.yaml" and path.is_file():
             rule = _rule(path, head if isinstance(head, _PackFile) else None, problems)
             if rule:
                 rules.append(rule)

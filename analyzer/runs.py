@@ -43,7 +43,8 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
     """
     try:
         con = store.connect_run(path)
-        con.execute("SELECT run_id FROM runs").fetchall()
+        for table, columns in store.schema():
+            con.execute(f"SELECT {', '.join(column for column, _ in columns)} FROM {table} LIMIT 0").fetchall()
     except duckdb.Error as error:
         raise InputError("run.broken", name=path.name) from error
     return con

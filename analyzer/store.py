@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from analyzer import zones
+from analyzer.errors import UsageError
 from analyzer.intake import Settings, input_table
 from analyzer.sql import literal
 
@@ -53,7 +54,10 @@ def settings_of(con: duckdb.DuckDBPyConnection, scratch: Path, memory: str | Non
     # Symbol tables for strings more than double the time of writing and save less than two thirds of the space.
     con.execute("SET disabled_compression_methods = 'fsst,dict_fsst'")
     if memory:
-        con.execute("SET memory_limit = ?", [memory])
+        try:
+            con.execute("SET memory_limit = ?", [memory])
+        except duckdb.Error as error:
+            raise UsageError("usage.memory", memory=memory) from error
 
 
 @contextmanager
@@ -62,8 +66,11 @@ def new_run(target: Path, memory: str | None = None) -> Iterator[RunFile]:
 
     Inside, the tables of schema.sql are those of the connection's default database; temporary tables are in memory.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+    except OSError as error:
+        raise UsageError("usage.to", path=target.parent.name, why=error.strerror or "") from error
     try:
         making = scratch / "run.duckdb"
         con = duckdb.connect(":memory:")
@@ -76,6 +83,8 @@ def new_run(target: Path, memory: str | None = None) -> Iterator[RunFile]:
             con.execute("USE memory")
             con.execute("CHECKPOINT run")
             con.execute("DETACH run")
+        except duckdb.OutOfMemoryException as error:
+            raise UsageError("usage.memory_short", memory=memory or "-") from error
         finally:
             con.close()
         making.replace(target)
@@ -345,7 +354,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
     con.execute(f"""
         INSERT INTO contacts
         WITH timed AS (
-            SELECT t.*, {clock.utc(contacts, "started_at")} AS at_utc, {clock.utc(contacts, "ended_at")} AS ended_utc,
+            SELECT t.*, CASE WHEN NOT coalesce(t.started_at_day, false) THEN {clock.utc(contacts, "started_at")} END AS at_utc, {clock.utc(contacts, "ended_at")} AS ended_utc,
                    coalesce(t.person_id, o.person_id) AS whom
             FROM {contacts} t LEFT JOIN owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
         ), placed AS (
@@ -353,13 +362,13 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
                    coalesce(t.relation, p.relation) AS rel, p.obliged, p.knows_since,
                    coalesce(t.zone, z.zones) AS zones, CASE WHEN t.relation = 'self' THEN 'self:' || c.debtor_id END AS himself
             FROM timed t JOIN cases c ON c.case_id = t.case_id
-            LEFT JOIN persons p ON p.person_id = t.whom
+            LEFT JOIN persons p ON p.person_id = t.whom AND p.case_id = t.case_id
             LEFT JOIN candidates z ON z.case_id = t.case_id AND z.person_id IS NOT DISTINCT FROM t.whom
                 AND z.number IS NOT DISTINCT FROM t.number
         ), clocked AS (
             SELECT * EXCLUDE (zone), string_split(zones, '|')[1] AS zone FROM placed
         ), l AS (
-            SELECT *, {local} AS local_at, {local}::DATE AS on_date,
+            SELECT *, {local} AS local_at, CASE WHEN started_at_day THEN started_at::DATE ELSE {local}::DATE END AS on_date,
                    CASE WHEN contains(zones, '|') THEN list_transform(string_split(zones, '|')[2:], lambda z: {others}) END AS other_local_at
             FROM clocked
         ), dated AS (
@@ -415,7 +424,7 @@ def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
         ), known AS (
             SELECT k.case_id, k.person_id, k.number, n.zones AS of_number, p.zones AS of_person, c.zones AS of_case,
                    CASE c.jurisdiction {single} END AS legal, coalesce(p.relation, 'self') = 'self' AS own
-            FROM pairs k JOIN cases c ON c.case_id = k.case_id LEFT JOIN persons p ON p.person_id = k.person_id
+            FROM pairs k JOIN cases c ON c.case_id = k.case_id LEFT JOIN persons p ON p.person_id = k.person_id AND p.case_id = k.case_id
             LEFT JOIN (SELECT case_id, number, string_agg(DISTINCT zones, '|') AS zones FROM numbers WHERE zones IS NOT NULL GROUP BY ALL) n
                 ON n.case_id = k.case_id AND n.number = k.number
         ), together AS (

@@ -77,6 +77,14 @@ def batches(con: duckdb.DuckDBPyConnection) -> list[Row]:
     return rows(con, "SELECT * FROM batches ORDER BY batch_id")
 
 
+def rejected(con: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Per file and reason: rows rejected, with the column or clash of one of them."""
+    return rows(
+        con,
+        "SELECT b.file, r.reason, any_value(r.detail) AS detail, count(*) AS rows FROM rejects r JOIN batches b USING (batch_id) GROUP BY ALL ORDER BY rows DESC, b.file",
+    )
+
+
 def by_rule(con: duckdb.DuckDBPyConnection) -> list[Row]:
     """Per rule: findings, and the contacts with each outcome; judged = breach + clear is the denominator of rate."""
     outcomes = ", ".join(

@@ -67,6 +67,9 @@ def parse(text: str, document: Document | None = None) -> Document:
 
 def _build(node: yaml.Node, path: tuple[str | int, ...], document: Document) -> Any:
     document.lines.setdefault(path, node.start_mark.line + 1)
+    if len(path) > 30:
+        document.problems.append((node.start_mark.line + 1, "yaml.deep", {}))
+        return None
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:

@@ -113,7 +113,10 @@ class Compiler:
         if name not in self.rule.values:
             raise BindError(at, "rules.no_such_value", name=name, have=", ".join(self.rule.values) or "-")
         self._used.add(name)
-        return dated(self.rule.values[name], day)
+        try:
+            return dated(self.rule.values[name], day)
+        except ValueError as error:
+            raise BindError(("values", name), "rules.not_a_time", text=str(self.rule.values[name][-1][1])) from error
 
     def smallest(self, figure: object) -> int:
         """The smallest value a figure has had: what no group below it can pass."""

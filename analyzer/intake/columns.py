@@ -115,7 +115,7 @@ TABLES: tuple[Table, ...] = (
             _c("knows_since", "date", "知晓日期 知情日期 知晓贷款日期 knows_from"),
             _c("zone", "list", _ZONE),
         ),
-        ("person_id",),
+        ("case_id", "person_id"),
     ),
     Table(
         "numbers",

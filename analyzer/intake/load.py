@@ -95,6 +95,7 @@ def _input_columns(spec: Table) -> str:
         parts.append(f"{column.name} {_TYPES[column.type]}")
         if column.type == "time":
             parts.append(f"{column.name}_off SMALLINT")
+            parts.append(f"{column.name}_day BOOLEAN")
     return ", ".join(parts)
 
 
@@ -114,11 +115,12 @@ def _read(
         fields.append(f"{expression} AS {column.name}")
         if extra:
             fields.append(f"{extra} AS {column.name}_off")
+            fields.append(f"{_day_only(plan, column, cell)} AS {column.name}_day")
         if column.type in ("time", "date") and cell is not None:
             fields.append(f"{cell} AS cell_{column.name}")
         bad += _complaints(plan, column, cell)
     reason, detail = (_first_of(bad, part) for part in (1, 2))
-    names = ", ".join(f"{c.name}, {c.name}_off" if c.type == "time" else c.name for c in plan.table.columns)
+    names = ", ".join(f"{c.name}, {c.name}_off, {c.name}_day" if c.type == "time" else c.name for c in plan.table.columns)
     con.execute(
         f"INSERT INTO in_{plan.table.name} SELECT batch_id, row_no, {names}, {reason}, {detail}"
         f" FROM (SELECT {number} AS batch_id, {staged.row_no} AS row_no, {', '.join(fields)} FROM {_from(plan)})"
@@ -182,6 +184,11 @@ def _typed(
                 return f"({expression})::DATE", None, order
             return expression, values.offset(cell, plain), order
     raise AssertionError(column.type)
+
+
+def _day_only(plan: Plan, column: Column, cell: str | None) -> str:
+    """SQL: whether a time is only a date. For a contact that leaves its hour unknown; elsewhere the day's start will do."""
+    return values.date_only(cell, False) if cell is not None and plan.table.name == "contacts" and column.name == "started_at" else "false"
 
 
 def _learn_words(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analyzer.errors import InputError, UsageError
-from analyzer.intake.columns import TABLES, Table, fold, header_aliases, table
+from analyzer.intake.columns import TABLES, Table, fold, header_aliases, is_known_header, table
 from analyzer.intake.mapping import Const, Mapping, TableMapping
 from analyzer.sources import Source
 
@@ -64,7 +64,7 @@ def propose(source: Source, mapping: Mapping) -> Plan:
     if missing:
         raise InputError(
             "input.missing_columns", path=source.name, table=spec.name, columns=", ".join(missing),
-            found=", ".join(source.columns[:12]),
+            found=named(source),
         )  # fmt: skip
     return Plan(
         source, spec, positions, constants, entry.values if entry else {},
@@ -106,16 +106,21 @@ def _best(source: Source) -> Table:
         raise InputError(
             "input.missing_columns", path=source.name, table=spec.name,
             columns=", ".join(c.name for c in spec.columns if c.required and c.name not in found),
-            found=", ".join(source.columns[:12]),
+            found=named(source),
         )  # fmt: skip
     if not complete:
         key = "input.unknown_table" if source.header_row or source.kind not in ("csv", "excel") else "input.no_header"
-        raise InputError(key, path=source.name, found=", ".join(source.columns[:12]))
+        raise InputError(key, path=source.name, found=named(source))
     most = max(hits for hits, _ in complete)
     best = [spec for hits, spec in complete if hits == most]
     if len(best) > 1:
         raise InputError("input.two_tables", path=source.name, tables=", ".join(s.name for s in best))
     return best[0]
+
+
+def named(source: Source) -> str:
+    """The columns of a source for a message; none where no header is known for sure: its cells may be data about people."""
+    return ", ".join(source.columns[:12]) if sum(map(is_known_header, source.columns)) >= 2 else "-"
 
 
 def _position(source: Source, folded: Sequence[str], wanted: str) -> int:
@@ -124,7 +129,7 @@ def _position(source: Source, folded: Sequence[str], wanted: str) -> int:
     if fold(wanted) in folded:
         return folded.index(fold(wanted))
     raise UsageError(
-        "mapping.no_such_column", path=source.name, column=wanted, found=", ".join(source.columns[:12])
+        "mapping.no_such_column", path=source.name, column=wanted, found=named(source)
     )
 
 

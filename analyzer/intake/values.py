@@ -16,7 +16,7 @@ _HALF = "0123456789:-/., ()+"
 _TIME = (
     r"^(\d{1,4})\s*[-/.年 ]\s*(\d{1,2})\s*[-/.月 ]\s*(\d{1,4})\s*日?(?:[Tt ,]*"
     r"(上午|下午|晚上|凌晨|中午|[AaPp][Mm])?\s*(\d{1,2})\s*[:时点]\s*(\d{1,2})?\s*分?(?::?\s*(\d{1,2})(?:[.,]\d+)?\s*秒?)?"
-    r"\s*([AaPp]\.?[Mm]\.?)?)?\s*(Z|z|UTC|[+-]\d{2}:?\d{2}|[+-]\d{2})?$"
+    r"\s*([AaPp]\.?[Mm]\.?)?)?\s*(Z|z|UTC|[+-](?:0\d|1[0-3]):?[0-5]\d|[+-]14:?00|[+-](?:0\d|1[0-4]))?$"
 )
 _PARTS = "['a', 'b', 'c', 'half', 'h', 'm', 's', 'half2', 'off']"
 _MONTH_FORMATS = (
@@ -100,22 +100,31 @@ def offset(raw: str, plain_only: bool) -> str:
     )
 
 
+def date_only(raw: str, plain_only: bool) -> str:
+    """Whether a cell that holds a date gives no time of day (BOOLEAN): its hour is then not known, not midnight."""
+    plain = f"length({raw}) = 10"
+    if plain_only:
+        return plain
+    timed = f"regexp_matches({_half_width(raw)}, '[:时点]|^\\d{{8}} ?\\d{{4,6}}$|^\\d{{10}}$|^\\d{{13}}$|^\\d{{5}}\\.\\d')"
+    return f"CASE WHEN {is_plain_time(raw)} THEN {plain} ELSE NOT {timed} END"
+
+
 def integer(raw: str) -> str:
-    """BIGINT from "1,234", "12.0", "(3)", "03:25" or "1:03:25" (seconds), "3分25秒"."""
+    """BIGINT from "1,234", "12.0", "(3)", "03:25" or "1:03:25" (seconds), "3分25秒"; NULL beyond 32 bits."""
     value = f"{_half_width(raw)}"
     clock = f"regexp_extract({value}, '^(?:(\\d+):)?(\\d+):(\\d{{2}})$', ['h', 'm', 's'])"
     spoken = f"regexp_extract({value}, '^(?:(\\d+)小?时)?(?:(\\d+)分钟?)?(?:(\\d+)秒)?$', ['h', 'm', 's'])"
 
     def seconds(parts: str) -> str:
-        piece = "coalesce(nullif({p}.{k}, '')::BIGINT, 0)"
+        piece = "coalesce(try_cast(nullif({p}.{k}, '') AS BIGINT), CASE WHEN {p}.{k} = '' THEN 0 END)"
         h, m, s = (piece.format(p=parts, k=k) for k in "hms")
         return f"{h} * 3600 + {m} * 60 + {s}"
 
     return (
-        f"CASE WHEN try_cast({raw} AS BIGINT) IS NOT NULL THEN try_cast({raw} AS BIGINT)"
-        f" WHEN {clock}.s <> '' THEN {seconds(clock)}"
-        f" WHEN {spoken}.h || {spoken}.m || {spoken}.s <> '' THEN {seconds(spoken)}"
-        f" ELSE try_cast({_plain_number(raw)} AS BIGINT) END"
+        f"CASE WHEN try_cast({raw} AS INTEGER) IS NOT NULL THEN try_cast({raw} AS INTEGER)"
+        f" WHEN {clock}.s <> '' THEN TRY(({seconds(clock)})::INTEGER)"
+        f" WHEN {spoken}.h || {spoken}.m || {spoken}.s <> '' THEN TRY(({seconds(spoken)})::INTEGER)"
+        f" ELSE try_cast({_plain_number(raw)} AS INTEGER) END::BIGINT"
     )
 
 

@@ -135,7 +135,7 @@ def _mostly_utf8(head: bytes) -> bool:
             good += 1
         except UnicodeDecodeError:
             bad += 1
-    return good > 4 * bad
+    return good > bad
 
 
 def _everyday(head: bytes, encoding: str) -> float:

@@ -217,7 +217,9 @@ def _parquet(path: Path, seen: detect.Passport) -> Source:
 def _jsonl(path: Path, seen: detect.Passport) -> Source:
     import json
 
+    # JSON is UTF-8 (or UTF-16 with a mark); a line that is not is damaged, not in another encoding.
     encoding, certain = detect.encoding_of(seen.head, seen.utf8)
+    encoding = encoding if encoding.startswith("utf") else "utf-8"
     columns: dict[str, None] = {}
     objects: list[dict[str, object]] = []
     lines = seen.head.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()
@@ -226,17 +228,34 @@ def _jsonl(path: Path, seen: detect.Passport) -> Source:
     for line in lines[:2000]:
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
-            columns.update(dict.fromkeys(str(k) for k in value))
+            columns.update(dict.fromkeys(k for k in map(str, value) if k and "\x00" not in k))
             objects.append(value)
     if not columns:
         raise InputError("input.json", path=path.name)
+    if len(lines) > 2000 or len(seen.head) < seen.size:
+        columns.update(dict.fromkeys(_later_keys(path)))
     sample = tuple(tuple(_cell(o.get(c)) for c in columns) for o in objects[:50])
     return Source(
         path, "jsonl", seen.sha256, seen.size, tuple(columns), sample, None, encoding, certain, None, 0, seen.long_lines
     )
+
+
+def _later_keys(path: Path) -> list[str]:
+    """The keys of all objects of a JSON Lines file, so that a field that first comes late is not lost."""
+    with duckdb.connect() as con:
+        try:
+            rows = con.execute(
+                "SELECT DISTINCT unnest(json_keys(line)) AS key FROM read_csv(?, auto_detect = false, delim = '\x01', quote = '', escape = '',"
+                " header = false, null_padding = true, columns = {'line': 'VARCHAR'}, ignore_errors = true)"
+                " WHERE json_valid(line) AND line LIKE '{%' ORDER BY key",
+                [str(path)],
+            ).fetchall()
+        except duckdb.Error as error:
+            raise InputError("input.json_encoding", path=path.name) from error
+    return [key for (key,) in rows if key and "\x00" not in key]
 
 
 def _cell(value: object) -> str | None:
