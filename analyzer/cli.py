@@ -531,6 +531,8 @@ def demo(
 
 def run() -> None:
     """Entry point: `dunaudit`."""
+    # DuckDB's statements look in on Python while they run; a reader of texts in a second thread must not make them wait.
+    sys.setswitchinterval(0.0001)
     app()
 
 
