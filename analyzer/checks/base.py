@@ -168,6 +168,9 @@ class Compiler:
         """SQL: the names of those columns that are NULL, joined by |; none, and the question the rule leaves open, if it does."""
         names = dict.fromkeys(columns)
         parts = ", ".join(f"CASE WHEN {alias}.{column} IS NULL THEN {literal(_told(column))} END" for column in names)
+        if self.clock is None and "at_utc" in names and "local_at" not in names:
+            # An instant without a date: it is the recipient's zone that is not known.
+            parts += f", CASE WHEN {alias}.at_utc IS NOT NULL AND {alias}.on_date IS NULL THEN 'zone' END"
         found = f"nullif(concat_ws('|', {parts}), '')" if parts else "NULL"
         return f"coalesce({found}, {literal(self.open_question)})" if self.open_question else found
 
@@ -194,7 +197,7 @@ class Compiler:
             f" WHEN {day} IS NULL THEN 'undetermined' WHEN NOT {self.in_force(day)} THEN 'not_in_force'"
             f" WHEN ({self.scope}) IS NULL THEN 'undetermined' ELSE 'in_scope' END"
         )
-        missing = self.missing([*self.needs, "on_date" if self.clock is None else "at_utc"])
+        missing = self.missing([*self.needs, "at_utc"])
         return f"SELECT c.seq, {case} AS standing, {missing} AS missing FROM contacts c", case, self.applies
 
 

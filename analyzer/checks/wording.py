@@ -52,7 +52,7 @@ def compile_wording(rule: Rule, params: Wording | Disclosure) -> Compiled:
     )
     episode = "concat_ws(chr(124), s.case_id, s.whom, s.who, s.day)"
     breach = "f.seq IS NOT NULL AND s.sure AND s.day IS NOT NULL AND s.allowed IS FALSE"
-    lacks = f"concat_ws(chr(124), s.missing, CASE WHEN s.silent THEN {literal('text')} END)"
+    lacks = f"nullif(concat_ws(chr(124), s.missing, CASE WHEN s.silent THEN {literal('text')} END), '')"
     hits = (
         f"SELECT {row(f'CASE WHEN {breach} THEN {episode} END', role=either(breach), measured='f.told', missing=lacks, signal_ids='f.ids')}"
         f" FROM ({base}) s LEFT JOIN ({found}) f ON f.seq = s.seq WHERE s.allowed IS NOT TRUE"
