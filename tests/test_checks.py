@@ -173,3 +173,18 @@ def test_a_rule_that_fails_is_not_evaluated_and_says_so(lexicons: Lexicons) -> N
         found = outcomes(con, prepare([_pack(broken)])[0], {"contacts": [{"id": "a", "at": "2026-03-01 10:00:00"}]}, lexicons, "CN")
         reason = con.execute("SELECT outcome, contacts, reason FROM rule_results").fetchall()
     assert found == {"a": "not_evaluated"} and reason == [("not_evaluated", 1, "InvalidInputException")]
+
+
+def test_a_rule_in_sql_sees_only_what_can_be_judged(lexicons: Lexicons) -> None:
+    rule = _with(
+        _rule("cn-gbt-45251/quiet-hours"), kind="sql", scope={"direction": "outbound"}, needs=["number"],
+        breach="SELECT contact_id AS episode, seq, NULL AS measured FROM scoped",
+    )  # fmt: skip
+    rows = [
+        {"id": "a", "at": "2026-03-01 10:00:00", "number": "1"}, {"id": "b", "at": "2026-03-01 10:00:00"},
+        {"id": "c", "number": "1"}, {"id": "d", "at": "2026-03-01 10:00:00", "number": "1", "direction": None},
+        {"id": "e", "at": "2026-03-01 10:00:00", "number": "1", "direction": "inbound"},
+    ]  # fmt: skip
+    with bench() as con:
+        found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows}, lexicons, "CN")
+    assert found == {"a": "breach", "b": "undetermined", "c": "undetermined", "d": "undetermined", "e": "not_applicable"}
