@@ -16,12 +16,12 @@ import streamlit as st
 from analyzer import runs, summary
 from analyzer.errors import DunAuditError
 from analyzer.messages import LANGUAGES, default_lang, keys, say, say_words
+from analyzer.rules import SEVERITIES as SEVERITIES
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Row = dict[str, Any]
 
-SEVERITIES = ("critical", "high", "medium", "low")
 COLOURS = ("#8b1a1a", "#d9622b", "#e8b33f", "#8aa4b8")
 BADGES = {"critical": "red", "high": "orange", "medium": "yellow", "low": "gray"}
 # Columns whose values are words of a closed list; all other values are the log's own and shown as they stand.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from analyzer.errors import InputError, UsageError
 from analyzer.intake.columns import TABLES, Table, fold, header_aliases, is_known_header, table
-from analyzer.intake.mapping import Const, Mapping, TableMapping
+from analyzer.intake.mapping import Const, Mapping
 from analyzer.sources import Source
 
 
@@ -131,8 +131,3 @@ def _position(source: Source, folded: Sequence[str], wanted: str) -> int:
     raise UsageError(
         "mapping.no_such_column", path=source.name, column=wanted, found=named(source)
     )
-
-
-def entry_hints(mapping: Mapping, file_name: str) -> TableMapping | None:
-    """The mapping's entry for a file, before its sheets are known."""
-    return mapping.for_name(file_name)
