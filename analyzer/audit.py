@@ -20,7 +20,10 @@ from analyzer.errors import InputError, NoInput, UsageError
 from analyzer.intake import Batch, Mapping, Plan, Settings
 from analyzer.model import ExitCode, Outcome
 from analyzer.sources import Source, discover, open_sources
-from analyzer.text import Lexicons, lexicon_ids, load_lexicons, scan_contacts, segment, store_signals
+from analyzer.text import TextReader, contact_texts, lexicon_ids, store_signals
+
+# From this size of contact files on, a process of its own reads the texts (about 50,000 contacts).
+MANY_BYTES = 10_000_000
 
 Progress = Callable[[str, int, int], None]
 """Called with (step or name, number done, of how many)."""
@@ -83,20 +86,22 @@ def run(
     mapping = mapping or Mapping()
     settings = Settings(mapping.zone or (settings or Settings()).zone, mapping.jurisdiction or (settings or Settings()).jurisdiction)
     lexicon_folder = rules.lexicon_folder(folder)
-    loaded, problems = rules.load(folder, packs)
-    prepared = prepare(loaded, problems, lexicon_ids(lexicon_folder))
-    clock.lap("rules")
-    plans = plan(sources, mapping)
-    clock.lap("inspect")
+    with ThreadPoolExecutor(1) as background:
+        # The files are read once for their digest and shape while the rules are put together.
+        planning = background.submit(plan, sources, mapping)
+        loaded, problems = rules.load(folder, packs)
+        prepared = prepare(loaded, problems, lexicon_ids(lexicon_folder))
+        clock.lap("rules")
+        plans = planning.result()
+        clock.lap("inspect")
     name = run_id or started.strftime("%Y%m%dT%H%M%SZ")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
         raise UsageError("usage.name", name=name[:80])
     target = to / f"{name}.duckdb"
     if target.exists():
         raise InputError("run.exists", name=name)
-    with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background:
-        # The lexicons and jieba's dictionary take over a second to load; DuckDB reads the files meanwhile.
-        words = background.submit(_load_words, lexicon_folder)
+    many = sum(p.source.size for p in plans if p.table.name == "contacts") > MANY_BYTES
+    with store.new_run(target, memory) as file, TextReader(lexicon_folder, many) as reader, ThreadPoolExecutor(1) as background:
         con = file.con
         con.execute(
             "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL)",
@@ -109,8 +114,8 @@ def run(
         clock.lap("derive")
         findings.record_rules(con, prepared)
         total = _one(con, "SELECT count(*) FROM contacts WHERE text IS NOT NULL")
-        # The texts are read in a second thread while the rules that need none of them are judged.
-        reading = background.submit(_read_words, con.cursor(), words.result(), lambda done: progress("words", done, total))
+        # The texts are read beside the rules that need none of them.
+        reading = background.submit(_read_texts, con.cursor(), reader, lambda done: progress("words", done, total))
         judge(con, [p for p in prepared if not p.reads_signals], progress)
         clock.lap("judge")
         store_signals(con, reading.result())
@@ -140,16 +145,10 @@ def run(
     )  # fmt: skip
 
 
-def _load_words(folder: Path) -> Lexicons:
-    lexicons = load_lexicons(folder)
-    segment.warm_up()
-    return lexicons
-
-
-def _read_words(cursor: duckdb.DuckDBPyConnection, lexicons: Lexicons, progress: Callable[[int], None]) -> pa.Table:
+def _read_texts(cursor: duckdb.DuckDBPyConnection, reader: TextReader, progress: Callable[[int], None]) -> pa.Table:
     try:
         cursor.execute("USE run")
-        return scan_contacts(cursor, lexicons, progress)
+        return reader.read(contact_texts(cursor), progress)
     finally:
         cursor.close()
 

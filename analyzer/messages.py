@@ -55,6 +55,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "mapping.no_such_column": ("映射要的列“{column}”不在 {path} 里（有：{found}）。", "The mapping asks for the column {column}, which {path} does not have (it has: {found})."),
     # Runs
     "run.exists": ("名为 {name} 的结果已经存在；结果从不改写，请换一个名称。", "A run named {name} exists already; runs are never rewritten, choose another name."),
+    "run.words_process": ("读取文本的进程提前结束（代码 {code}）；请重新运行，若再次出现请检查内存。", "The process that reads the texts ended early (code {code}); run again, and if it recurs check the memory."),
     "run.none": ("{path} 里没有审计结果；请先运行 dunaudit audit。", "{path} holds no run; run dunaudit audit first."),
     "run.not_found": ("没有名为 {name} 的结果；现有：{have}。", "There is no run named {name}; there are: {have}."),
     "run.broken": ("{name} 不是可读的结果文件（损坏，或由其他版本写成）；请重新审计。", "{name} is not a run file that can be read (damaged, or written by another version); audit again."),

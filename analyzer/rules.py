@@ -22,6 +22,8 @@ from analyzer.model import Citation, Outcome, Pack, Rule, Text2
 ROWS = frozenset([*(f"C{i}" for i in range(1, 22)), *(f"S{i}" for i in range(1, 6))])
 SEVERITIES = ("critical", "high", "medium", "low")
 LEXICON = "lexicon"
+# Folders of a rules folder that hold no pack: the words, and the labelled examples.
+_NO_PACKS = (LEXICON, "examples")
 
 
 def _a_date(value: object) -> object:
@@ -135,7 +137,7 @@ def load(folder: Path, only: Sequence[str] = ()) -> tuple[list[Pack], list[RuleP
     """
     problems: list[RuleProblem] = []
     packs: list[Pack] = []
-    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name != LEXICON and not p.name.startswith((".", "_")))
+    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name not in _NO_PACKS and not p.name.startswith((".", "_")))
     problems += [RuleProblem(name, 0, "rules.no_such_pack", (("have", ", ".join(names)),)) for name in only if name not in names]
     for name in names:
         if not only or name in only:

@@ -45,6 +45,7 @@ class Source:
     delimiter: str | None = None
     header_row: int = 0
     long_lines: bool = False
+    census: detect.Census | None = None
 
     @property
     def name(self) -> str:
@@ -129,7 +130,7 @@ def _csv(path: Path, seen: detect.Passport, known: Callable[[str], bool], hints:
     sample = tuple(tuple(r) for r in body[:50])
     return Source(
         path, "csv", seen.sha256, seen.size, columns, sample, None, encoding, certain, delimiter, header_row,
-        seen.long_lines,
+        seen.long_lines, seen.census,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from analyzer.errors import InputError
+from analyzer.sources import detect
 from analyzer.sources.source import Source, sheet_rows
 
 CHUNK = 1 << 20
@@ -99,34 +100,6 @@ def _bare_cr(path: Path) -> bool:
     return b"\r" in head and b"\n" not in head
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """Counted over the bytes of a file: lines (a last one without an end counts), quotes, delimiters, and lines that
-    end with a delimiter."""
-
-    lines: int
-    quotes: int
-    delimiters: int
-    open_ended: int
-
-
-def _shape(path: Path, delimiter: str) -> _Shape:
-    mark = delimiter.encode("utf-8")
-    lines = quotes = delimiters = open_ended = 0
-    last = b"\n"
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            # A line end may be cut off from what stands before it: two bytes of the chunk before are looked at again.
-            seam = last[-2:] + chunk[:2]
-            lines += chunk.count(b"\n")
-            quotes += chunk.count(b'"')
-            delimiters += chunk.count(mark)
-            for end in (mark + b"\n", mark + b"\r\n"):
-                open_ended += chunk.count(end) + seam.count(end) - last[-2:].count(end) - chunk[:2].count(end)
-            last = chunk
-    return _Shape(lines + (last[-1:] != b"\n"), quotes, delimiters, open_ended)
-
-
 def _stage_regular(con: duckdb.DuckDBPyConnection, source: Source, name: str, path: Path) -> Staged | None:
     columns = "{" + ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(source.columns))) + "}"
     longest = f", max_line_size = {LONG_LINE}" if source.long_lines else ""
@@ -139,20 +112,23 @@ def _stage_regular(con: duckdb.DuckDBPyConnection, source: Source, name: str, pa
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None
     rows = _count(con, name)
-    if rows + source.header_row == (shape := _shape(path, source.delimiter or ",")).lines and _even(con, source, name, rows, shape):
+    seen = source.census if source.census and path == source.path else detect.census(path)
+    if rows + source.header_row == seen.lines and _even(con, source, name, rows, seen):
         return Staged(name, f"({name}.rowid + {source.header_row + 1})", rows, ())
     con.execute(f"DROP TABLE {name}")
     return None
 
 
-def _even(con: duckdb.DuckDBPyConnection, source: Source, name: str, rows: int, shape: _Shape) -> bool:
+def _even(con: duckdb.DuckDBPyConnection, source: Source, name: str, rows: int, seen: detect.Census) -> bool:
     """Whether every row has the header's width. DuckDB lets one empty cell too many pass, although the others are then
     shifted: without quotes the delimiters are counted, with quotes the lines that end with one."""
-    width = len(source.columns)
-    if not shape.quotes and source.header_row == 1:
-        return shape.delimiters == (rows + 1) * (width - 1)
+    width, delimiter = len(source.columns), source.delimiter or ","
+    if delimiter not in seen.delimiters:
+        return False
+    if not seen.quotes and source.header_row == 1:
+        return seen.delimiters[delimiter] == (rows + 1) * (width - 1)
     empty = con.execute(f"SELECT count(*) FROM {name} WHERE c{width - 1} IS NULL").fetchall()[0][0]
-    return shape.open_ended <= int(empty)
+    return seen.open_ended[delimiter] <= int(empty)
 
 
 def _stage_exact(con: duckdb.DuckDBPyConnection, source: Source, name: str, path: Path) -> Staged:

@@ -5,6 +5,7 @@ The stages are separate modules, cheapest first: `normalise`, `lexicon` (the aut
 """
 
 from analyzer.text.lexicon import Lexicons, lexicon_ids, load_lexicons
-from analyzer.text.signals import Signal, find, scan_contacts, store_signals
+from analyzer.text.reading import TextReader
+from analyzer.text.signals import Signal, contact_texts, find, scan_contacts, store_signals
 
-__all__ = ["Lexicons", "Signal", "find", "lexicon_ids", "load_lexicons", "scan_contacts", "store_signals"]
+__all__ = ["Lexicons", "Signal", "TextReader", "contact_texts", "find", "lexicon_ids", "load_lexicons", "scan_contacts", "store_signals"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -14,7 +14,13 @@ from analyzer.text import context, segment
 from analyzer.text.lexicon import TRAINING, Lexicons
 from analyzer.text.normalise import normalise
 
-BATCH = 120_000
+BATCH = 60_000
+SIGNALS = pa.schema([
+    ("seq", pa.int64()), ("concept", pa.string()), ("label", pa.string()), ("detail", pa.string()), ("start_at", pa.int32()),
+    ("end_at", pa.int32()), ("words", pa.string()), ("speaker", pa.string()), ("negated", pa.bool_()), ("counts", pa.bool_()),
+    ("why", pa.string()), ("lexicon_version", pa.string()),
+])  # fmt: skip
+"""What is found in texts: the columns of the table `signals` but its first."""
 
 
 @dataclass(frozen=True)
@@ -97,53 +103,40 @@ def _same(rows: list[tuple[int, int, int, int, int]], at: int) -> Iterator[tuple
         at += 1
 
 
-def scan_contacts(con: duckdb.DuckDBPyConnection, lexicons: Lexicons, progress: Callable[[int], None] = lambda _: None) -> pa.Table:
-    """The rows of `signals` for the texts of `contacts`; a customer's own messages (inbound) are not scanned.
+def signals_of(batch: pa.RecordBatch, lexicons: Lexicons) -> pa.RecordBatch:
+    """The signals (`SIGNALS`) of a batch of texts with the columns seq, text, owes."""
+    found = find(batch.column(1).to_pylist(), lexicons, batch.column(2).to_numpy(zero_copy_only=False).astype(np.bool_))
+    segment.forget()
+    return _batch(found, batch.column(0).to_numpy())
 
-    Args:
-        con: holds the canonical tables; it is busy until this returns.
-        lexicons: what to look for.
-        progress: called with the number of texts read so far.
+
+def contact_texts(con: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+    """The texts of `contacts` as batches of seq, text, owes; a customer's own messages (inbound) are left out.
+
+    The connection is busy until the last batch is taken.
     """
-    batches = con.sql(
+    yield from con.sql(
         "SELECT seq, text, coalesce(party IN ('debtor', 'obliged'), false) AS owes FROM contacts"
         " WHERE text IS NOT NULL AND NOT (direction IS NOT DISTINCT FROM 'inbound' AND channel NOT IN ('call', 'ai_call'))"
     ).to_arrow_reader(BATCH)
-    number = done = 0
-    tables = []
-    for batch in batches:
-        texts = batch.column(1).to_pylist()
-        seqs = batch.column(0).to_numpy()
-        owes = batch.column(2).to_numpy(zero_copy_only=False).astype(np.bool_)
-        found = find(texts, lexicons, owes)
-        done += len(texts)
-        progress(done)
-        tables.append(_table(found, seqs, number))
-        number += len(found)
-        segment.forget()
-    return pa.concat_tables(tables) if tables else _table([], np.zeros(0, np.int64), 0)
 
 
-def store_signals(con: duckdb.DuckDBPyConnection, signals: pa.Table) -> None:
-    """Put the rows `scan_contacts` found into `signals`."""
-    con.register("signals_found", signals)
-    con.execute("INSERT INTO signals SELECT * FROM signals_found")
+def scan_contacts(con: duckdb.DuckDBPyConnection, lexicons: Lexicons) -> pa.Table:
+    """The signals of the texts of `contacts`."""
+    return pa.Table.from_batches([signals_of(batch, lexicons) for batch in contact_texts(con)], SIGNALS)
+
+
+def store_signals(con: duckdb.DuckDBPyConnection, found: pa.Table) -> None:
+    """Put rows of `SIGNALS` into the table `signals`, numbered."""
+    con.register("signals_found", found)
+    con.execute("INSERT INTO signals SELECT row_number() OVER () - 1, * FROM signals_found")
     con.unregister("signals_found")
 
 
-def _table(found: list[Signal], seqs: npt.NDArray[np.int64], first: int) -> pa.Table:
-    return pa.table({
-        "signal_id": pa.array(range(first, first + len(found)), type=pa.int64()),
-        "seq": pa.array(seqs[[s.text for s in found]], type=pa.int64()),
-        "concept": pa.array([s.concept for s in found], type=pa.string()),
-        "label": pa.array([s.label for s in found], type=pa.string()),
-        "detail": pa.array([s.detail for s in found], type=pa.string()),
-        "start_at": pa.array([s.start for s in found], type=pa.int32()),
-        "end_at": pa.array([s.end for s in found], type=pa.int32()),
-        "words": pa.array([s.words for s in found], type=pa.string()),
-        "speaker": pa.array([s.speaker for s in found], type=pa.string()),
-        "negated": pa.array([s.negated for s in found], type=pa.bool_()),
-        "counts": pa.array([s.counts for s in found], type=pa.bool_()),
-        "why": pa.array([s.why for s in found], type=pa.string()),
-        "lexicon_version": pa.array([s.version for s in found], type=pa.string()),
-    })  # fmt: skip
+def _batch(found: list[Signal], seqs: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    columns = [
+        seqs[[s.text for s in found]], [s.concept for s in found], [s.label for s in found], [s.detail for s in found],
+        [s.start for s in found], [s.end for s in found], [s.words for s in found], [s.speaker for s in found],
+        [s.negated for s in found], [s.counts for s in found], [s.why for s in found], [s.version for s in found],
+    ]  # fmt: skip
+    return pa.record_batch([pa.array(c, type=f.type) for c, f in zip(columns, SIGNALS, strict=True)], schema=SIGNALS)
