@@ -252,6 +252,7 @@ CREATE TABLE signals (
     speaker VARCHAR NOT NULL,           -- collector, or reported (said by somebody else)
     negated BOOLEAN NOT NULL,           -- forbidden or denied in the same clause
     counts BOOLEAN NOT NULL,            -- whether rules see it
+    confidence DOUBLE NOT NULL,         -- how sure, 0 to 1
     why VARCHAR NOT NULL,               -- what was decided at each step
     lexicon_version VARCHAR NOT NULL    -- version of the lexicon
 );

@@ -1,66 +1,202 @@
-"""What stands around a match: the clause it is in, and what in front of it changes its meaning."""
+"""What stands around a match: its clause and sentence, who speaks there, and what takes it back.
+
+Everything here works on arrays of positions in normalised texts laid end to end; only word borders are asked one by one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analyzer.text import segment
-from analyzer.text.lexicon import Markers
+import numpy as np
+import numpy.typing as npt
 
-BREAKS = frozenset("。！？；，,!?;\n\r\x00")
+from analyzer.text import lexicon, segment
+from analyzer.text.normalise import Normal
+
+Index = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_CLAUSE, _SENTENCE = 1, 2
+_CLAUSE_ENDS, _SENTENCE_ENDS = ",，", "。!?;\n\r\x00！？；"
 _LONG_TERM = 5
 # jieba joins a pronoun with what follows it; a term that ends with the pronoun still ends there.
 _PRONOUNS = frozenset("你您他她我")
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What became of a match. `refused` is the step that refused it, or None."""
+class Marks:
+    """The markers of a batch: for each kind the starts and ends of its matches, in order."""
 
-    refused: str | None
-    negated: bool
-    reported: bool
-
-
-def clause_of(text: str, start: int, end: int) -> tuple[int, int]:
-    """(start, end) of the clause that holds text[start:end]."""
-    low = start
-    while low > 0 and text[low - 1] not in BREAKS:
-        low -= 1
-    high = end
-    while high < len(text) and text[high] not in BREAKS:
-        high += 1
-    return low, high
+    starts: tuple[Index, ...]
+    ends: tuple[Index, ...]
 
 
-def look(text: str, start: int, end: int, markers: Markers) -> Verdict:
-    """Judge a match at text[start:end]. jieba is asked only where a border is in doubt."""
-    if not _whole_words(text, start, end):
-        return Verdict("latin_border", False, False)
-    low, high = clause_of(text, start, end)
-    clause = text[low:high]
-    if end - start < _LONG_TERM and not _on_borders(clause, start - low, end - low):
-        return Verdict("word_border", False, False)
-    before = clause[: start - low]
-    negated = any(_stands_alone(clause, *m.span()) for m in markers.prohibition.finditer(before))
-    reported = any(_stands_alone(clause, *m.span()) for m in markers.reported.finditer(before))
-    return Verdict(None, negated, reported)
+class Context:
+    """A batch of normalised texts with its borders and markers."""
+
+    def __init__(self, normal: Normal, whole: str, matches: Index) -> None:
+        """`matches` are (set, start, end) as `Lexicons.matches` gives them."""
+        self.normal, self.whole = normal, whole
+        ends = _ends(normal.points)
+        self._clause_ends = np.flatnonzero(ends)
+        self._sentence_ends = np.flatnonzero(ends == _SENTENCE)
+        starts, stops = [], []
+        for kind in range(len(lexicon.MARKERS)):
+            mine = matches[matches[:, 0] == kind]
+            order = np.argsort(mine[:, 1], kind="stable")
+            starts.append(mine[order, 1])
+            stops.append(mine[order, 2])
+        self._marks = Marks(tuple(starts), tuple(stops))
+        self.lessons = np.unique(self.text_of(starts[lexicon.TRAINING]))
+        self._turns()
+        self._resumes()
+
+    def text_of(self, at: Index) -> Index:
+        """The number of the text that holds each position."""
+        return np.searchsorted(self.normal.starts, at, side="right") - 1
+
+    def clause_of(self, at: Index) -> Index:
+        """The number of the clause that holds each position."""
+        return np.searchsorted(self._clause_ends, at, side="left")
+
+    def sentence_of(self, at: Index) -> Index:
+        """The number of the sentence that holds each position."""
+        return np.searchsorted(self._sentence_ends, at, side="left")
+
+    def clause_start(self, at: Index) -> Index:
+        """Where the clause of each position begins."""
+        return _start(self._clause_ends, at)
+
+    def span(self, within: str, at: int) -> tuple[int, int]:
+        """(start, end) of the clause, sentence or text that holds a position."""
+        if within == "text":
+            text = int(np.searchsorted(self.normal.starts, at, side="right")) - 1
+            last = len(self.whole) if text + 1 == len(self.normal.starts) else int(self.normal.starts[text + 1]) - 1
+            return int(self.normal.starts[text]), last
+        ends = self._clause_ends if within == "clause" else self._sentence_ends
+        place = int(np.searchsorted(ends, at, side="left"))
+        return (int(ends[place - 1]) + 1 if place else 0), (int(ends[place]) if place < len(ends) else len(self.whole))
+
+    def key_of(self, within: str, at: Index) -> Index:
+        """The number of the clause, sentence or text of each position."""
+        return {"clause": self.clause_of, "sentence": self.sentence_of, "text": self.text_of}[within](at)
+
+    def negated(self, at: Index) -> Mask:
+        """Whether a prohibition or denial stands before each position in its clause."""
+        return self._marked(lexicon.PROHIBITION, at, self.clause_start(at))
+
+    def reported(self, at: Index) -> Mask:
+        """Whether somebody else is speaking at each position: his turn of a dialogue, or reported speech not yet ended."""
+        found = self._marked(lexicon.REPORTED, at, _start(self._sentence_ends, at))
+        if found.any():
+            last = self._last(lexicon.REPORTED, at)
+            again = np.searchsorted(self._resumed, at, side="right") - 1
+            resumed = np.where(again >= 0, self._resumed[np.maximum(again, 0)], -1) if len(self._resumed) else np.full(len(at), -1)
+            found &= last >= resumed
+        turn = np.searchsorted(self._turn_at, at, side="right") - 1
+        if len(self._turn_at):
+            there = np.maximum(turn, 0)
+            same = (turn >= 0) & (self.text_of(self._turn_at[there]) == self.text_of(at))
+            found |= same & self._turn_other[there]
+        return found
+
+    def on_borders(self, start: int, end: int) -> bool:
+        """Whether a match begins and ends where words do. jieba is asked only where a border is in doubt."""
+        whole = self.whole
+        if not whole_words(whole, start, end):
+            return False
+        if end - start >= _LONG_TERM:
+            return True
+        low, high = self.span("clause", start)
+        return segment.is_border(whole, start, low, high) and (whole[end - 1] in _PRONOUNS or segment.is_border(whole, end, low, high))
+
+    def _marked(self, kind: int, at: Index, since: Index) -> Mask:
+        """Whether a marker of the kind that stands alone begins at or after `since` and ends by `at`."""
+        ends, starts = self._marks.ends[kind], self._marks.starts[kind]
+        if not len(ends):
+            return np.zeros(len(at), np.bool_)
+        low = np.searchsorted(starts, since, side="left")
+        high = np.searchsorted(starts, at, side="left")
+        found = np.zeros(len(at), np.bool_)
+        for i in np.flatnonzero(low < high):
+            found[i] = any(ends[m] <= at[i] and self._stands_alone(int(starts[m]), int(ends[m])) for m in range(low[i], high[i]))
+        return found
+
+    def _last(self, kind: int, at: Index) -> Index:
+        starts = self._marks.starts[kind]
+        place = np.searchsorted(starts, at, side="left") - 1
+        return np.where(place >= 0, starts[np.maximum(place, 0)], -1)
+
+    def _stands_alone(self, start: int, end: int) -> bool:
+        """不得 is a prohibition, but not inside 恨不得; an English marker is a word of its own."""
+        if not whole_words(self.whole, start, end):
+            return False
+        low, high = self.span("clause", start)
+        if end - start >= _LONG_TERM or start == low:
+            return True
+        return segment.is_border(self.whole, start, low, high) and segment.is_border(self.whole, end, low, high)
+
+    def _turns(self) -> None:
+        """Turns of dialogues: each begins with a speaker and a colon, at the start of the text or after something that is no letter."""
+        at, other = [], []
+        for kind in (lexicon.COLLECTOR_TURN, lexicon.OTHER_TURN):
+            starts = self._marks.starts[kind]
+            starts = starts[self._opens(starts)]
+            at.append(starts)
+            other.append(np.full(len(starts), kind == lexicon.OTHER_TURN))
+        collector, others = at
+        # Without a collector's turn it is a dialogue only if it opens with somebody's.
+        dialogues = self.text_of(collector)
+        texts = self.text_of(others)
+        opening = others == self.normal.starts[texts] if len(others) else np.zeros(0, np.bool_)
+        kept = np.isin(texts, dialogues) | np.isin(texts, texts[opening])
+        found = np.concatenate([collector, others[kept]])
+        whose = np.concatenate([other[0], other[1][kept]])
+        order = np.argsort(found, kind="stable")
+        self._turn_at, self._turn_other = found[order], whose[order]
+
+    def _opens(self, starts: Index) -> Mask:
+        """Whether what stands before each position in the text as logged is no letter or digit (or nothing)."""
+        if not len(starts):
+            return np.zeros(0, np.bool_)
+        origin = self.normal.origin[starts]
+        before = np.where(origin > 0, self.normal.original[np.maximum(origin - 1, 0)], 0)
+        return np.array([not chr(int(point)).isalnum() for point in before], dtype=np.bool_)
+
+    def _resumes(self) -> None:
+        """Where reported speech ends because the collector is the subject again."""
+        clauses = self._marks.starts[lexicon.RESUMED_CLAUSE]
+        begins = self.clause_start(clauses)
+        blank = (begins == clauses - 1) & (self.normal.points[begins] == 32) if len(clauses) else np.zeros(0, np.bool_)
+        at_start = clauses[(begins == clauses) | blank]
+        self._resumed = np.sort(np.concatenate([self._marks.starts[lexicon.RESUMED], at_start]))
 
 
-def _on_borders(clause: str, start: int, end: int) -> bool:
-    cuts = segment.borders(clause)
-    return start in cuts and (end in cuts or clause[end - 1] in _PRONOUNS)
+def _start(ends: Index, at: Index) -> Index:
+    place = np.searchsorted(ends, at, side="left")
+    return np.where(place > 0, ends[np.maximum(place - 1, 0)] + 1, 0) if len(ends) else np.zeros(len(at), np.int64)
 
 
-def _stands_alone(clause: str, start: int, end: int) -> bool:
-    """不得 is a prohibition, but not inside 恨不得."""
-    if end - start >= _LONG_TERM or start == 0:
-        return True
-    cuts = segment.borders(clause)
-    return start in cuts and end in cuts
+def _ends(points: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
+    """Per character: 0, or the end of a clause, or of a sentence. A full stop ends one before a blank or the end."""
+    kinds = _table()[np.minimum(points, len(_table()) - 1)]
+    dots = np.flatnonzero(points == ord("."))
+    if len(dots):
+        after = points[np.minimum(dots + 1, len(points) - 1)]
+        kinds[dots[(after == 32) | (after == 10) | (after == 13) | (after == 0) | (dots == len(points) - 1)]] = _SENTENCE
+    return kinds
 
 
-def _whole_words(text: str, start: int, end: int) -> bool:
+def _table() -> npt.NDArray[np.uint8]:
+    return _TABLE
+
+
+_TABLE = np.zeros(0x10000, dtype=np.uint8)
+_TABLE[[ord(c) for c in _CLAUSE_ENDS]] = _CLAUSE
+_TABLE[[ord(c) for c in _SENTENCE_ENDS]] = _SENTENCE
+
+
+def whole_words(text: str, start: int, end: int) -> bool:
     """A term that begins (ends) with a Latin letter or a digit does not begin (end) inside a longer word."""
     left = not (text[start].isascii() and text[start].isalnum() and start > 0 and text[start - 1].isascii() and text[start - 1].isalnum())
     right = not (text[end - 1].isascii() and text[end - 1].isalnum() and end < len(text) and text[end].isascii() and text[end].isalnum())

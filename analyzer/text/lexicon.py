@@ -1,14 +1,15 @@
 """Lexicons as data, and the one automaton that finds all their terms.
 
-A lexicon is one file under rules/lexicon: a concept, the conduct label it is evidence of, its terms by group, longer
-strings that are innocent (`exclude`), and sentences that must and must not signal, which run as tests.
+A lexicon is one file under rules/lexicon: a concept, its terms by group, patterns that put concepts together, longer
+strings that are innocent (`exclude`), and sentences that must and must not signal, which run as tests. A file with a
+`label` signals that conduct; one without is a plain concept (kin, workplace, notify) that patterns refer to.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +23,9 @@ from analyzer import yamlfile
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Text2
 from analyzer.text.normalise import normalise_one
+from analyzer.text.safe_regex import compile_safe
+
+Index = npt.NDArray[np.int64]
 
 LABELS = (
     "threat_violence", "abuse", "exposure_threat", "impersonation", "false_legal_claim", "third_party_disclosure",
@@ -29,7 +33,10 @@ LABELS = (
     "pii_exposure", "identity_concealed",
 )  # fmt: skip
 CONTEXT_FILE = "_context.yaml"
-TRAINING = -1
+# What the context file lists, in this order: the first sets of every automaton.
+MARKERS = ("prohibition", "reported", "resumed", "resumed_clause", "training", "collector_turn", "other_turn")
+PROHIBITION, REPORTED, RESUMED, RESUMED_CLAUSE, TRAINING, COLLECTOR_TURN, OTHER_TURN = range(len(MARKERS))
+Mark = Literal["prohibition", "reported", "training"]
 
 
 class _Strict(BaseModel):
@@ -41,77 +48,133 @@ class _Title(_Strict):
     en: str
 
 
+class _Place(_Strict):
+    first: Annotated[int, Field(ge=1)] | None = None
+    last: Annotated[int, Field(ge=1)] | None = None
+
+
+# "@concept", "@concept/group", or a list of words and such references, any of which will do.
+_Element = str | Annotated[list[str], Field(min_length=1)]
+
+
+class _PatternFile(_Strict):
+    all: Annotated[list[_Element], Field(min_length=1)]
+    of: list[_Element] = Field(default_factory=list)
+    at_least: Annotated[int, Field(ge=1)] = 1
+    none: list[_Element] = Field(default_factory=list)
+    within: Literal["clause", "sentence", "text"] = "clause"
+    near: Annotated[int, Field(ge=0)] | None = None
+    ordered: bool = False
+    place: _Place | None = None
+    said_by: Literal["collector", "anyone"] = "collector"
+    despite: list[Mark] = Field(default_factory=list)
+    regex: str | None = None
+    unless: str | None = None
+    sure: bool = True
+
+
 class _LexiconFile(_Strict):
     id: str
     version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
-    label: str
+    label: str | None = None
     title: _Title
     audience: Literal["all", "others"] = "all"
-    groups: Annotated[dict[str, Annotated[list[str], Field(min_length=1)]], Field(min_length=1)]
+    despite: list[Mark] = Field(default_factory=list)
+    groups: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
+    weak: list[str] = Field(default_factory=list)
+    patterns: dict[str, _PatternFile] = Field(default_factory=dict)
     exclude: list[str] = Field(default_factory=list)
-    examples: Annotated[list[str], Field(min_length=1)]
-    counterexamples: Annotated[list[str], Field(min_length=1)]
+    examples: list[str] = Field(default_factory=list)
+    counterexamples: list[str] = Field(default_factory=list)
+
+    @pydantic.model_validator(mode="after")
+    def _whole(self) -> _LexiconFile:
+        if not self.groups and not self.patterns:
+            raise ValueError("give groups, patterns or both")
+        if self.label and not (self.examples and self.counterexamples):
+            raise ValueError("a lexicon with a label needs examples and counterexamples")
+        if not self.label and (self.patterns or self.examples or self.weak):
+            raise ValueError("a concept without a label has groups only")
+        if lost := [name for name in self.weak if name not in self.groups]:
+            raise ValueError(f"weak names no group: {', '.join(lost)}")
+        return self
 
 
 class _ContextFile(_Strict):
     version: str
     prohibition: list[str]
     reported: list[str]
+    resumed: list[str]
+    resumed_clause: list[str]
     training: list[str]
+    collector_turn: list[str]
+    other_turn: list[str]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Concepts put together: every element of `all` and `at_least` of `of` in one `within`, none of `none`.
+
+    An element is the sets of terms any of which will do. `near` is the most characters between neighbouring elements,
+    `ordered` that they follow each other as listed. `first`/`last` bound the sentences of the text it may stand in.
+    """
+
+    name: str
+    all: tuple[tuple[int, ...], ...]
+    of: tuple[tuple[int, ...], ...]
+    at_least: int
+    none: tuple[int, ...]
+    within: str
+    near: int | None
+    ordered: bool
+    first: int | None
+    last: int | None
+    anyone: bool
+    despite: frozenset[str]
+    regex: re.Pattern[str] | None
+    unless: re.Pattern[str] | None
+    sure: bool
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """One concept. `audience` others: only what is said to somebody who is not known to owe the debt is looked at."""
+    """One concept. `audience` others: only what is said to somebody who is not known to owe the debt is looked at.
+
+    `alone`: the sets whose terms signal by themselves, each with its group and whether it is sure. `despite`: marks that
+    do not take a match back.
+    """
 
     id: str
     version: str
-    label: str
+    label: str | None
     title: Text2
     audience: str
+    despite: frozenset[str]
+    alone: tuple[tuple[int, str, bool], ...]
+    innocent: int
+    patterns: tuple[Pattern, ...]
     examples: tuple[str, ...]
     counterexamples: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Term:
-    """One string that is looked for. `exclude` marks an innocent one that covers matches of its concept.
-
-    `lexicon` is TRAINING for words that make the whole text a training or policy text.
-    """
-
-    text: str
-    lexicon: int
-    group: str
-    exclude: bool
-
-
-@dataclass(frozen=True)
-class Markers:
-    """Words before a match, in its clause, that change what it means."""
-
-    prohibition: re.Pattern[str]
-    reported: re.Pattern[str]
-
-
-@dataclass(frozen=True)
 class Lexicons:
-    """All lexicons, compiled."""
+    """All lexicons, compiled. Every term belongs to one or more sets (`set_starts` and `set_ids`, by term)."""
 
     items: tuple[Lexicon, ...]
-    terms: tuple[Term, ...]
-    markers: Markers
+    terms: tuple[str, ...]
     automaton: ahocorasick_rs.BytesAhoCorasick
-    term_lexicon: npt.NDArray[np.int32]
-    term_others: npt.NDArray[np.bool_]
+    set_starts: Index
+    set_ids: Index
+    sets: int
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The concepts."""
-        return tuple(item.id for item in self.items)
+        """The concepts that signal."""
+        return tuple(item.id for item in self.items if item.label)
 
-    def matches(self, text: str) -> npt.NDArray[np.int64]:
-        """(term, start, end) of every term in a normalised text, overlapping ones included; shape (n, 3).
+    def matches(self, text: str) -> Index:
+        """(set, start, end) of every term in a normalised text, overlapping ones included; shape (n, 3).
 
         The automaton runs over the bytes, several times faster than over the string; only the ends of matches are then
         turned from bytes into characters.
@@ -119,15 +182,42 @@ class Lexicons:
         raw = text.encode("utf-8")
         found = np.array(self.automaton.find_matches_as_indexes(raw, overlapping=True), dtype=np.int64).reshape(-1, 3)
         if len(found) and len(raw) != len(text):
-            characters = np.cumsum((np.frombuffer(raw, dtype=np.int8) >= -64), dtype=np.int64)
+            characters = np.cumsum((np.frombuffer(raw, dtype=np.int8) >= -64), dtype=np.int32)
             found[:, 1] = characters[found[:, 1]] - 1
             found[:, 2] = characters[found[:, 2] - 1]
-        return found
+        counts = self.set_starts[found[:, 0] + 1] - self.set_starts[found[:, 0]]
+        spread = np.repeat(found, counts, axis=0)
+        within = np.arange(len(spread)) - np.repeat(np.cumsum(counts) - counts, counts)
+        spread[:, 0] = self.set_ids[self.set_starts[spread[:, 0]] + within]
+        return spread
 
 
 def lexicon_ids(folder: Path) -> tuple[str, ...]:
-    """The concepts of rules/lexicon, without reading them."""
-    return tuple(sorted(path.stem for path in folder.glob("*.yaml") if path.name != CONTEXT_FILE))
+    """The concepts of rules/lexicon that signal, without reading their terms."""
+    return tuple(sorted(p.stem for p in folder.glob("[!_]*.yaml") if re.search(r"^label:", p.read_text(encoding="utf-8"), re.MULTILINE)))
+
+
+@dataclass
+class _Sets:
+    """Sets being numbered, and the terms that belong to each."""
+
+    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
+    members: dict[str, dict[int, None]] = field(default_factory=dict)
+
+    def number(self, concept: str, group: str) -> int:
+        return self.numbers.setdefault((concept, group), len(self.numbers))
+
+    def add(self, number: int, words: Sequence[str]) -> None:
+        for word in words:
+            if term := normalise_one(word):
+                self.members.setdefault(term, {})[number] = None
+
+    def of(self, concept: str, group: str = "") -> tuple[int, ...]:
+        """The numbers of a concept's groups, or of the one named."""
+        return tuple(n for (c, g), n in self.numbers.items() if c == concept and (g == group or not group) and g != _INNOCENT)
+
+
+_INNOCENT = "!"
 
 
 def load_lexicons(folder: Path) -> Lexicons:
@@ -137,53 +227,79 @@ def load_lexicons(folder: Path) -> Lexicons:
         RuleErrors: with every problem of every file.
     """
     problems: list[RuleProblem] = []
-    items: list[Lexicon] = []
-    terms: dict[tuple[str, int], Term] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        if path.name == CONTEXT_FILE:
-            continue
+    sets = _Sets()
+    context_path = folder / CONTEXT_FILE
+    context = _read(context_path, _ContextFile, problems) if context_path.is_file() else None
+    if isinstance(context, _ContextFile):
+        for marker in MARKERS:
+            sets.add(sets.number("", marker), getattr(context, marker))
+    else:
+        problems.append(RuleProblem(_shown(context_path), 0, "rules.no_context"))
+    files: list[tuple[Path, _LexiconFile]] = []
+    for path in sorted(folder.glob("[!_]*.yaml")):
         raw = _read(path, _LexiconFile, problems)
         if not isinstance(raw, _LexiconFile):
             continue
         if raw.id != path.stem:
             problems.append(RuleProblem(_shown(path), 1, "rules.id_differs", (("id", raw.id), ("name", path.stem))))
-        if raw.label not in LABELS:
+        if raw.label is not None and raw.label not in LABELS:
             problems.append(RuleProblem(_shown(path), 1, "rules.no_such_label", (("label", raw.label),)))
-        number = len(items)
-        items.append(
-            Lexicon(raw.id, raw.version, raw.label, Text2(raw.title.zh, raw.title.en), raw.audience, tuple(raw.examples), tuple(raw.counterexamples))
-        )
+        files.append((path, raw))
         for group, words in raw.groups.items():
-            for word in words:
-                terms.setdefault((normalise_one(word), number), Term(normalise_one(word), number, group, False))
-        for word in raw.exclude:
-            terms[(normalise_one(word), number)] = Term(normalise_one(word), number, "", True)
-    context_path = folder / CONTEXT_FILE
-    context = _read(context_path, _ContextFile, problems) if context_path.is_file() else None
-    if not isinstance(context, _ContextFile):
-        problems.append(RuleProblem(_shown(context_path), 0, "rules.no_context"))
-    if problems or not isinstance(context, _ContextFile):
+            sets.add(sets.number(raw.id, group), words)
+        sets.add(sets.number(raw.id, _INNOCENT), raw.exclude)
+    items = [_compile(path, raw, sets, problems) for path, raw in files]
+    if problems:
         raise RuleErrors(problems)
-    for word in context.training:
-        terms[(normalise_one(word), TRAINING)] = Term(normalise_one(word), TRAINING, "", True)
-    listed = tuple(terms.values())
+    terms = tuple(sets.members)
     automaton = ahocorasick_rs.BytesAhoCorasick(
-        [t.text.encode("utf-8") for t in listed],
-        matchkind=ahocorasick_rs.MatchKind.Standard,
-        implementation=ahocorasick_rs.Implementation.DFA,
+        [term.encode("utf-8") for term in terms], matchkind=ahocorasick_rs.MatchKind.Standard, implementation=ahocorasick_rs.Implementation.DFA
     )
-    return Lexicons(
-        tuple(items), listed,
-        Markers(_any_of(context.prohibition), _any_of(context.reported)), automaton,
-        np.array([t.lexicon for t in listed], dtype=np.int32),
-        np.array([t.lexicon != TRAINING and items[t.lexicon].audience == "others" for t in listed], dtype=np.bool_),
+    counts = np.array([len(sets.members[term]) for term in terms], dtype=np.int64)
+    ids = np.array([number for term in terms for number in sets.members[term]], dtype=np.int64)
+    return Lexicons(tuple(items), terms, automaton, np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), ids, len(sets.numbers))
+
+
+def _compile(path: Path, raw: _LexiconFile, sets: _Sets, problems: list[RuleProblem]) -> Lexicon:
+    def element(name: str, place: int, wanted: _Element) -> tuple[int, ...]:
+        parts = [wanted] if isinstance(wanted, str) else wanted
+        found: dict[int, None] = {}
+        words = [part for part in parts if not part.startswith("@")]
+        if words:
+            number = sets.number(raw.id, f"{name} {place}")
+            sets.add(number, words)
+            found[number] = None
+        for part in parts:
+            if part.startswith("@"):
+                numbers = sets.of(*part[1:].split("/", 1))
+                if not numbers:
+                    problems.append(RuleProblem(_shown(path), 1, "rules.no_such_concept", (("name", part), ("have", name))))
+                found.update(dict.fromkeys(numbers))
+        return tuple(found)
+
+    patterns = []
+    for name, item in raw.patterns.items():
+        places = iter(range(1000))
+        regexes = []
+        for text in (item.regex, item.unless):
+            try:
+                regexes.append(compile_safe(text) if text else None)
+            except ValueError as error:
+                problems.append(RuleProblem(_shown(path), 1, "rules.wrong_value", (("where", f"patterns.{name}"), ("why", str(error)))))
+                regexes.append(None)
+        needed = tuple(element(name, next(places), e) for e in item.all)
+        optional = tuple(element(name, next(places), e) for e in item.of)
+        none = tuple(n for e in item.none for n in element(name, next(places), e))
+        patterns.append(Pattern(
+            name, needed, optional, item.at_least if item.of else 0, none, item.within, item.near, item.ordered,
+            item.place.first if item.place else None, item.place.last if item.place else None, item.said_by == "anyone",
+            frozenset([*raw.despite, *item.despite]), regexes[0], regexes[1], item.sure,
+        ))  # fmt: skip
+    alone = tuple((sets.number(raw.id, group), group, group not in raw.weak) for group in raw.groups) if raw.label else ()
+    return Lexicon(
+        raw.id, raw.version, raw.label, Text2(raw.title.zh, raw.title.en), raw.audience, frozenset(raw.despite), alone,
+        sets.number(raw.id, _INNOCENT), tuple(patterns), tuple(raw.examples), tuple(raw.counterexamples),
     )  # fmt: skip
-
-
-def _any_of(words: Sequence[str]) -> re.Pattern[str]:
-    ordered = sorted({normalise_one(w) for w in words}, key=len, reverse=True)
-    # An English marker must be a word of its own.
-    return re.compile("|".join(rf"(?<![a-z]){re.escape(w)}(?![a-z])" if w.isascii() else re.escape(w) for w in ordered))
 
 
 def _read(path: Path, model: type[BaseModel], problems: list[RuleProblem]) -> BaseModel | None:

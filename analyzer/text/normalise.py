@@ -32,14 +32,15 @@ _UNSEEN, _MARK, _APOSTROPHE, _HAN, _LATIN = 1, 2, 4, 8, 16
 class Normal:
     """Normalised texts laid end to end.
 
-    `points`: code points, NUL between texts. `origin`: for each of them, its position in the originals laid end to end.
-    `starts`: where each text begins in `points`; `original_starts`: where it begins in the originals.
+    `points`: code points, NUL between texts. `origin`: for each of them, its position in the originals laid end to end
+    (`original`). `starts`: where each text begins in `points`; `original_starts`: where it begins in the originals.
     """
 
     points: Points
     origin: Index
     starts: Index
     original_starts: Index
+    original: Points
 
     def text(self) -> str:
         """The normalised texts as one string, NUL between them."""
@@ -55,7 +56,7 @@ def normalise(texts: Sequence[str]) -> Normal:
     kept = np.flatnonzero(~gone)
     ends = np.flatnonzero(original == 0)
     original_starts = np.concatenate([np.zeros(1, np.int64), ends + 1])
-    return Normal(points[kept], kept, np.searchsorted(kept, original_starts), original_starts)
+    return Normal(points[kept], kept, np.searchsorted(kept, original_starts), original_starts, original)
 
 
 def normalise_one(text: str) -> str:
