@@ -1,5 +1,7 @@
 # make demo   set everything up, audit sample_logs and open the dashboard
 # make test   set everything up and pass the tests (types, lint, import floors, rules, tests)
+# make train     train the second reader from rules/examples
+# make evaluate  how well the words are read: docs/words-report.md (DATA=folder of the ordinary sets)
 # make bench  SIZES="1000000 10000000": time and memory of a full audit beside a bare load
 
 PYTHON ?= python3
@@ -8,7 +10,7 @@ BIN := $(VENV)/bin
 SIZES ?= 1000000
 PORT ?= 8501
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check train evaluate bench clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +29,12 @@ check: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/dunaudit rules check
 	$(BIN)/dunaudit rules test
+
+train: $(VENV)/installed
+	$(BIN)/python -m analyzer.training
+
+evaluate: $(VENV)/installed
+	$(BIN)/python -m analyzer.evaluation $(DATA)
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/run.py $(SIZES)

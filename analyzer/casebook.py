@@ -21,7 +21,7 @@ from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.intake import Settings, input_table
 from analyzer.intake.columns import TABLES, Table, table
 from analyzer.model import Outcome, Pack
-from analyzer.text import Lexicons, find, load_lexicons, scan_contacts, store_signals
+from analyzer.text import Lexicons, Words, find, load_words, scan_contacts, store_signals
 
 CASE, DEBTOR = "K1", "D1"
 # Where a case says nothing of a zone: the debtor's, and the one its wall clocks are in.
@@ -55,19 +55,19 @@ class CaseResult:
         return not self.wrong
 
 
-def run_cases(packs: Sequence[Pack], lexicons: Lexicons, problems: Sequence[RuleProblem] = ()) -> list[CaseResult]:
+def run_cases(packs: Sequence[Pack], words: Words, problems: Sequence[RuleProblem] = ()) -> list[CaseResult]:
     """Run every case of every rule.
 
     Raises:
         RuleErrors: a rule cannot be used, or a case gives a table or column that does not exist.
     """
-    prepared = prepare(packs, problems, lexicons.ids)
+    prepared = prepare(packs, problems, words.lexicons.ids)
     places = {p.id: p.jurisdiction for p in packs}
     results = []
     with bench() as con:
         for item in prepared:
             for spec in item.rule.cases:
-                results.append(_run(con, item, spec, lexicons, places.get(item.rule.pack) or "CN"))
+                results.append(_run(con, item, spec, words, places.get(item.rule.pack) or "CN"))
     return results
 
 
@@ -101,10 +101,10 @@ def bench() -> Iterator[duckdb.DuckDBPyConnection]:
         con.close()
 
 
-def _run(con: duckdb.DuckDBPyConnection, item: Prepared, spec: dict[str, Any], lexicons: Lexicons, jurisdiction: str) -> CaseResult:
+def _run(con: duckdb.DuckDBPyConnection, item: Prepared, spec: dict[str, Any], words: Words, jurisdiction: str) -> CaseResult:
     con.execute("BEGIN")
     try:
-        found = outcomes(con, item, spec["given"], lexicons, jurisdiction)
+        found = outcomes(con, item, spec["given"], words, jurisdiction)
     finally:
         con.execute("ROLLBACK")
     expected = {contact: str(outcome) for outcome, ids in spec["expect"].items() for contact in ids}
@@ -115,12 +115,12 @@ def _run(con: duckdb.DuckDBPyConnection, item: Prepared, spec: dict[str, Any], l
 
 
 def outcomes(
-    con: duckdb.DuckDBPyConnection, item: Prepared, given: dict[str, list[dict[str, Any]]], lexicons: Lexicons, jurisdiction: str
+    con: duckdb.DuckDBPyConnection, item: Prepared, given: dict[str, list[dict[str, Any]]], words: Words, jurisdiction: str
 ) -> dict[str, str]:
     """Contact id -> outcome, for one rule over the rows of `given`. The connection's tables must be empty."""
     place_given(con, given, jurisdiction, item.rule.ref)
     store.derive(con, Settings(jurisdiction=jurisdiction), {1: _HOME.get(jurisdiction, "UTC")})
-    store_signals(con, scan_contacts(con, lexicons))
+    store_signals(con, scan_contacts(con, words))
     judge(con, [item])
     failed = con.execute("SELECT count(*) FROM rule_results WHERE outcome = 'not_evaluated'").fetchall()[0]
     if failed and failed[0]:
@@ -193,12 +193,12 @@ def _value(value: Any, type_: str) -> Any:
     return datetime.fromisoformat(value) if type_ == "time" else date.fromisoformat(value)
 
 
-def check_all(folder: Path, only: Sequence[str] = ()) -> tuple[list[Pack], list[Prepared], Lexicons]:
+def check_all(folder: Path, only: Sequence[str] = ()) -> tuple[list[Pack], list[Prepared], Words]:
     """Load, compile and bind everything in a rules folder.
 
     Raises:
         RuleErrors: with all problems of all files.
     """
-    lexicons = load_lexicons(rules.lexicon_folder(folder))
+    words = load_words(rules.lexicon_folder(folder))
     packs, problems = rules.load(folder, only)
-    return packs, prepare(packs, problems, lexicons.ids), lexicons
+    return packs, prepare(packs, problems, words.lexicons.ids), words

@@ -33,7 +33,7 @@ from analyzer.errors import DunAuditError, RuleErrors, UsageError
 from analyzer.intake.mapping import check_zone
 from analyzer.messages import LANGUAGES, default_lang, say, say_words
 from analyzer.model import ExitCode, Rule
-from analyzer.text import load_lexicons
+from analyzer.text import load_words
 
 _HELP_LANG = default_lang()
 
@@ -405,12 +405,36 @@ def _listed(rule: Rule) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@app.command("scan", help=_help("scan"))
+def scan_(
+    file: Annotated[Path, typer.Argument(help=_help("scan_file"))],
+    out: Annotated[Path, typer.Option("--out", help=_help("scan_out"))],
+    why_not: Annotated[bool, typer.Option("--why-not", help=_help("why_not"))] = False,
+    alone: Annotated[bool, typer.Option("--no-second-reader", help=_help("no_second_reader"))] = False,
+    folder: RulesFolder = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    from analyzer import scan
+
+    with _errors():
+        words = load_words(rules.lexicon_folder(folder or rules.rules_folder()))
+        with _progress(json_) as progress:
+            counts = scan.scan_file(file, out, words.lexicons, None if alone else words.reader, why_not, lambda done: progress("words", done, done))
+        if json_:
+            _emit_json({"messages": counts.lines, "unread": counts.unread, "labelled": counts.labelled})
+        else:
+            _talk(_t("talk.scanned", messages=counts.lines, unread=counts.unread, labelled=counts.labelled))
+    if counts.unread:
+        raise typer.Exit(ExitCode.UNDETERMINED)
+
+
 @rules_app.command("check", help=_help("rules_check"))
 def rules_check(folder: RulesFolder = None, json_: Json = False) -> None:
     """See the catalogue."""
     where = folder or rules.rules_folder()
     try:
-        packs, prepared, lexicons = casebook.check_all(where)
+        packs, prepared, words = casebook.check_all(where)
     except RuleErrors as error:
         if json_:
             _emit_json([{"path": p.path, "line": p.line, "problem": p.text(_state["lang"])} for p in error.problems])
@@ -420,7 +444,7 @@ def rules_check(folder: RulesFolder = None, json_: Json = False) -> None:
     if json_:
         _emit_json([])
     else:
-        _talk(_t("talk.rules_ok", packs=len(packs), rules=len(prepared), lexicons=len(lexicons.items)))
+        _talk(_t("talk.rules_ok", packs=len(packs), rules=len(prepared), lexicons=len(words.lexicons.items)))
 
 
 @rules_app.command("test", help=_help("rules_test"))
@@ -430,9 +454,9 @@ def rules_test(
     """See the catalogue."""
     with _errors():
         where = folder or rules.rules_folder()
-        lexicons = load_lexicons(rules.lexicon_folder(where))
+        words = load_words(rules.lexicon_folder(where))
         loaded, problems = rules.load(where, packs or [])
-        results = casebook.run_cases(loaded, lexicons, problems) + ([] if packs else casebook.run_lexicon_examples(lexicons))
+        results = casebook.run_cases(loaded, words, problems) + ([] if packs else casebook.run_lexicon_examples(words.lexicons))
         failed = [r for r in results if not r.ok and not r.todo]
         if json_:
             _emit_json({"cases": len(results), "failed": len(failed), "todo": sum(r.todo for r in results), "results": results})

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from analyzer import audit, runs
-from analyzer.text import Lexicons, load_lexicons
+from analyzer.text import Lexicons, Words, load_words
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -18,8 +18,13 @@ HEADER = "流水号,案件编号,联系人编号,与客户关系,渠道,方向,�
 
 
 @pytest.fixture(scope="session")
-def lexicons() -> Lexicons:
-    return load_lexicons(ROOT / "rules" / "lexicon")
+def words() -> Words:
+    return load_words(ROOT / "rules" / "lexicon")
+
+
+@pytest.fixture(scope="session")
+def lexicons(words: Words) -> Lexicons:
+    return words.lexicons
 
 
 @pytest.fixture

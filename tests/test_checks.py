@@ -18,7 +18,7 @@ from analyzer import audit, explain, rules, summary
 from analyzer.casebook import bench, outcomes
 from analyzer.checks import prepare
 from analyzer.model import Rule
-from analyzer.text import Lexicons
+from analyzer.text import Words
 from tests.conftest import ROOT
 
 Run = Callable[..., tuple[audit.RunResult, duckdb.DuckDBPyConnection]]
@@ -54,7 +54,7 @@ def _inside(window: dict[str, Any], now: datetime, before: datetime) -> bool:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(CALL, min_size=1, max_size=18), WINDOW, st.integers(0, 4))
-def test_frequency_equals_plain_counting(lexicons: Lexicons, calls: list[tuple[int, str, bool | None]], window: dict[str, Any], limit: int) -> None:
+def test_frequency_equals_plain_counting(words: Words, calls: list[tuple[int, str, bool | None]], window: dict[str, Any], limit: int) -> None:
     """Over every key and window: certain ones alone pass the limit - breach; together with possible ones - undetermined."""
     rule = _with(
         _rule("cn-gbt-45251/interactive-calls"), kind="frequency", scope={"outcome": "conversation", "direction": "outbound"}, per=["number"], limit=limit, **window
@@ -64,7 +64,7 @@ def test_frequency_equals_plain_counting(lexicons: Lexicons, calls: list[tuple[i
         for i, (at, number, counts) in enumerate(calls)
     ]
     with bench() as con:
-        found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows}, lexicons, "CN")
+        found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows}, words, "CN")
     order = sorted(range(len(calls)), key=lambda i: (calls[i][0], f"c{i:02}"))
     expected: dict[str, str] = {}
     earlier: dict[str, list[tuple[datetime, bool | None]]] = defaultdict(list)
@@ -86,7 +86,7 @@ def test_frequency_equals_plain_counting(lexicons: Lexicons, calls: list[tuple[i
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 15 * 24 * 60), st.sampled_from("PQ"), st.booleans()), min_size=1, max_size=14), st.integers(1, 9))
-def test_waiting_after_a_conversation_equals_plain_reckoning(lexicons: Lexicons, calls: list[tuple[int, str, bool]], dates: int) -> None:
+def test_waiting_after_a_conversation_equals_plain_reckoning(words: Words, calls: list[tuple[int, str, bool]], dates: int) -> None:
     rule = _with(
         _rule("cn-gbt-45251/stop-on-refusal"), kind="gate", scope={"channel": "call", "direction": "outbound"},
         after_contact={"where": {"channel": "call", "outcome": "conversation"}, "per": ["person"], "for_dates": dates},
@@ -96,7 +96,7 @@ def test_waiting_after_a_conversation_equals_plain_reckoning(lexicons: Lexicons,
         for i, (at, person, talked) in enumerate(calls)
     ]
     with bench() as con:
-        found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows}, lexicons, "CN")
+        found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows}, words, "CN")
     expected = {}
     for i, (at, person, _) in enumerate(calls):
         now = START + timedelta(minutes=at)
@@ -164,18 +164,18 @@ def test_findings_do_not_depend_on_the_order_of_files_or_rows(sample: audit.RunR
         assert a.execute(listing).fetchall() == b.execute(listing).fetchall()
 
 
-def test_a_rule_that_fails_is_not_evaluated_and_says_so(lexicons: Lexicons) -> None:
+def test_a_rule_that_fails_is_not_evaluated_and_says_so(words: Words) -> None:
     broken = _with(
         _rule("cn-gbt-45251/quiet-hours"), kind="sql", scope={"direction": "outbound"}, needs=[],
         breach="SELECT contact_id AS episode, seq, error('x') AS measured FROM scoped",
     )  # fmt: skip
     with bench() as con:
-        found = outcomes(con, prepare([_pack(broken)])[0], {"contacts": [{"id": "a", "at": "2026-03-01 10:00:00"}]}, lexicons, "CN")
+        found = outcomes(con, prepare([_pack(broken)])[0], {"contacts": [{"id": "a", "at": "2026-03-01 10:00:00"}]}, words, "CN")
         reason = con.execute("SELECT outcome, contacts, reason FROM rule_results").fetchall()
     assert found == {"a": "not_evaluated"} and reason == [("not_evaluated", 1, "InvalidInputException")]
 
 
-def test_a_rule_in_sql_sees_only_what_can_be_judged(lexicons: Lexicons) -> None:
+def test_a_rule_in_sql_sees_only_what_can_be_judged(words: Words) -> None:
     rule = _with(
         _rule("cn-gbt-45251/quiet-hours"), kind="sql", scope={"direction": "outbound"}, needs=["number"],
         breach="SELECT contact_id AS episode, seq, NULL AS measured FROM scoped",
@@ -186,5 +186,5 @@ def test_a_rule_in_sql_sees_only_what_can_be_judged(lexicons: Lexicons) -> None:
         {"id": "e", "at": "2026-03-01 10:00:00", "number": "1", "direction": "inbound"},
     ]  # fmt: skip
     with bench() as con:
-        found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows}, lexicons, "CN")
+        found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows}, words, "CN")
     assert found == {"a": "breach", "b": "undetermined", "c": "undetermined", "d": "undetermined", "e": "not_applicable"}

@@ -14,7 +14,7 @@ from analyzer import casebook, rules
 from analyzer.checks import prepare
 from analyzer.errors import RuleErrors
 from analyzer.model import Pack, Rule
-from analyzer.text import Lexicons
+from analyzer.text import Lexicons, Words
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "rules"
@@ -29,10 +29,10 @@ def con() -> duckdb.DuckDBPyConnection:
 
 
 @pytest.mark.parametrize(("rule", "number"), ALL, ids=[f"{r.ref}/{r.cases[n]['name']}" for r, n in ALL])
-def test_case(rule: Rule, number: int, con: duckdb.DuckDBPyConnection, lexicons: Lexicons) -> None:
+def test_case(rule: Rule, number: int, con: duckdb.DuckDBPyConnection, words: Words) -> None:
     pack = next(p for p in PACKS if p.id == rule.pack)
-    item = prepare([replace(pack, rules=(rule,))], (), lexicons.ids)[0]
-    result = casebook._run(con, item, rule.cases[number], lexicons, pack.jurisdiction or "CN")
+    item = prepare([replace(pack, rules=(rule,))], (), words.lexicons.ids)[0]
+    result = casebook._run(con, item, rule.cases[number], words, pack.jurisdiction or "CN")
     assert result.ok != rule.cases[number]["todo"], result.wrong
 
 
@@ -69,14 +69,14 @@ def test_every_kind_is_used_by_a_shipped_rule() -> None:
         ("us-reg-f/after-conversation", "wait_dates", 6), ("us-reg-f/inconvenient-hours", "opens", "07:00"),
     ],
 )  # fmt: skip
-def test_a_changed_value_turns_a_case_red(rule: str, value: str, other: object, lexicons: Lexicons) -> None:
+def test_a_changed_value_turns_a_case_red(rule: str, value: str, other: object, words: Words) -> None:
     """The deliberate break: each limit of the law, off by one."""
     pack = next(p for p in PACKS if p.id == rule.split("/")[0])
     found = next(r for r in pack.rules if r.ref == rule)
     assert value in found.values, list(found.values)
     values = found.values | {value: tuple((day, other) for day, _ in found.values[value])}
     broken = replace(pack, rules=(replace(found, values=values),))
-    assert any(not r.ok for r in casebook.run_cases([broken], lexicons))
+    assert any(not r.ok for r in casebook.run_cases([broken], words))
 
 
 def _broken(tmp_path: Path, change: Callable[[str], str], name: str = "quiet-hours.yaml") -> list[tuple[str, int, str]]:

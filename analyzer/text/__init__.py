@@ -4,8 +4,13 @@ The stages are separate modules, cheapest first: `normalise`, `lexicon` (the aut
 `signals` puts them together.
 """
 
+from analyzer.text.finder import Signal, find
 from analyzer.text.lexicon import Lexicons, lexicon_ids, load_lexicons
 from analyzer.text.reading import TextReader
-from analyzer.text.signals import Signal, contact_texts, find, scan_contacts, store_signals
+from analyzer.text.second_reader import Words, load_words
+from analyzer.text.signals import contact_texts, scan_contacts, store_signals
 
-__all__ = ["Lexicons", "Signal", "TextReader", "contact_texts", "find", "lexicon_ids", "load_lexicons", "scan_contacts", "store_signals"]
+__all__ = [
+    "Lexicons", "Signal", "TextReader", "Words", "contact_texts", "find", "lexicon_ids", "load_lexicons", "load_words", "scan_contacts",
+    "store_signals",
+]  # fmt: skip

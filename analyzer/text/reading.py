@@ -15,18 +15,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import IO
 
 import pyarrow as pa
 from pyarrow import ipc
 
 from analyzer.errors import UsageError
 from analyzer.text import segment
-from analyzer.text.lexicon import Lexicons, load_lexicons
-from analyzer.text.signals import SIGNALS, signals_of
-
-TEXTS = pa.schema([("seq", pa.int64()), ("text", pa.string()), ("owes", pa.bool_())])
-"""A batch of texts: whose they are, what they say, whether the recipient is known to owe the debt."""
+from analyzer.text.lexicon import load_lexicons
+from analyzer.text.second_reader import Words, load_words
+from analyzer.text.signals import SIGNALS, TEXTS, signals_of
 
 
 class TextReader:
@@ -37,7 +35,7 @@ class TextReader:
         self._folder = lexicon_folder
         self._background = ThreadPoolExecutor(1)
         self._process: subprocess.Popen[bytes] | None = None
-        self._lexicons: Future[Lexicons] | None = None
+        self._words: Future[Words] | None = None
         if many:
             here = str(Path(__file__).parents[2])
             path = os.pathsep.join(p for p in (here, os.environ.get("PYTHONPATH")) if p)
@@ -46,14 +44,15 @@ class TextReader:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path},
             )  # fmt: skip
         else:
-            self._lexicons = self._background.submit(_load, lexicon_folder)
+            self._words = self._background.submit(_load, lexicon_folder)
 
     def __enter__(self) -> TextReader:
+        """Itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End the process; what it still does is of no use."""
         if self._process:
-            # After a good end it has ended by itself; otherwise what it still does is of no use.
             self._process.kill()
             self._process.wait()
         self._background.shutdown(wait=True)
@@ -75,10 +74,10 @@ class TextReader:
         return pa.Table.from_batches(found, schema=SIGNALS)
 
     def _here(self, batches: Iterable[pa.RecordBatch], progress: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
-        assert self._lexicons is not None
-        lexicons, done = self._lexicons.result(), 0
+        assert self._words is not None
+        words, done = self._words.result(), 0
         for batch in batches:
-            yield signals_of(batch, lexicons)
+            yield signals_of(batch, words)
             done += batch.num_rows
             progress(done)
 
@@ -102,7 +101,7 @@ class TextReader:
             raise UsageError("run.words_process", code=process.returncode)
 
 
-def _feed(pipe: BinaryIO, batches: Iterable[pa.RecordBatch], sizes: list[int]) -> None:
+def _feed(pipe: IO[bytes], batches: Iterable[pa.RecordBatch], sizes: list[int]) -> None:
     with closing(pipe), ipc.new_stream(pipe, TEXTS) as out:
         for batch in batches:
             sizes.append(batch.num_rows)
@@ -110,16 +109,16 @@ def _feed(pipe: BinaryIO, batches: Iterable[pa.RecordBatch], sizes: list[int]) -
             pipe.flush()
 
 
-def _load(folder: Path) -> Lexicons:
-    lexicons = load_lexicons(folder)
+def _load(folder: Path) -> Words:
+    words = load_words(folder)
     segment.warm_up()
-    return lexicons
+    return words
 
 
-def serve(folder: Path, source: BinaryIO, target: BinaryIO) -> None:
+def serve(folder: Path, source: IO[bytes], target: IO[bytes]) -> None:
     """Answer each batch of `TEXTS` from `source` with one batch of `SIGNALS` to `target`."""
-    lexicons = _load(folder)
+    words = _load(folder)
     with ipc.open_stream(source) as batches, ipc.new_stream(target, SIGNALS) as out:
         for batch in batches:
-            out.write_batch(signals_of(batch, lexicons))
+            out.write_batch(signals_of(batch, words))
             target.flush()

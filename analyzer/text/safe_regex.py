@@ -7,10 +7,10 @@ exponential or high polynomial time. Rule packs are data from anywhere, so only 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 # The parser of the standard library; its old public name is deprecated since 3.11.
 from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any
 
 _MOST_REPEATS = 4
 _LONGEST = 500

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice, pairwise, product
+from collections.abc import Iterator
 
 import duckdb
 import numpy as np
@@ -12,13 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from analyzer.text import segment
-from analyzer.text.context import Context, Index, Mask
-from analyzer.text.lexicon import Lexicon, Lexicons, Pattern
-from analyzer.text.normalise import normalise
+from analyzer.text.finder import Signal, find
+from analyzer.text.second_reader import Recipient, Words, settle
 
 BATCH = 60_000
-# What a pattern looks at in one clause, sentence or text is bounded, so that no text can make it slow.
-MOST_OF_ONE, MOST_COMBINATIONS, LONGEST_SCOPE = 8, 512, 1_000
+TEXTS = pa.schema([("seq", pa.int64()), ("text", pa.string()), ("owes", pa.bool_()), ("knows", pa.bool_())])
+"""A batch of texts: whose they are, what they say, whether the recipient owes the debt and knows of it (null: unknown)."""
 SIGNALS = pa.schema([
     ("seq", pa.int64()), ("concept", pa.string()), ("label", pa.string()), ("detail", pa.string()), ("start_at", pa.int32()),
     ("end_at", pa.int32()), ("words", pa.string()), ("speaker", pa.string()), ("negated", pa.bool_()), ("counts", pa.bool_()),
@@ -27,219 +24,32 @@ SIGNALS = pa.schema([
 """What is found in texts: the columns of the table `signals` but its first."""
 
 
-@dataclass(frozen=True)
-class Signal:
-    """Words of one text that point to a concept. Offsets are characters of the text as logged.
-
-    `sure`: whether the words decide by themselves. `counts`: whether rules see it: sure, and not taken back by what
-    stands around it. `confidence` is 0 to 1.
-    """
-
-    text: int
-    concept: str
-    label: str
-    detail: str
-    start: int
-    end: int
-    words: str
-    speaker: str
-    negated: bool
-    sure: bool
-    counts: bool
-    confidence: float
-    why: str
-    version: str
-
-
-SURE, DOUBTFUL = 0.9, 0.5
-
-
-def find(texts: Sequence[str], lexicons: Lexicons, owes: Mask | None = None) -> list[Signal]:
-    """The signals of each text, in the order of text and place.
-
-    Args:
-        texts: messages or notes as logged.
-        lexicons: what to look for.
-        owes: per text, whether its recipient is known to owe the debt: lexicons with audience "others" skip those.
-    """
-    return Finder(texts, lexicons, owes).signals()
-
-
-@dataclass(frozen=True)
-class _Hit:
-    lexicon: Lexicon
-    detail: str
-    start: int
-    end: int
-    sure: bool
-    anyone: bool
-    despite: frozenset[str]
-
-
-class Finder:
-    """One batch of texts: candidates by array operations, then the few that are left one by one."""
-
-    def __init__(self, texts: Sequence[str], lexicons: Lexicons, owes: Mask | None = None) -> None:
-        """See `find`."""
-        self._texts, self._lexicons = texts, lexicons
-        self._normal = normalise(texts)
-        self._whole = self._normal.text()
-        matches = lexicons.matches(self._whole)
-        self._context = Context(self._normal, self._whole, matches)
-        order = np.lexsort((-matches[:, 2], matches[:, 1], matches[:, 0]))
-        self._matches = matches[order]
-        self._bounds = np.searchsorted(self._matches[:, 0], np.arange(lexicons.sets + 1))
-        self._others = None if owes is None else ~owes
-
-    def of_sets(self, numbers: Sequence[int]) -> Index:
-        """(start, end) of all matches of these sets."""
-        parts = [self._matches[self._bounds[n] : self._bounds[n + 1], 1:] for n in numbers]
-        return np.concatenate(parts) if parts else np.zeros((0, 2), np.int64)
-
-    def signals(self) -> list[Signal]:
-        """What was found, in the order of text and place."""
-        hits = [hit for lexicon in self._lexicons.items if lexicon.label for hit in self._of_lexicon(lexicon)]
-        if not hits:
-            return []
-        starts = np.array([h.start for h in hits], dtype=np.int64)
-        text_of = self._context.text_of(starts)
-        negated, reported = self._context.negated(starts), self._context.reported(starts)
-        lessons = np.isin(text_of, self._context.lessons)
-        order = np.lexsort((-np.array([h.end for h in hits]), starts, text_of))
-        return [self._signal(hits[i], int(text_of[i]), bool(negated[i]), bool(reported[i]), bool(lessons[i])) for i in order.tolist()]
-
-    def _signal(self, hit: _Hit, text: int, negated: bool, reported: bool, lesson: bool) -> Signal:
-        normal, lexicon = self._normal, hit.lexicon
-        first = int(normal.origin[hit.start] - normal.original_starts[text])
-        last = int(normal.origin[hit.end - 1] - normal.original_starts[text]) + 1
-        words = self._texts[text][first:last]
-        told = [("negated", negated and "prohibition" not in hit.despite), ("reported", reported and "reported" not in hit.despite and not hit.anyone)]
-        told.append(("training", lesson and "training" not in hit.despite))
-        taken_back = [name for name, on in told if on]
-        reasons = ["normalised" if words != self._whole[hit.start : hit.end] else "literal", *(() if hit.sure else ("weak",)), *taken_back]
-        return Signal(
-            text, lexicon.id, lexicon.label or "", hit.detail, first, last, words, "reported" if reported else "collector", "negated" in taken_back,
-            hit.sure, hit.sure and not taken_back, (SURE if hit.sure else DOUBTFUL) * (0.1 if taken_back else 1.0), ", ".join(reasons), lexicon.version,
-        )  # fmt: skip
-
-    def _of_lexicon(self, lexicon: Lexicon) -> Iterator[_Hit]:
-        """The accepted matches of one lexicon: of its groups and its patterns, the longer before those they cover."""
-        innocent = self.of_sets([lexicon.innocent])
-        found: list[_Hit] = []
-        for number, group, sure in lexicon.alone:
-            for start, end in self._wanted(lexicon, self.of_sets([number]), innocent).tolist():
-                if self._context.on_borders(start, end):
-                    found.append(_Hit(lexicon, group, start, end, sure, False, lexicon.despite))
-        for pattern in lexicon.patterns:
-            for start, end in self._of_pattern(lexicon, pattern, innocent):
-                found.append(_Hit(lexicon, pattern.name, start, end, pattern.sure, pattern.anyone, pattern.despite))
-        found.sort(key=lambda h: (h.start, -h.end, not h.sure))
-        reach, sure_reach = -1, -1
-        for hit in found:
-            if hit.end <= (sure_reach if hit.sure else reach):
-                continue
-            reach = max(reach, hit.end)
-            sure_reach = max(sure_reach, hit.end) if hit.sure else sure_reach
-            yield hit
-
-    def _wanted(self, lexicon: Lexicon, spans: Index, innocent: Index) -> Index:
-        """Spans whose recipient the lexicon looks at, and that no innocent longer string covers."""
-        if lexicon.audience == "others" and self._others is not None and len(spans):
-            spans = spans[self._others[self._context.text_of(spans[:, 0])]]
-        if len(innocent) and len(spans):
-            starts = innocent[np.argsort(innocent[:, 0], kind="stable")]
-            reach = np.maximum.accumulate(starts[:, 1])
-            place = np.searchsorted(starts[:, 0], spans[:, 0], side="right") - 1
-            spans = spans[~((place >= 0) & (reach[np.maximum(place, 0)] >= spans[:, 1]))]
-        return spans
-
-    def _of_pattern(self, lexicon: Lexicon, pattern: Pattern, innocent: Index) -> Iterator[tuple[int, int]]:
-        """(start, end) of each clause, sentence or text in which the pattern holds: the shortest span of its elements."""
-        context = self._context
-        elements = []
-        keys: Index | None = None
-        for sets in pattern.all:
-            spans = self._wanted(lexicon, self.of_sets(sets), innocent)
-            if not len(spans):
-                return
-            mine = context.key_of(pattern.within, spans[:, 0])
-            if keys is not None:
-                kept = np.isin(mine, keys)
-                spans, mine = spans[kept], mine[kept]
-            keys = np.unique(mine)
-            if not len(keys):
-                return
-            elements.append((spans, mine))
-        assert keys is not None
-        if pattern.none:
-            keys = keys[~np.isin(keys, context.key_of(pattern.within, self.of_sets(pattern.none)[:, 0]))]
-        if pattern.of:
-            there = [np.unique(context.key_of(pattern.within, self.of_sets(sets)[:, 0])) for sets in pattern.of]
-            keys = keys[sum(np.isin(keys, some).astype(np.int64) for some in there) >= pattern.at_least]
-        for key in keys.tolist():
-            choices = []
-            for spans, mine in elements:
-                good = [(s, e) for s, e in spans[mine == key].tolist() if self._context.on_borders(s, e)]
-                choices.append(good)
-            best = _shortest(choices, pattern.near, pattern.ordered) if all(choices) else None
-            if best and self._stands(pattern, best[0]):
-                yield best
-
-    def _stands(self, pattern: Pattern, at: int) -> bool:
-        """Whether place and regular expressions of the pattern hold at a position."""
-        context = self._context
-        if pattern.first is not None or pattern.last is not None:
-            low, high = context.span("text", at)
-            here, first, last = (int(context.sentence_of(np.array([x]))[0]) for x in (at, low, max(low, high - 1)))
-            if pattern.first is not None and here - first >= pattern.first:
-                return False
-            if pattern.last is not None and last - here >= pattern.last:
-                return False
-        if pattern.regex or pattern.unless:
-            low, high = context.span(pattern.within, at)
-            scope = self._whole[low : min(high, low + LONGEST_SCOPE)]
-            if pattern.regex and not pattern.regex.search(scope):
-                return False
-            if pattern.unless and pattern.unless.search(scope):
-                return False
-        return True
-
-
-def _shortest(choices: list[list[tuple[int, int]]], near: int | None, ordered: bool) -> tuple[int, int] | None:
-    """The shortest span with one match of each element, neighbours no further apart than `near`, no two overlapping."""
-    best: tuple[int, int] | None = None
-    for picked in islice(product(*(c[:MOST_OF_ONE] for c in choices)), MOST_COMBINATIONS):
-        line = picked if ordered else sorted(picked)
-        gaps = [b[0] - a[1] for a, b in pairwise(line)]
-        if any(gap < 0 or (near is not None and gap > near) for gap in gaps):
-            continue
-        span = (line[0][0], max(e for _, e in line))
-        if best is None or span[1] - span[0] < best[1] - best[0]:
-            best = span
-    return best
-
-
-def signals_of(batch: pa.RecordBatch, lexicons: Lexicons) -> pa.RecordBatch:
-    """The signals (`SIGNALS`) of a batch of texts with the columns seq, text, owes."""
-    found = find(batch.column(1).to_pylist(), lexicons, batch.column(2).to_numpy(zero_copy_only=False).astype(np.bool_))
+def signals_of(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
+    """The signals (`SIGNALS`) of a batch of texts (`TEXTS`), doubtful ones settled by the second reader."""
+    texts = batch.column(1).to_pylist()
+    owes = batch.column(2).to_pylist()
+    knows = batch.column(3).to_pylist()
+    found = find(texts, words.lexicons, np.array([bool(o) for o in owes], dtype=np.bool_))
     segment.forget()
+    if words.reader:
+        found = settle(texts, found, [Recipient(o, k) for o, k in zip(owes, knows, strict=True)], words.reader)
     return _batch(found, batch.column(0).to_numpy())
 
 
 def contact_texts(con: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
-    """The texts of `contacts` as batches of seq, text, owes; a customer's own messages (inbound) are left out.
+    """The texts of `contacts` as batches of `TEXTS`; a customer's own messages (inbound) are left out.
 
     The connection is busy until the last batch is taken.
     """
     yield from con.sql(
-        "SELECT seq, text, coalesce(party IN ('debtor', 'obliged'), false) AS owes FROM contacts"
+        "SELECT seq, text, party IN ('debtor', 'obliged') AS owes, knows FROM contacts"
         " WHERE text IS NOT NULL AND NOT (direction IS NOT DISTINCT FROM 'inbound' AND channel NOT IN ('call', 'ai_call'))"
     ).to_arrow_reader(BATCH)
 
 
-def scan_contacts(con: duckdb.DuckDBPyConnection, lexicons: Lexicons) -> pa.Table:
+def scan_contacts(con: duckdb.DuckDBPyConnection, words: Words) -> pa.Table:
     """The signals of the texts of `contacts`."""
-    return pa.Table.from_batches([signals_of(batch, lexicons) for batch in contact_texts(con)], SIGNALS)
+    return pa.Table.from_batches([signals_of(batch, words) for batch in contact_texts(con)], SIGNALS)
 
 
 def store_signals(con: duckdb.DuckDBPyConnection, found: pa.Table) -> None:

@@ -1,0 +1,192 @@
+"""How well the words are read: `python -m analyzer.evaluation [DATA]`, or `make evaluate`.
+
+Measures the bench (`scan`) on the development test set under tests/development, which nothing is trained on, chooses the
+second reader's thresholds there, counts false alarms on the ordinary sets where DATA holds them, and writes
+docs/words-report.md. Intervals are Wilson's at 95 %.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer import rules
+from analyzer.scan import THIRD, Message, Verdict, judge_messages
+from analyzer.text import Lexicons, load_lexicons
+from analyzer.text.lexicon import LABELS
+from analyzer.text.second_reader import SecondReader, load_reader
+from analyzer.training import Example, fit, matrix, read_examples, truth_of
+
+Truth = npt.NDArray[np.bool_]
+_GRID = tuple(round(0.05 * n, 2) for n in range(1, 20))
+_FOLDS = 4
+
+
+def interval(hits: int, of: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    if not of:
+        return 0.0, 1.0
+    z, share = 1.959964, hits / of
+    centre = (share + z * z / (2 * of)) / (1 + z * z / of)
+    half = z * sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def f1(told: Truth, truth: Truth) -> float:
+    """2PR / (P + R); 1 where there is nothing to find and nothing was found."""
+    both = int(told.sum() + truth.sum())
+    return 1.0 if not both else 2 * int((told & truth).sum()) / both
+
+
+def messages_of(examples: Sequence[Example]) -> list[Message]:
+    """Examples as the bench reads them."""
+    return [Message(e.id, e.text, e.lang, e.recipient, e.knows) for e in examples]
+
+
+def told_of(verdicts: Sequence[Verdict]) -> Truth:
+    """Labels told, shape (messages, labels)."""
+    return np.array([[label in v.labels for label in LABELS] for v in verdicts], dtype=np.bool_).reshape(len(verdicts), len(LABELS))
+
+
+def choose_thresholds(examples: Sequence[Example], lexicons: Lexicons, reader: SecondReader) -> dict[str, float]:
+    """Per label the threshold with the best F1 over the examples; the highest of several."""
+    truth, messages = truth_of(examples), messages_of(examples)
+    best: dict[str, tuple[float, float]] = {}
+    for value in _GRID:
+        told = told_of(judge_messages(messages, lexicons, replace(reader, thresholds=dict.fromkeys(LABELS, value))))
+        for number, label in enumerate(LABELS):
+            best[label] = max(best.get(label, (-1.0, 0.0)), (round(f1(told[:, number], truth[:, number]), 6), value))
+    return {label: value for label, (_, value) in best.items()}
+
+
+def cross_validated(examples: Sequence[Example], lexicons: Lexicons, thresholds: dict[str, float]) -> Truth:
+    """What the bench tells of each training example when the reader was trained without its quarter of them."""
+    fold = np.random.default_rng(0).integers(0, _FOLDS, len(examples))
+    truth = truth_of(examples)
+    told = np.zeros(truth.shape, dtype=np.bool_)
+    for number in range(_FOLDS):
+        kept = [e for e, f in zip(examples, fold, strict=True) if f != number]
+        left = [e for e, f in zip(examples, fold, strict=True) if f == number]
+        reader = SecondReader(*fit(matrix(kept, lexicons), truth[fold != number]), thresholds, "")
+        told[fold == number] = told_of(judge_messages(messages_of(left), lexicons, reader))
+    return told
+
+
+def table(told: Truth, truth: Truth) -> list[str]:
+    """Markdown: per label counts, precision and recall with intervals, F1; the macro mean."""
+    lines = ["| label | n | found right | found wrong | missed | precision (95 %) | recall (95 %) | F1 |", "|---|---|---|---|---|---|---|---|"]
+    scores = []
+    for number, label in enumerate(LABELS):
+        t, y = told[:, number], truth[:, number]
+        right, wrong, missed = int((t & y).sum()), int((t & ~y).sum()), int((~t & y).sum())
+        scores.append(f1(t, y))
+        shares = [f"{hits / max(of, 1):.2f} ({interval(hits, of)[0]:.2f}-{interval(hits, of)[1]:.2f})" for hits, of in ((right, right + wrong), (right, right + missed))]
+        lines.append(f"| {label} | {int(y.sum())} | {right} | {wrong} | {missed} | {shares[0]} | {shares[1]} | {scores[-1]:.3f} |")
+    lines.append(f"| **macro** | {len(truth)} texts | | | | | | **{float(np.mean(scores)):.3f}** |")
+    return lines
+
+
+def by_difficulty(examples: Sequence[Example], told: Truth, truth: Truth) -> list[str]:
+    """Markdown: per difficulty the texts whose labels are exactly right, and compliant texts with a false label."""
+    lines = ["| difficulty | texts | all labels right | compliant | of these falsely labelled |", "|---|---|---|---|---|"]
+    for name in sorted({e.difficulty for e in examples}):
+        here = np.array([e.difficulty == name for e in examples])
+        clean = here & ~truth.any(axis=1)
+        exact = int((told[here] == truth[here]).all(axis=1).sum())
+        lines.append(f"| {name} | {int(here.sum())} | {exact} | {int(clean.sum())} | {int(told[clean].any(axis=1).sum())} |")
+    return lines
+
+
+def errors(examples: Sequence[Example], told: Truth, truth: Truth) -> list[str]:
+    """Markdown: every error of the development set, by id (its text stands in the file)."""
+    lines = ["| id | difficulty | falsely told | missed |", "|---|---|---|---|"]
+    for example, t, y in zip(examples, told, truth, strict=True):
+        if (t != y).any():
+            wrong, missed = ([LABELS[i] for i in np.flatnonzero(mask)] for mask in (t & ~y, ~t & y))
+            lines.append(f"| {example.id} | {example.difficulty} | {', '.join(wrong) or '-'} | {', '.join(missed) or '-'} |")
+    return lines
+
+
+ORDINARY = (
+    ("ordinary_sms_zh.csv", "zh", "18,662 private Chinese SMS"), ("ordinary_sms_en.tsv", "en", "English SMS, ham only"),
+    ("angry_reviews_zh.csv", "zh", "Chinese reviews of deliveries"),
+)  # fmt: skip
+
+
+def ordinary(folder: Path, name: str) -> list[str]:
+    """The texts of one of the ordinary sets."""
+    with (folder / name).open(encoding="utf-8", newline="") as file:
+        if name.endswith(".tsv"):
+            return [row[1] for row in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if row and row[0] == "ham"]
+        rows = csv.DictReader(file)
+        column = next(c for c in ("text", "review", "content") if c in (rows.fieldnames or ()))
+        return [row[column] for row in rows]
+
+
+def alarms(texts: Sequence[str], lang: str, recipient: str, lexicons: Lexicons, reader: SecondReader) -> Counter[str]:
+    """Messages per label, all false; `any` counts messages with at least one label."""
+    found: Counter[str] = Counter()
+    for start in range(0, len(texts), 20_000):
+        for verdict in judge_messages([Message(None, t, lang, recipient, None) for t in texts[start : start + 20_000]], lexicons, reader):
+            found.update(verdict.labels)
+            found["any"] += bool(verdict.labels)
+    return found
+
+
+def alarm_table(folder: Path, lexicons: Lexicons, reader: SecondReader) -> list[str]:
+    """Markdown: false alarms per 10,000 on the ordinary sets, as if sent to the borrower and to a colleague."""
+    lines = ["| set | recipient | texts | with a label | per 10,000 (95 %) | by label |", "|---|---|---|---|---|---|"]
+    for name, lang, what in ORDINARY:
+        if not (folder / name).is_file():
+            lines.append(f"| {name} | | not here | | | |")
+            continue
+        texts = ordinary(folder, name)
+        for recipient in ("borrower", "colleague"):
+            assert recipient == "borrower" or recipient in THIRD
+            found = alarms(texts, lang, recipient, lexicons, reader)
+            low, high = interval(found["any"], len(texts))
+            told = ", ".join(f"{k} {v}" for k, v in found.most_common() if k != "any") or "-"
+            lines.append(f"| {name} ({what}) | {recipient} | {len(texts)} | {found['any']} | {10_000 * found['any'] / len(texts):.1f} ({10_000 * low:.1f}-{10_000 * high:.1f}) | {told} |")
+    return lines
+
+
+def main() -> None:
+    """See the module's docstring."""
+    root = rules.rules_folder().parent
+    folder = rules.rules_folder() / "examples"
+    lexicons = load_lexicons(rules.lexicon_folder(rules.rules_folder()))
+    reader = load_reader(rules.lexicon_folder(rules.rules_folder()))
+    if reader is None:
+        raise SystemExit("there is no second reader yet: python -m analyzer.training")
+    development = {lang: read_examples([root / "tests" / "development" / f"{lang}.jsonl"]) for lang in ("zh", "en")}
+    if "--keep" not in sys.argv:
+        thresholds = choose_thresholds([e for lang in development.values() for e in lang], lexicons, reader)
+        (folder / "thresholds.json").write_text(json.dumps(thresholds, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        reader = replace(reader, thresholds=thresholds)
+    lines = ["# How well the words are read", "", "Written by `make evaluate`. The thresholds of the second reader were chosen on the development set, which flatters it;", "the set of others is the real measure.", ""]
+    for lang, examples in development.items():
+        truth = truth_of(examples)
+        told = told_of(judge_messages(messages_of(examples), lexicons, reader))
+        lines += [f"## Development set, {lang}", "", *table(told, truth), "", *by_difficulty(examples, told, truth), "", "Every error:", "", *errors(examples, told, truth), ""]
+    examples = read_examples(sorted(folder.glob("*.jsonl")))
+    told, truth = cross_validated(examples, lexicons, reader.thresholds), truth_of(examples)
+    for lang in ("zh", "en"):
+        here = np.array([e.lang == lang for e in examples])
+        lines += [f"## Training examples, {lang}, each judged by a reader trained without it (the words were written with them in sight)", "", *table(told[here], truth[here]), ""]
+    data = Path(next((a for a in sys.argv[1:] if not a.startswith("-")), root.parent / "shared" / "data"))
+    lines += ["## False alarms on ordinary texts", "", *alarm_table(data, lexicons, reader), ""]
+    (root / "docs" / "words-report.md").write_text("\n".join(lines), encoding="utf-8")
+    print("\n".join(line for line in lines if "macro" in line or line.startswith("##") or "sms" in line or "reviews" in line))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""The wording test bench: texts in, conduct labels out, each with its words and why.
+
+The same reading as in an audit (`text.find`), then personal data, then the second reader: a doubtful signal becomes a
+label where the reader's score reaches the label's threshold; a text that only the reader objects to stays a suspicion.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analyzer.errors import InputError
+from analyzer.text import Lexicons, Signal, segment
+from analyzer.text.finder import Finder
+from analyzer.text.lexicon import LABELS
+from analyzer.text.personal_data import LONGEST, find_personal_data, label_of
+from analyzer.text.second_reader import Recipient, SecondReader, features, taken_back
+
+BATCH = 20_000
+OWING = frozenset(["borrower", "guarantor"])
+# A recipient that may not be told: everybody named who is not the borrower or bound by the debt.
+THIRD = frozenset(["spouse", "parent", "sibling", "relative", "emergency_contact", "colleague", "employer", "friend", "neighbour", "village_committee", "unknown_third_party"])
+SUSPECT = 0.85
+"""From this score on the second reader alone raises a suspicion."""
+_HAN = re.compile(r"[\u3400-\u9fff]")
+
+
+@dataclass(frozen=True)
+class Message:
+    """One line of the bench. `problem` says why it cannot be read (a key of the catalogue)."""
+
+    id: Any
+    text: str
+    lang: str
+    recipient: str | None
+    knows: bool | None
+    problem: str | None = None
+
+    @property
+    def who(self) -> Recipient:
+        """Who is spoken to; without a recipient it is the borrower."""
+        return Recipient(self.recipient not in THIRD, self.knows, self.lang)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one message came to: `labels` would become findings; `signals` as the bench writes them."""
+
+    labels: tuple[str, ...]
+    signals: tuple[dict[str, Any], ...]
+    cut: bool
+
+
+def read_messages(lines: Iterable[bytes]) -> Iterator[Message]:
+    """One message per line that is not blank; a line that is no JSON object with a text becomes one with a `problem`."""
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            yield Message(None, "", "zh", None, None, "scan.no_json")
+            continue
+        if not isinstance(row, dict):
+            yield Message(None, "", "zh", None, None, "scan.no_object")
+            continue
+        text = row.get("text")
+        if text is not None and not isinstance(text, str):
+            yield Message(row.get("id"), "", "zh", None, None, "scan.no_text")
+            continue
+        text, recipient, knows = text or "", row.get("recipient"), row.get("third_party_knows_loan")
+        stated = row.get("lang")
+        lang = str(stated) if stated in ("zh", "en") else "zh" if _HAN.search(text) else "en"
+        yield Message(row.get("id"), text, lang, recipient if isinstance(recipient, str) else None, knows if isinstance(knows, bool) else None)
+
+
+def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: SecondReader | None, why_not: bool = False) -> list[Verdict]:
+    """The labels and signals of each message.
+
+    Args:
+        messages: as read.
+        lexicons: the words.
+        reader: the second reader, or None to leave doubtful signals undecided.
+        why_not: also give what was found and refused, with the reason.
+    """
+    texts = [m.text for m in messages]
+    owes = np.array([bool(m.who.owes) for m in messages], dtype=np.bool_)
+    finder = Finder(texts, lexicons, owes, keep_refused=why_not)
+    found = finder.signals()
+    segment.forget()
+    scores = reader.scores(features(texts, found, [m.who for m in messages])) if reader else None
+    labels: list[dict[str, None]] = [{} for _ in messages]
+    told: list[list[dict[str, Any]]] = [[] for _ in messages]
+    for signal in found:
+        message = messages[signal.text]
+        if scores is not None and reader is not None and not signal.sure and not taken_back(signal):
+            signal = reader.decided(signal, float(scores[signal.text][LABELS.index(signal.label)]))
+        if _told_already(signal, message):
+            signal = replace(signal, counts=False, confidence=0.1, why=f"{signal.why}, recipient owes or knows")
+        if signal.counts:
+            labels[signal.text][signal.label] = None
+        if why_not or not taken_back(signal):
+            told[signal.text].append(_shown(signal.label, signal.start, signal.end, signal.words, signal.speaker, signal.confidence, f"{signal.concept}/{signal.detail}: {signal.why}"))
+    if why_not:
+        for refused in finder.refused:
+            told[refused.text].append(_shown(refused.label, refused.start, refused.end, refused.words, refused.speaker, 0.0, f"{refused.concept}/{refused.detail}: {refused.why}"))
+    for hit in find_personal_data(texts, [m.lang for m in messages]):
+        conduct = label_of(hit, messages[hit.text].recipient in THIRD)
+        if conduct:
+            labels[hit.text]["pii_exposure"] = None
+        why = f"personal_data/{hit.entity}: {hit.recogniser}, {hit.why}"
+        told[hit.text].append(_shown("pii_exposure", hit.start, hit.end, texts[hit.text][hit.start : hit.end], "collector", hit.score if conduct else round(hit.score / 3, 2), why))
+    if scores is not None and reader is not None:
+        _suspect(messages, scores, reader, labels, told)
+    return [
+        Verdict(tuple(label for label in LABELS if label in labels[i]), tuple(sorted(told[i], key=lambda s: (s["start"], s["end"], s["label"]))), len(m.text) > LONGEST)
+        for i, m in enumerate(messages)
+    ]
+
+
+def _told_already(signal: Signal, message: Message) -> bool:
+    """Whether a disclosure discloses nothing: the recipient owes the debt or knows of it."""
+    return signal.label == "third_party_disclosure" and (message.knows is True or message.recipient not in THIRD)
+
+
+def _suspect(messages: Sequence[Message], scores: Any, reader: SecondReader, labels: list[dict[str, None]], told: list[list[dict[str, Any]]]) -> None:
+    for number, column in zip(*np.nonzero(scores >= SUSPECT), strict=True):
+        label, text = LABELS[column], messages[number].text
+        if not text.strip() or label in labels[number] or (label == "third_party_disclosure" and messages[number].recipient not in THIRD):
+            continue
+        grams = reader.reasons(text, label)
+        why = f"second reader {scores[number][column]:.2f}, from: {' '.join(grams) or '-'}"
+        told[number].append(_shown(label, 0, len(text), text, "collector", round(float(scores[number][column]) / 2, 3), why))
+
+
+def _shown(label: str, start: int, end: int, text: str, speaker: str, confidence: float, why: str) -> dict[str, Any]:
+    return {"label": label, "start": start, "end": end, "text": text, "speaker": speaker, "confidence": confidence, "why": why}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Lines read, lines that could not be read, messages with at least one label."""
+
+    lines: int
+    unread: int
+    labelled: int
+
+
+def scan_file(path: Path, out: Path, lexicons: Lexicons, reader: SecondReader | None, why_not: bool = False, progress: Callable[[int], None] = lambda _: None) -> Counts:
+    """Judge a JSON Lines file into another, line by line in the same order.
+
+    Raises:
+        InputError: the file cannot be opened.
+    """
+    lines = unread = labelled = 0
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise InputError("input.unreadable", path=path.name, why=error.strerror or "") from error
+    with source, out.open("w", encoding="utf-8", newline="\n") as target:
+        messages = read_messages(source)
+        while batch := list(islice(messages, BATCH)):
+            for message, verdict in zip(batch, judge_messages(batch, lexicons, reader, why_not), strict=True):
+                row: dict[str, Any] = {"id": message.id, "labels": list(verdict.labels), "signals": list(verdict.signals)}
+                if message.problem:
+                    row["problem"] = message.problem
+                if verdict.cut:
+                    row["cut"] = LONGEST
+                target.write(_line(row))
+                labelled += bool(verdict.labels)
+                unread += message.problem is not None
+            lines += len(batch)
+            progress(lines)
+    return Counts(lines, unread, labelled)
+
+
+def _line(row: dict[str, Any]) -> str:
+    text = json.dumps(row, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        # Half a surrogate pair is no character: it is written as it came, escaped.
+        text = json.dumps(row)
+    return text + "\n"

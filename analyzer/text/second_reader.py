@@ -1,0 +1,228 @@
+"""The second reader: a small statistical model that scores a text for each conduct label.
+
+It settles what the words leave in doubt and points out texts for review; it never makes a finding alone. A text is a bag
+of character n-grams (2 to 4 characters of its normal form), of the signals found in it, and of who was spoken to; each is
+hashed into one of `WIDTH` columns. One logistic regression per label, trained by `analyzer.training` from the
+examples under rules/examples, its weights rounded to eight bits: the same examples give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer.text.finder import Signal
+from analyzer.text.lexicon import LABELS, Lexicons, load_lexicons
+from analyzer.text.normalise import Normal, normalise
+
+Index = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
+
+WIDTH = 1 << 16
+SIZES = (1, 2, 3, 4)
+LONGEST = 2_000
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+# How much a signal weighs beside an n-gram: there are few of them and they say more.
+_SIGNAL_TIMES = 4
+MODEL_FILE = "second_reader.npz"
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Who is spoken to, as far as it is known. `knows` is whether a third party knows of the loan."""
+
+    owes: bool | None = None
+    knows: bool | None = None
+    lang: str | None = None
+
+    def tokens(self) -> list[str]:
+        """What the model is told of it."""
+        return [f"owes {self.owes}", f"knows {self.knows}"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """A sparse matrix by rows: `columns[starts[i]:starts[i + 1]]` are the columns of text i, each as often as it occurs."""
+
+    columns: Index
+    starts: Index
+    grams: Index
+    """How many of each row's columns are n-grams; they come first."""
+
+
+def features(texts: Sequence[str], found: Sequence[Signal], recipients: Sequence[Recipient]) -> Features:
+    """The columns of each text.
+
+    Args:
+        texts: as logged; what lies beyond `LONGEST` characters of the normal form is not read.
+        found: their signals, in the order of texts.
+        recipients: one per text.
+    """
+    normal = normalise([text[: LONGEST * 2] for text in texts])
+    rows, columns = _grams(normal)
+    extra_rows: list[int] = []
+    extra: list[str] = []
+    for number, recipient in enumerate(recipients):
+        tokens = recipient.tokens()
+        extra += tokens
+        extra_rows += [number] * len(tokens)
+    for signal in found:
+        who = recipients[signal.text].owes
+        state = "negated" if signal.negated else signal.speaker
+        tokens = [f"{signal.label} {signal.sure} {state}", f"{signal.label} {signal.sure} {state} {who}", f"{signal.concept} {signal.detail} {state}"]
+        extra += tokens * _SIGNAL_TIMES
+        extra_rows += [signal.text] * (len(tokens) * _SIGNAL_TIMES)
+    grams = np.bincount(rows, minlength=len(texts))
+    all_rows = np.concatenate([rows, np.array(extra_rows, dtype=np.int64)])
+    all_columns = np.concatenate([columns, np.array([_token(t) for t in extra], dtype=np.int64)])
+    order = np.argsort(all_rows, kind="stable")
+    counts = np.bincount(all_rows, minlength=len(texts))
+    return Features(all_columns[order], np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), grams)
+
+
+def _grams(normal: Normal) -> tuple[Index, Index]:
+    """(text, column) of each n-gram. Those that run over the end of a text are left out."""
+    points = normal.points.astype(np.uint64)
+    text_of = np.cumsum(normal.points == 0)
+    inside = points != 0
+    rows, columns = [], []
+    hashed = np.zeros(len(points), np.uint64)
+    whole = np.ones(len(points), np.bool_)
+    for size in range(1, max(SIZES) + 1):
+        shift = size - 1
+        usable = len(points) - shift
+        if usable <= 0:
+            break
+        hashed = (hashed[:usable] * _MULTIPLIER + points[shift:] + np.uint64(size)) * _MULTIPLIER
+        whole = whole[:usable] & inside[shift:]
+        if size in SIZES:
+            at = np.flatnonzero(whole)
+            rows.append(text_of[at])
+            columns.append((hashed[at] >> np.uint64(64 - 16)).astype(np.int64))
+    if not rows:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    return np.concatenate(rows), np.concatenate(columns)
+
+
+@cache
+def _token(text: str) -> int:
+    hashed = 1469598103934665603
+    for octet in text.encode("utf-8"):
+        hashed = ((hashed ^ octet) * 1099511628211) % (1 << 64)
+    return (hashed ^ (hashed >> 32)) % WIDTH
+
+
+def weights_of(rows: Features) -> tuple[Index, npt.NDArray[np.float32]]:
+    """(row, value) of each column: a count divided by the root of the row's length, so that long texts weigh no more."""
+    sizes = np.diff(rows.starts)
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    return row, (1.0 / np.sqrt(np.maximum(sizes, 1)))[row].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SecondReader:
+    """A trained model. `weights` is (labels, WIDTH) in steps of `step`; `bias` one per label; `thresholds` from which a
+    doubtful signal is settled as true, per label; `version` says which examples it was trained from."""
+
+    weights: npt.NDArray[np.int8]
+    step: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    thresholds: dict[str, float]
+    version: str
+
+    def scores(self, rows: Features) -> Scores:
+        """Probabilities, shape (texts, labels)."""
+        count = len(rows.starts) - 1
+        out = np.zeros((count, len(LABELS)), dtype=np.float32)
+        row, value = weights_of(rows)
+        for number in range(len(LABELS)):
+            gained = self.weights[number][rows.columns].astype(np.float32) * value
+            total = np.bincount(row, weights=gained, minlength=count)
+            out[:, number] = total * self.step[number] + self.bias[number]
+        return (1.0 / (1.0 + np.exp(-np.clip(out, -30, 30)))).astype(np.float32)
+
+    def decided(self, signal: Signal, score: float) -> Signal:
+        """A doubtful signal with the score that settles it."""
+        needed = self.thresholds.get(signal.label, 0.5)
+        why = f"{signal.why}, second reader {score:.2f} of {needed:.2f}"
+        return replace(signal, counts=score >= needed, confidence=round(min(max(score, 0.02), 0.98), 3), why=why)
+
+    def reasons(self, text: str, label: str, most: int = 5) -> list[str]:
+        """The n-grams of a text that speak most for the label, strongest first."""
+        normal = normalise([text[: LONGEST * 2]])
+        plain = normal.text()
+        number = LABELS.index(label)
+        found: dict[str, int] = {}
+        for size in SIZES[1:]:
+            for start in range(len(plain) - size + 1):
+                gram = plain[start : start + size]
+                if gram not in found:
+                    _, columns = _grams(normalise_plain(gram))
+                    found[gram] = int(self.weights[number][columns[-1]])
+        ranked = sorted((g for g in found if found[g] > 0 and g.strip()), key=lambda g: (-found[g], -len(g), g))
+        kept: list[str] = []
+        for gram in ranked:
+            if not any(gram in other or other in gram for other in kept):
+                kept.append(gram)
+            if len(kept) == most:
+                break
+        return kept
+
+
+def normalise_plain(text: str) -> Normal:
+    """A text that is in its normal form already."""
+    points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    here = np.arange(len(points), dtype=np.int64)
+    zero = np.zeros(1, np.int64)
+    return Normal(points, here, zero, zero, points)
+
+
+def settle(texts: Sequence[str], found: Sequence[Signal], recipients: Sequence[Recipient], reader: SecondReader) -> list[Signal]:
+    """The signals with the doubtful ones decided: where the score reaches the label's threshold they count."""
+    doubtful = sorted({s.text for s in found if not s.sure and not taken_back(s)})
+    if not doubtful:
+        return list(found)
+    place = {text: number for number, text in enumerate(doubtful)}
+    mine = [replace(s, text=place[s.text]) for s in found if s.text in place]
+    scores = reader.scores(features([texts[i] for i in doubtful], mine, [recipients[i] for i in doubtful]))
+    return [
+        s if s.sure or taken_back(s) else reader.decided(s, float(scores[place[s.text]][LABELS.index(s.label)])) for s in found
+    ]
+
+
+def taken_back(signal: Signal) -> bool:
+    """Whether what stands around a signal means that it was not said, or not by the collector."""
+    return signal.negated or signal.speaker == "reported" or "training" in signal.why
+
+
+@dataclass(frozen=True)
+class Words:
+    """All that reads words: the lexicons, and the second reader where a rules folder has one."""
+
+    lexicons: Lexicons
+    reader: SecondReader | None
+
+
+def load_words(folder: Path) -> Words:
+    """The lexicons in `folder` and the reader trained with them.
+
+    Raises:
+        RuleErrors: a lexicon cannot be used.
+    """
+    return Words(load_lexicons(folder), load_reader(folder))
+
+
+def load_reader(folder: Path) -> SecondReader | None:
+    """The model beside the lexicons in `folder` (../examples/second_reader.npz), if there is one."""
+    path = folder.parent / "examples" / MODEL_FILE
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        told = json.loads(bytes(file["told"]).decode("utf-8"))
+        return SecondReader(file["weights"], file["step"], file["bias"], told["thresholds"], told["version"])

@@ -1,0 +1,118 @@
+"""Train the second reader from the labelled examples: `python -m analyzer.training`, or `make train`.
+
+Needs scikit-learn (extra `train`). The same examples, lexicons and thresholds give the same file, byte for byte.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer import rules
+from analyzer.text import load_lexicons
+from analyzer.text.finder import find
+from analyzer.text.lexicon import LABELS, Lexicons
+from analyzer.text.second_reader import MODEL_FILE, WIDTH, Features, Recipient, features, weights_of
+
+OWING = ("borrower", "guarantor")
+_STRENGTH = 30.0
+_STEPS = 300
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled text: see docs/words.md."""
+
+    id: str
+    text: str
+    lang: str
+    channel: str | None
+    recipient: str | None
+    knows: bool | None
+    labels: tuple[str, ...]
+    difficulty: str
+
+    @property
+    def who(self) -> Recipient:
+        """Who is spoken to."""
+        return Recipient(None if self.recipient is None else self.recipient in OWING, self.knows, self.lang)
+
+
+def read_examples(paths: Sequence[Path]) -> list[Example]:
+    """The examples of JSON Lines files, in order."""
+    found = []
+    for path in paths:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row: dict[str, Any] = json.loads(line)
+            found.append(Example(
+                row["id"], row["text"], row["lang"], row.get("channel"), row.get("recipient"), row.get("third_party_knows_loan"),
+                tuple(row["labels"]), row["difficulty"],
+            ))  # fmt: skip
+    return found
+
+
+def matrix(examples: Sequence[Example], lexicons: Lexicons) -> Features:
+    """What the model sees of examples."""
+    texts = [e.text for e in examples]
+    owes = np.array([bool(e.who.owes) for e in examples], dtype=np.bool_)
+    return features(texts, find(texts, lexicons, owes), [e.who for e in examples])
+
+
+def fit(rows: Features, truth: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """(weights, step, bias) of one logistic regression per label."""
+    from scipy.sparse import csr_matrix
+    from sklearn.linear_model import LogisticRegression
+
+    _, value = weights_of(rows)
+    x = csr_matrix((value.astype(np.float64), rows.columns, rows.starts), shape=(len(rows.starts) - 1, WIDTH))
+    x.sum_duplicates()
+    weights = np.zeros((len(LABELS), WIDTH), dtype=np.int8)
+    step, bias = np.zeros(len(LABELS), np.float32), np.zeros(len(LABELS), np.float32)
+    for number in range(len(LABELS)):
+        model = LogisticRegression(C=_STRENGTH, max_iter=_STEPS, tol=1e-3, class_weight={True: 2.0, False: 1.0})
+        model.fit(x, truth[:, number])
+        # Rounded to eight bits: what the last bits of a sum depend on (the order of threads, the processor) goes with them.
+        step[number] = np.float32(round(float(np.abs(model.coef_[0]).max()) / 127, 4))
+        weights[number] = np.rint(model.coef_[0] / step[number]).clip(-127, 127).astype(np.int8)
+        bias[number] = np.float32(round(float(model.intercept_[0]), 2))
+    return weights, step, bias
+
+
+def truth_of(examples: Sequence[Example]) -> npt.NDArray[np.bool_]:
+    """Which labels each example carries, shape (examples, labels)."""
+    return np.array([[label in e.labels for label in LABELS] for e in examples], dtype=np.bool_)
+
+
+def save(path: Path, weights: npt.NDArray[np.int8], step: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], told: dict[str, Any]) -> None:
+    """Write a model; the archive holds no time, so that the same model is the same bytes."""
+    arrays: dict[str, npt.NDArray[Any]] = {"weights": weights, "step": step, "bias": bias, "told": np.frombuffer(json.dumps(told, sort_keys=True).encode(), dtype=np.uint8)}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), buffer.getvalue(), zipfile.ZIP_DEFLATED, 9)
+
+
+def main() -> None:
+    """Train from rules/examples and write the model beside them. The thresholds in thresholds.json are kept."""
+    folder = rules.rules_folder() / "examples"
+    paths = sorted(folder.glob("*.jsonl"))
+    examples = read_examples(paths)
+    lexicons = load_lexicons(rules.lexicon_folder(rules.rules_folder()))
+    version = sha256(b"".join(p.read_bytes() for p in paths)).hexdigest()[:12]
+    thresholds = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))
+    save(folder / MODEL_FILE, *fit(matrix(examples, lexicons), truth_of(examples)), {"thresholds": thresholds, "version": version})
+    print(f"{len(examples)} examples, model {version}")
+
+
+if __name__ == "__main__":
+    main()
