@@ -109,13 +109,15 @@ def run(
         )
         batches = intake.load(con, plans, settings, file.scratch, progress)
         clock.lap("load")
-        store.derive(con, settings, {b.batch_id: b.zone for b in batches})
+        zones = {b.batch_id: b.zone for b in batches}
+        store.derive_cases(con, settings, zones)
+        # The texts are read beside all that needs none of them.
+        total = sum(b.loaded for b in batches if b.table == "contacts")
+        reading = background.submit(_read_texts, con.cursor(), store.spoken_to(con), reader, lambda done: progress("words", done, total))
+        store.derive_contacts(con, settings, zones)
         store.lock(con)
         clock.lap("derive")
         findings.record_rules(con, prepared)
-        total = _one(con, "SELECT count(*) FROM contacts WHERE text IS NOT NULL")
-        # The texts are read beside the rules that need none of them.
-        reading = background.submit(_read_texts, con.cursor(), reader, lambda done: progress("words", done, total))
         judge(con, [p for p in prepared if not p.reads_signals], progress)
         clock.lap("judge")
         store_signals(con, reading.result())
@@ -145,10 +147,10 @@ def run(
     )  # fmt: skip
 
 
-def _read_texts(cursor: duckdb.DuckDBPyConnection, reader: TextReader, progress: Callable[[int], None]) -> pa.Table:
+def _read_texts(cursor: duckdb.DuckDBPyConnection, query: str, reader: TextReader, progress: Callable[[int], None]) -> pa.Table:
     try:
         cursor.execute("USE run")
-        return reader.read(contact_texts(cursor), progress)
+        return reader.read(contact_texts(cursor, query), progress)
     finally:
         cursor.close()
 

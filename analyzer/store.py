@@ -145,7 +145,13 @@ def create_tables(con: duckdb.DuckDBPyConnection, temporary: bool = False) -> No
 
 
 def derive(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: dict[int, str]) -> None:
-    """Fill the canonical tables from in_<table>.
+    """Fill the canonical tables from in_<table>: `derive_cases`, then `derive_contacts`."""
+    derive_cases(con, settings, zone_of_batch)
+    derive_contacts(con, settings, zone_of_batch)
+
+
+def derive_cases(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: dict[int, str]) -> None:
+    """Fill every canonical table but `contacts`; after this the texts can be read (see `spoken_to`).
 
     Args:
         con: the connection `load` worked on.
@@ -159,7 +165,30 @@ def derive(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: di
     _events(con, clock)
     _agents(con)
     _arrears(con)
-    _contacts(con, clock, settings)
+    _owners(con)
+
+
+def derive_contacts(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: dict[int, str]) -> None:
+    """Fill `contacts`, after `derive_cases`; the arguments are the same."""
+    _contacts(con, _Clock(con, zone_of_batch, settings.zone), settings)
+
+
+def spoken_to(con: duckdb.DuckDBPyConnection) -> str:
+    """SELECT of seq, text, owes, knows for each contact with a text of ours, from the input tables.
+
+    `owes`: whether the person contacted is bound by the debt (NULL: not known who it is). `knows`: whether that person
+    knew of the loan on the date as written. A customer's own messages (inbound, not a call) are left out.
+    """
+    contacts = input_table(con, "contacts")
+    owes = f"coalesce(t.relation, p.relation) IN {literal(OBLIGED)}"
+    return (
+        f"SELECT t.row_no + {_row_base(con, contacts)} AS seq, t.text,"
+        f" CASE WHEN {owes} THEN true WHEN p.obliged THEN true WHEN coalesce(t.relation, p.relation) IS NOT NULL THEN false END AS owes,"
+        f" CASE WHEN {owes} THEN true WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows"
+        f" FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number"
+        " LEFT JOIN persons p ON p.person_id = coalesce(t.person_id, o.person_id) AND p.case_id = t.case_id"
+        " WHERE t.text IS NOT NULL AND NOT (t.direction IS NOT DISTINCT FROM 'inbound' AND t.channel NOT IN ('call', 'ai_call'))"
+    )
 
 
 class _Clock:
@@ -329,7 +358,6 @@ def _arrears(con: duckdb.DuckDBPyConnection) -> None:
 def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings) -> None:
     contacts = input_table(con, "contacts")
     first, last = clock.range(contacts, "started_at")
-    _owners(con)
     _zone_candidates(con, contacts)
     known_zones = [row[0] for row in con.execute("SELECT DISTINCT unnest(string_split(zones, '|')) FROM candidates").fetchall()]
     local = _local_by_zone("at_utc", "zone", known_zones, first, last)
@@ -356,7 +384,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
         WITH timed AS (
             SELECT t.*, CASE WHEN NOT coalesce(t.started_at_day, false) THEN {clock.utc(contacts, "started_at")} END AS at_utc, {clock.utc(contacts, "ended_at")} AS ended_utc,
                    coalesce(t.person_id, o.person_id) AS whom
-            FROM {contacts} t LEFT JOIN owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
+            FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
         ), placed AS (
             SELECT t.*, c.debtor_id AS case_debtor, c.lender, c.lender_kind, c.jurisdiction,
                    coalesce(t.relation, p.relation) AS rel, p.obliged, p.knows_since,
@@ -375,7 +403,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
             SELECT l.*, {dpd} AS days, {source} AS dpd_source, {agent_columns}
             FROM l {agent_join} {arrears_join}
         )
-        SELECT row_no + {_row_base(con, contacts)}, contact_id, case_id, coalesce(debtor_id, case_debtor), coalesce(debt_id, case_id), coalesce(whom, himself), number,
+        SELECT t.row_no + {_row_base(con, contacts)}, contact_id, case_id, coalesce(debtor_id, case_debtor), coalesce(debt_id, case_id), coalesce(whom, himself), number,
                agent_id, team_then, coalesce(vendor, vendor_then), coalesce(vendor, vendor_then, lender, '(unknown)'), lender, lender_kind,
                jurisdiction, channel, direction, at_utc, zone, local_at, other_local_at, on_date, ended_utc, duration_s, outcome,
                call_type, rel,
@@ -387,7 +415,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
                CASE WHEN days IS NULL THEN NULL {classes} ELSE {literal(LAST_CLASS)} END,
                CASE WHEN days IS NULL THEN NULL WHEN days > 0 THEN 'collection' WHEN days >= -{TRACKING_DAYS} THEN 'tracking' ELSE 'reminder' END,
                batch_id, row_no
-        FROM dated
+        FROM dated t
     """)
     con.execute("SET preserve_insertion_order = true")
 
@@ -399,13 +427,13 @@ def _row_base(con: duckdb.DuckDBPyConnection, contacts: str) -> str:
     for batch, rows in last:
         whens.append(f"WHEN {batch} THEN {base}")
         base += rows
-    return f"CASE batch_id {' '.join(whens)} END" if len(whens) > 1 else "0"
+    return f"CASE t.batch_id {' '.join(whens)} END" if len(whens) > 1 else "0"
 
 
 def _owners(con: duckdb.DuckDBPyConnection) -> None:
     """Whose a number is, per case, where exactly one person of the case has it."""
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE owners AS SELECT case_id, number, any_value(person_id) AS person_id FROM numbers"
+        "CREATE OR REPLACE TABLE memory.main.owners AS SELECT case_id, number, any_value(person_id) AS person_id FROM numbers"
         " GROUP BY case_id, number HAVING count(DISTINCT person_id) = 1"
     )
 
@@ -420,7 +448,7 @@ def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
         CREATE OR REPLACE TEMP TABLE candidates AS
         WITH pairs AS (
             SELECT DISTINCT t.case_id, coalesce(t.person_id, o.person_id) AS person_id, t.number
-            FROM {contacts} t LEFT JOIN owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
+            FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
         ), known AS (
             SELECT k.case_id, k.person_id, k.number, n.zones AS of_number, p.zones AS of_person, c.zones AS of_case,
                    CASE c.jurisdiction {single} END AS legal, coalesce(p.relation, 'self') = 'self' AS own

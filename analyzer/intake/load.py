@@ -1,6 +1,6 @@
 """Rows of files to rows of the canonical input tables, and an account of every row that did not become one.
 
-For each canonical table T that some file holds, `load` leaves a temporary table `in_T` with batch_id, row_no and
+For each canonical table T that some file holds, `load` leaves a table `in_T` in memory, with batch_id, row_no and
 T's columns, typed. A time column X is the wall clock as written, with X_off beside it: minutes east of UTC if the
 cell states them. Rows read = loaded + rejected + duplicate, per file.
 """
@@ -79,7 +79,7 @@ def load(
         InputError: a date column fits two orders, or mixes them.
     """
     for spec in dict.fromkeys(plan.table for plan in plans):
-        con.execute(f"CREATE TEMP TABLE in_{spec.name} ({_input_columns(spec)}, bad VARCHAR, detail VARCHAR)")
+        con.execute(f"CREATE TABLE {_into(spec)} ({_input_columns(spec)}, bad VARCHAR, detail VARCHAR)")
     read = []
     for number, plan in enumerate(plans, start=1):
         progress(plan.source.name, number, len(plans))
@@ -87,6 +87,11 @@ def load(
     for spec in dict.fromkeys(plan.table for plan in plans):
         _separate_repeats(con, spec)
     return [_close(con, number, staged, plan, order, settings) for number, (plan, staged, order) in enumerate(read, start=1)]
+
+
+def _into(spec: Table) -> str:
+    """The input table of a canonical table. Not a temporary one: other cursors read it while this one works on."""
+    return f"memory.main.in_{spec.name}"
 
 
 def _input_columns(spec: Table) -> str:
@@ -122,7 +127,7 @@ def _read(
     reason, detail = (_first_of(bad, part) for part in (1, 2))
     names = ", ".join(f"{c.name}, {c.name}_off, {c.name}_day" if c.type == "time" else c.name for c in plan.table.columns)
     con.execute(
-        f"INSERT INTO in_{plan.table.name} SELECT batch_id, row_no, {names}, {reason}, {detail}"
+        f"INSERT INTO {_into(plan.table)} SELECT batch_id, row_no, {names}, {reason}, {detail}"
         f" FROM (SELECT {number} AS batch_id, {staged.row_no} AS row_no, {', '.join(fields)} FROM {_from(plan)})"
     )
     _keep_unreadable_rows(con, plan, number, staged)
@@ -289,7 +294,7 @@ def _keep_unreadable_rows(con: duckdb.DuckDBPyConnection, plan: Plan, number: in
         con.register("unread_batch", batch)
         con.execute("INSERT INTO rejects SELECT ?, row_no, reason, NULL, original FROM unread_batch", [number])
         con.unregister("unread_batch")
-    into = f"in_{plan.table.name}"
+    into = _into(plan.table)
     found = con.execute(f"SELECT count(*) FROM {into} WHERE bad IS NOT NULL AND batch_id = ?", [number]).fetchall()[0]
     if found and found[0]:
         con.execute(
@@ -316,7 +321,7 @@ def _count_cell_problems(con: duckdb.DuckDBPyConnection, plan: Plan, number: int
     if not watched:
         return
     # A row that was rejected took its cells with it; only rows still in the table are compared.
-    into, place = f"in_{plan.table.name}", "place"
+    into, place = _into(plan.table), "place"
     # First by plain counting, which nearly always settles it; a column that differs is then looked at closely.
     raw = con.execute(f"SELECT {', '.join(f'count({cell})' for _, cell in watched)} FROM raw").fetchall()[0]
     typed = con.execute(
@@ -337,7 +342,7 @@ def _count_cell_problems(con: duckdb.DuckDBPyConnection, plan: Plan, number: int
 
 def _separate_repeats(con: duckdb.DuckDBPyConnection, spec: Table) -> None:
     """Rows with the key of an earlier row: the same content is a duplicate, other content is rejected."""
-    into, key = f"in_{spec.name}", ", ".join(spec.key)
+    into, key = _into(spec), ", ".join(spec.key)
     con.execute(f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {key} FROM {into} GROUP BY ALL HAVING count(*) > 1")
     found = con.execute("SELECT count(*) FROM repeated").fetchall()[0]
     if not found or not found[0]:
@@ -364,7 +369,7 @@ def _close(
     con: duckdb.DuckDBPyConnection, number: int, staged: Staged, plan: Plan, order: str | None, settings: Settings
 ) -> Batch:
     counts = con.execute(
-        f"SELECT (SELECT count(*) FROM in_{plan.table.name} WHERE batch_id = $n),"
+        f"SELECT (SELECT count(*) FROM {_into(plan.table)} WHERE batch_id = $n),"
         " (SELECT count(*) FROM rejects WHERE batch_id = $n), (SELECT count(*) FROM duplicates WHERE batch_id = $n)",
         {"n": number},
     ).fetchall()[0]
@@ -390,8 +395,8 @@ def _close(
 def input_table(con: duckdb.DuckDBPyConnection, name: str) -> str:
     """The name of in_<table>, made empty if no file held that table."""
     spec = table(name)
-    con.execute(f"CREATE TEMP TABLE IF NOT EXISTS in_{name} ({_input_columns(spec)}, bad VARCHAR, detail VARCHAR)")
-    return f"in_{name}"
+    con.execute(f"CREATE TABLE IF NOT EXISTS {_into(spec)} ({_input_columns(spec)}, bad VARCHAR, detail VARCHAR)")
+    return _into(spec)
 
 
 def sample_orders(plan: Plan) -> dict[str, str]:

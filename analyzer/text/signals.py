@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from analyzer.store import spoken_to
 from analyzer.text import segment
 from analyzer.text.finder import Signal, find
 from analyzer.text.second_reader import Recipient, Words, settle
@@ -36,20 +37,14 @@ def signals_of(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     return _batch(found, batch.column(0).to_numpy())
 
 
-def contact_texts(con: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
-    """The texts of `contacts` as batches of `TEXTS`; a customer's own messages (inbound) are left out.
-
-    The connection is busy until the last batch is taken.
-    """
-    yield from con.sql(
-        "SELECT seq, text, party IN ('debtor', 'obliged') AS owes, knows FROM contacts"
-        " WHERE text IS NOT NULL AND NOT (direction IS NOT DISTINCT FROM 'inbound' AND channel NOT IN ('call', 'ai_call'))"
-    ).to_arrow_reader(BATCH)
+def contact_texts(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[pa.RecordBatch]:
+    """The texts that `query` (`store.spoken_to`) gives, as batches of `TEXTS`. The connection is busy until the last is taken."""
+    yield from con.sql(query).to_arrow_reader(BATCH)
 
 
 def scan_contacts(con: duckdb.DuckDBPyConnection, words: Words) -> pa.Table:
-    """The signals of the texts of `contacts`."""
-    return pa.Table.from_batches([signals_of(batch, words) for batch in contact_texts(con)], SIGNALS)
+    """The signals of the texts of the contacts in the input tables."""
+    return pa.Table.from_batches([signals_of(batch, words) for batch in contact_texts(con, spoken_to(con))], SIGNALS)
 
 
 def store_signals(con: duckdb.DuckDBPyConnection, found: pa.Table) -> None:
