@@ -15,18 +15,19 @@ from tests.conftest import SHARED
 
 @pytest.mark.parametrize(
     ("text", "normal"),
-    [("ＡＢＣ１２", "abc12"), ("還錢，騙子", "还钱,骗子"), ("弄 死 你", "弄死你"), ("弄\u200b死*你", "弄死你"), ("don’t pay", "dont pay"), ("a - b", "a - b"), ("好 的，再 见", "好的,再见"), ("第 1 期", "第 1 期")],
+    [("ＡＢＣ１２", "abc12"), ("還錢，騙子", "还钱,骗子"), ("弄 死 你", "弄死你"), ("弄\u200b死*你", "弄死你"), ("don’t pay", "dont pay"), ("a - b", "a - b"), ("好 的，再 见", "好的,再见"), ("第 1 期", "第 1 期"), ("弄死亻尔", "弄死你"), ("🐶东西", "狗东西"), ("滚滚滚滚出去", "滚出去"), ("fuuuuck", "fuck"), ("哈哈", "哈哈"), ("sc@mbag", "scambag"), ("id10t", "id10t"), ("b1tch 100", "bitch 100"), ("1000元", "1000元"), ("家门口", "家门口")],
 )
 def test_normal_forms(text: str, normal: str) -> None:
     assert normalise_one(text) == normal
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.text(alphabet=st.sampled_from("弄死你 *\u200bＡaé還😀老·赖,，。'x\n"), max_size=20), min_size=1, max_size=6))
+@given(st.lists(st.text(alphabet=st.sampled_from("弄死你亻尔 *\u200bＡaaé@還😀老·赖,，。'x\n"), max_size=20), min_size=1, max_size=6))
 def test_each_normal_character_knows_its_origin(texts: list[str]) -> None:
     normal = normalise(texts)
     original = "\x00".join(texts)
-    assert len(normal.points) == len(normal.origin)
+    assert len(normal.points) == len(normal.origin) == len(normal.last)
+    assert (normal.last >= normal.origin).all() and (normal.origin[1:] > normal.last[:-1]).all()
     for point, origin in zip(normal.points, normal.origin, strict=True):
         assert (point == 0) == (original[origin] == "\x00")
     assert [normal.text()[s:].split("\x00")[0] for s in normal.starts] == normal.text().split("\x00")

@@ -81,6 +81,8 @@ class Finder:
         self._matches = matches[order]
         self._bounds = np.searchsorted(self._matches[:, 0], np.arange(lexicons.sets + 1))
         self._others = None if owes is None else ~owes
+        self._by_key: dict[tuple[str, tuple[int, ...], str], tuple[Index, Index, Index]] = {}
+        self._borders: dict[tuple[int, int], bool] = {}
 
     def of_sets(self, numbers: Sequence[int]) -> Index:
         """(start, end) of all matches of these sets."""
@@ -102,7 +104,7 @@ class Finder:
     def _signal(self, hit: _Hit, text: int, negated: bool, reported: bool, lesson: bool) -> Signal:
         normal, lexicon = self._normal, hit.lexicon
         first = int(normal.origin[hit.start] - normal.original_starts[text])
-        last = int(normal.origin[hit.end - 1] - normal.original_starts[text]) + 1
+        last = int(normal.last[hit.end - 1] - normal.original_starts[text]) + 1
         words = self._texts[text][first:last]
         told = [("negated", negated and "prohibition" not in hit.despite), ("reported", reported and "reported" not in hit.despite and not hit.anyone)]
         told.append(("training", lesson and "training" not in hit.despite))
@@ -122,7 +124,7 @@ class Finder:
             wanted = self._wanted(lexicon, spans, innocent)
             for start, end in wanted.tolist():
                 hit = _Hit(lexicon, group, start, end, sure, False, lexicon.despite)
-                if self._context.on_borders(start, end):
+                if self._on_borders(start, end):
                     found.append(hit)
                 elif self._keep_refused:
                     self._refuse(hit, "cuts across a word")
@@ -159,39 +161,53 @@ class Finder:
 
     def _of_pattern(self, lexicon: Lexicon, pattern: Pattern, innocent: Index) -> Iterator[tuple[int, int]]:
         """(start, end) of each clause, sentence or text in which the pattern holds: the shortest span of its elements."""
-        context = self._context
+        context, within = self._context, pattern.within
         elements = []
         keys: Index | None = None
         for sets in pattern.all:
-            spans = self._wanted(lexicon, self.of_sets(sets), innocent)
-            if not len(spans):
-                return
-            mine = context.key_of(pattern.within, spans[:, 0])
-            if keys is not None:
-                kept = np.isin(mine, keys)
-                spans, mine = spans[kept], mine[kept]
-            keys = np.unique(mine)
+            spans, mine, own = self._keyed(lexicon, sets, within, innocent)
+            keys = own if keys is None else keys[_isin(keys, own)]
             if not len(keys):
                 return
             elements.append((spans, mine))
         assert keys is not None
         if pattern.none:
-            keys = keys[~np.isin(keys, context.key_of(pattern.within, self.of_sets(pattern.none)[:, 0]))]
-        if pattern.of:
-            there = [np.unique(context.key_of(pattern.within, self.of_sets(sets)[:, 0])) for sets in pattern.of]
-            keys = keys[sum(np.isin(keys, some).astype(np.int64) for some in there) >= pattern.at_least]
-        ordered = [(spans[order].tolist(), mine[order]) for spans, mine in elements for order in [np.argsort(mine, kind="stable")]]
-        lows, highs = ([np.searchsorted(mine, keys, side=side).tolist() for _, mine in ordered] for side in ("left", "right"))
+            keys = keys[~_isin(keys, self._keyed(None, pattern.none, within, innocent)[2])]
+        if pattern.of and len(keys):
+            there = [self._keyed(None, sets, within, innocent)[2] for sets in pattern.of]
+            keys = keys[sum(_isin(keys, some).astype(np.int64) for some in there) >= pattern.at_least]
+        lows, highs = ([np.searchsorted(mine, keys, side=side).tolist() for _, mine in elements] for side in ("left", "right"))
         for number in range(len(keys)):
             choices: list[list[tuple[int, int]]] = []
-            for element, (spans_here, _) in enumerate(ordered):
-                here = spans_here[lows[element][number] : highs[element][number]]
-                choices.append([(start, end) for start, end in here[:MOST_OF_ONE] if context.on_borders(start, end)])
+            for element, (spans, _) in enumerate(elements):
+                here = spans[lows[element][number] : highs[element][number]][:MOST_OF_ONE].tolist()
+                choices.append([(start, end) for start, end in here if self._on_borders(start, end)])
                 if not choices[-1]:
                     break
             best = _shortest(choices, pattern.near, pattern.ordered) if choices[-1] else None
             if best and self._stands(pattern, best[0]):
                 yield best
+
+    def _keyed(self, lexicon: Lexicon | None, sets: tuple[int, ...], within: str, innocent: Index) -> tuple[Index, Index, Index]:
+        """(spans, key of each, distinct keys) of some sets, by clause, sentence or text, in the order of keys."""
+        name = (lexicon.id if lexicon else "", sets, within)
+        if name not in self._by_key:
+            spans = self.of_sets(sets)
+            spans = self._wanted(lexicon, spans, innocent) if lexicon else spans
+            mine = self._context.key_of(within, spans[:, 0])
+            if len(sets) > 1:
+                order = np.argsort(mine, kind="stable")
+                spans, mine = spans[order], mine[order]
+            first = np.ones(len(mine), np.bool_)
+            first[1:] = mine[1:] != mine[:-1]
+            self._by_key[name] = (spans, mine, mine[first])
+        return self._by_key[name]
+
+    def _on_borders(self, start: int, end: int) -> bool:
+        known = self._borders.get((start, end))
+        if known is None:
+            known = self._borders[start, end] = self._context.on_borders(start, end)
+        return known
 
     def _stands(self, pattern: Pattern, at: int) -> bool:
         """Whether place and regular expressions of the pattern hold at a position."""
@@ -211,6 +227,15 @@ class Finder:
             if pattern.unless and pattern.unless.search(scope):
                 return False
         return True
+
+
+def _isin(keys: Index, known: Index) -> Mask:
+    """Which of some keys are among the known ones, which are in order."""
+    if not len(known):
+        return np.zeros(len(keys), np.bool_)
+    place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    found: Mask = known[place] == keys
+    return found
 
 
 def _shortest(choices: list[list[tuple[int, int]]], near: int | None, ordered: bool) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from analyzer import yamlfile
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Text2
+from analyzer.rules import rules_folder
 from analyzer.text.normalise import normalise_one
 from analyzer.text.safe_regex import compile_safe
 
@@ -82,6 +84,7 @@ class _LexiconFile(_Strict):
     despite: list[Mark] = Field(default_factory=list)
     groups: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
     weak: list[str] = Field(default_factory=list)
+    disguised: list[str] = Field(default_factory=list)
     patterns: dict[str, _PatternFile] = Field(default_factory=dict)
     exclude: list[str] = Field(default_factory=list)
     examples: list[str] = Field(default_factory=list)
@@ -95,8 +98,9 @@ class _LexiconFile(_Strict):
             raise ValueError("a lexicon with a label needs examples and counterexamples")
         if not self.label and (self.patterns or self.examples or self.weak):
             raise ValueError("a concept without a label has groups only")
-        if lost := [name for name in self.weak if name not in self.groups]:
-            raise ValueError(f"weak names no group: {', '.join(lost)}")
+        for key, names in (("weak", self.weak), ("disguised", self.disguised)):
+            if lost := [name for name in names if name not in self.groups]:
+                raise ValueError(f"{key} names no group: {', '.join(lost)}")
         return self
 
 
@@ -218,6 +222,27 @@ class _Sets:
 
 
 _INNOCENT = "!"
+_LONGEST_DISGUISED = 6
+
+
+def disguises(word: str) -> list[str]:
+    """A Chinese word with one character, or all of them, written as pinyin: 弄死你 as nong死你, 弄si你, 弄死ni, nongsini.
+
+    Made from the lexicon when it is compiled, so that no message has to be converted. Words of one character or of more
+    than six have none.
+    """
+    known = syllables()
+    if not 2 <= len(word) <= _LONGEST_DISGUISED or any(c not in known for c in word):
+        return []
+    one = [word[:i] + known[c] + word[i + 1 :] for i, c in enumerate(word)]
+    return [*one, "".join(known[c] for c in word)] if len(word) > 2 else one
+
+
+@cache
+def syllables() -> dict[str, str]:
+    """Character -> its commonest reading without tone, from rules/pinyin.txt."""
+    lines = (rules_folder() / "pinyin.txt").read_text(encoding="utf-8").splitlines()
+    return {c: line.split()[0] for line in lines if not line.startswith("#") for c in line.split()[1]}
 
 
 def load_lexicons(folder: Path) -> Lexicons:
@@ -247,6 +272,8 @@ def load_lexicons(folder: Path) -> Lexicons:
         files.append((path, raw))
         for group, words in raw.groups.items():
             sets.add(sets.number(raw.id, group), words)
+            if group in raw.disguised:
+                sets.add(sets.number(raw.id, group), [form for word in words for form in disguises(normalise_one(word))])
         sets.add(sets.number(raw.id, _INNOCENT), raw.exclude)
     items = [_compile(path, raw, sets, problems) for path, raw in files]
     if problems:

@@ -25,7 +25,19 @@ _ZERO_WIDTH = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\u061c\u180e\u202
 # Marks put between the characters of a word to hide it. Not here: marks that end a clause.
 _INSERTED = " \t\u00a0\u3000·•・.*_-~|/\\^+=#@&`'\"…"
 _APOSTROPHES = "'’‘ʼ"
-_UNSEEN, _MARK, _APOSTROPHE, _HAN, _LATIN = 1, 2, 4, 8, 16
+_UNSEEN, _MARK, _APOSTROPHE, _HAN, _LATIN, _LEET = 1, 2, 4, 8, 16, 32
+_LEET_LETTERS = {"@": "a", "0": "o", "1": "i", "3": "e", "$": "s", "!": "i"}
+# One picture, one character, so that everything keeps its place.
+_EMOJI = {
+    "🐶": "狗", "🐕": "狗", "🐷": "猪", "🐖": "猪", "🐔": "鸡", "🔪": "刀", "🗡": "刀", "💀": "死", "☠": "死", "⚰": "棺", "💣": "炸", "🔥": "火",
+    "🏠": "家", "🏡": "家", "💰": "钱", "💵": "钱", "👮": "警", "🚓": "警", "🐢": "龟", "🐴": "马", "🐎": "马", "💩": "屎", "👊": "打", "🤛": "打",
+    "🚗": "车", "👩": "妈", "👨": "爸", "👶": "娃", "🧒": "娃", "📢": "播", "🦵": "腿", "✋": "手", "🍚": "饭", "🈲": "禁",
+}  # fmt: skip
+_SPLIT = (
+    "亻尔你 亻也他 女也她 白勺的 女马妈 父巴爸 歹匕死 扌丁打 钅戋钱 亻责债 氵去法 讠斥诉 讠正证 讠羊详 木又权 弓长张 口马吗 亻昔借 走己起 "
+    "讠人认 辶不还 犭句狗 犭者猪 犭入兽 石欠砍 禾刀利 贝戋贱 贝武赋 女昌娼 扌丑扭 扌斤折 扌召招 亻言信 "
+    "亻共供 纟合给 辶斤近 辶首道 宀豕家 孑亥孩 口合哈 木艮根 木交校 土夬块 目艮眼 足包跑 身朵躲 身尚躺 氵肖消 弄歹死 王求球"
+).split()
 
 
 @dataclass(frozen=True)
@@ -33,11 +45,12 @@ class Normal:
     """Normalised texts laid end to end.
 
     `points`: code points, NUL between texts. `origin`: for each of them, its position in the originals laid end to end
-    (`original`). `starts`: where each text begins in `points`; `original_starts`: where it begins in the originals.
+    (`original`); `last`: the position of the last character it stands for, the same unless several became one. `starts`: where each text begins in `points`; `original_starts`: where it begins in the originals.
     """
 
     points: Points
     origin: Index
+    last: Index
     starts: Index
     original_starts: Index
     original: Points
@@ -52,11 +65,14 @@ def normalise(texts: Sequence[str]) -> Normal:
     original = code_points(SEPARATOR.join(texts) if not any(SEPARATOR in t for t in texts) else SEPARATOR.join(t.replace(SEPARATOR, " ") for t in texts))
     points = fold_characters(original)
     classes = _classes()[points]
+    points = without_leet(points, classes)
     gone = zero_width(classes) | inserted_marks(classes) | apostrophes(classes)
     kept = np.flatnonzero(~gone)
+    points, kept, last = join_split(points[kept], kept)
+    points, kept, last = once(points, kept, last)
     ends = np.flatnonzero(original == 0)
     original_starts = np.concatenate([np.zeros(1, np.int64), ends + 1])
-    return Normal(points[kept], kept, np.searchsorted(kept, original_starts), original_starts, original)
+    return Normal(points, kept, last, np.searchsorted(kept, original_starts), original_starts, original)
 
 
 def normalise_one(text: str) -> str:
@@ -90,6 +106,53 @@ def inserted_marks(classes: Classes) -> Mask:
     return _runs_between(classes, _MARK, _HAN)
 
 
+def without_leet(points: Points, classes: Classes) -> Points:
+    """Figures and signs that stand for a letter inside an English word: sc@mbag, id1ot."""
+    signs = np.flatnonzero(classes & _LEET)
+    if not len(signs):
+        return points
+    inner = (signs > 0) & (signs < len(points) - 1)
+    signs = signs[inner]
+    signs = signs[(classes[signs - 1] & _LATIN != 0) & (classes[signs + 1] & _LATIN != 0)]
+    out = points.copy()
+    for sign, letter in _LEET_LETTERS.items():
+        out[signs[points[signs] == ord(sign)]] = ord(letter)
+    return out
+
+
+def join_split(points: Points, origin: Index) -> tuple[Points, Index, Index]:
+    """Characters taken apart into two are put together: 亻尔 is 你."""
+    first = np.flatnonzero(_split_firsts()[points[:-1]]) if len(points) > 1 else np.zeros(0, np.int64)
+    if not len(first):
+        return points, origin, origin
+    whole = _split_wholes()
+    pairs = [whole.get((int(points[i]), int(points[i + 1])), 0) for i in first.tolist()]
+    first = first[np.array(pairs, dtype=np.int64) != 0]
+    out, last = points.copy(), origin.copy()
+    out[first] = [p for p in pairs if p]
+    last[first] = origin[first + 1]
+    kept = np.ones(len(points), np.bool_)
+    kept[first + 1] = False
+    return out[kept], origin[kept], last[kept]
+
+
+def once(points: Points, origin: Index, last: Index) -> tuple[Points, Index, Index]:
+    """A letter or Chinese character written three times or more in a row is written once: 滚滚滚, fuuuck."""
+    classes = _classes()[points]
+    same = (points[1:] == points[:-1]) & (classes[1:] & (_HAN | _LATIN) != 0) if len(points) else np.zeros(0, np.bool_)
+    if not same.any():
+        return points, origin, last
+    new = np.flatnonzero(np.concatenate([[True], ~same]))
+    sizes = np.diff(np.append(new, len(points)))
+    long = sizes >= 3
+    kept = np.ones(len(points), np.bool_)
+    last = last.copy()
+    for start, size in zip(new[long].tolist(), sizes[long].tolist(), strict=True):
+        kept[start + 1 : start + size] = False
+        last[start] = last[start + size - 1]
+    return points[kept], origin[kept], last[kept]
+
+
 def _runs_between(classes: Classes, mark: int, neighbour: int) -> Mask:
     """Which characters stand in a run of `mark` with a `neighbour` in front of the run and behind it."""
     found = np.zeros(len(classes), dtype=np.bool_)
@@ -116,6 +179,8 @@ def _folding() -> Points:
             table[point] = ord(folded)
     for point, simple in _simplified().items():
         table[point] = simple
+    for picture, character in _EMOJI.items():
+        table[ord(picture)] = ord(character)
     table[0xA0] = 0x20
     return table
 
@@ -130,6 +195,20 @@ def _simplified() -> dict[int, int]:
 
 
 @cache
+def _split_wholes() -> dict[tuple[int, int], int]:
+    """The two parts of a character -> the character."""
+    return {(ord(entry[0]), ord(entry[1])): ord(entry[2]) for entry in _SPLIT if len(entry) == 3}
+
+
+@cache
+def _split_firsts() -> Mask:
+    """Which code points can be the first part of a split character."""
+    table = np.zeros(0x110000, dtype=np.bool_)
+    table[[first for first, _ in _split_wholes()]] = True
+    return table
+
+
+@cache
 def _classes() -> Classes:
     """Code point -> what a step asks of it, a bit each."""
     table = np.zeros(0x110000, dtype=np.uint8)
@@ -139,4 +218,5 @@ def _classes() -> Classes:
     table[0x3400:0xA000] |= _HAN
     table[0x20000:0x32000] |= _HAN
     table[[*range(ord("a"), ord("z") + 1)]] |= _LATIN
+    table[[ord(c) for c in _LEET_LETTERS]] |= _LEET
     return table

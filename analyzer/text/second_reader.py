@@ -180,7 +180,7 @@ def normalise_plain(text: str) -> Normal:
     points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     here = np.arange(len(points), dtype=np.int64)
     zero = np.zeros(1, np.int64)
-    return Normal(points, here, zero, zero, points)
+    return Normal(points, here, here, zero, zero, points)
 
 
 def settle(texts: Sequence[str], found: Sequence[Signal], recipients: Sequence[Recipient], reader: SecondReader) -> list[Signal]:
