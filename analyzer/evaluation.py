@@ -27,7 +27,7 @@ from analyzer.text.second_reader import SecondReader, load_reader
 from analyzer.training import Example, fit, matrix, read_examples, truth_of
 
 Truth = npt.NDArray[np.bool_]
-_GRID = tuple(round(0.05 * n, 2) for n in range(1, 20))
+_GRID = tuple(round(0.05 * n, 2) for n in range(3, 20))
 _FOLDS = 4
 
 

@@ -39,7 +39,6 @@ def test_offsets_point_into_the_text_as_logged(lexicons: Lexicons, parts: list[s
     text = "".join(parts)
     for signal in find(["前文", text, "后文"], lexicons):
         assert signal.text == 1 and text[signal.start : signal.end] == signal.words
-        assert normalise_one(signal.words) in lexicons.terms
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Everything here works on arrays of positions in normalised texts laid end to end
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,9 @@ class Context:
         ends = _ends(normal.points)
         self._clause_ends = np.flatnonzero(ends)
         self._sentence_ends = np.flatnonzero(ends == _SENTENCE)
+        # Single positions are looked up in lists, many at once in arrays.
+        self._clause_list, self._sentence_list = self._clause_ends.tolist(), self._sentence_ends.tolist()
+        self._text_starts: list[int] = normal.starts.tolist()
         starts, stops = [], []
         for kind in range(len(lexicon.MARKERS)):
             mine = matches[matches[:, 0] == kind]
@@ -70,12 +74,12 @@ class Context:
     def span(self, within: str, at: int) -> tuple[int, int]:
         """(start, end) of the clause, sentence or text that holds a position."""
         if within == "text":
-            text = int(np.searchsorted(self.normal.starts, at, side="right")) - 1
-            last = len(self.whole) if text + 1 == len(self.normal.starts) else int(self.normal.starts[text + 1]) - 1
-            return int(self.normal.starts[text]), last
-        ends = self._clause_ends if within == "clause" else self._sentence_ends
-        place = int(np.searchsorted(ends, at, side="left"))
-        return (int(ends[place - 1]) + 1 if place else 0), (int(ends[place]) if place < len(ends) else len(self.whole))
+            text = bisect_right(self._text_starts, at) - 1
+            last = len(self.whole) if text + 1 == len(self._text_starts) else self._text_starts[text + 1] - 1
+            return self._text_starts[text], last
+        ends = self._clause_list if within == "clause" else self._sentence_list
+        place = bisect_left(ends, at)
+        return (ends[place - 1] + 1 if place else 0), (ends[place] if place < len(ends) else len(self.whole))
 
     def key_of(self, within: str, at: Index) -> Index:
         """The number of the clause, sentence or text of each position."""
@@ -101,10 +105,8 @@ class Context:
         return found
 
     def on_borders(self, start: int, end: int) -> bool:
-        """Whether a match begins and ends where words do. jieba is asked only where a border is in doubt."""
+        """Whether a match begins and ends where words do (Latin ones were looked at before). jieba is asked only where a border is in doubt."""
         whole = self.whole
-        if not whole_words(whole, start, end):
-            return False
         if end - start >= _LONG_TERM:
             return True
         low, high = self.span("clause", start)
@@ -128,9 +130,7 @@ class Context:
         return np.where(place >= 0, starts[np.maximum(place, 0)], -1)
 
     def _stands_alone(self, start: int, end: int) -> bool:
-        """不得 is a prohibition, but not inside 恨不得; an English marker is a word of its own."""
-        if not whole_words(self.whole, start, end):
-            return False
+        """不得 is a prohibition, but not inside 恨不得."""
         low, high = self.span("clause", start)
         if end - start >= _LONG_TERM or start == low:
             return True
@@ -195,9 +195,3 @@ _TABLE = np.zeros(0x10000, dtype=np.uint8)
 _TABLE[[ord(c) for c in _CLAUSE_ENDS]] = _CLAUSE
 _TABLE[[ord(c) for c in _SENTENCE_ENDS]] = _SENTENCE
 
-
-def whole_words(text: str, start: int, end: int) -> bool:
-    """A term that begins (ends) with a Latin letter or a digit does not begin (end) inside a longer word."""
-    left = not (text[start].isascii() and text[start].isalnum() and start > 0 and text[start - 1].isascii() and text[start - 1].isalnum())
-    right = not (text[end - 1].isascii() and text[end - 1].isalnum() and end < len(text) and text[end].isascii() and text[end].isalnum())
-    return left and right

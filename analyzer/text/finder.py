@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, pairwise, product
+from functools import cache
+from itertools import islice, product
 
 import numpy as np
 
 from analyzer.text.context import Context, Index, Mask
 from analyzer.text.lexicon import Lexicon, Lexicons, Pattern
-from analyzer.text.normalise import normalise
+from analyzer.text.normalise import Points, normalise
 
 # What a pattern looks at in one clause, sentence or text is bounded, so that no text can make it slow.
 MOST_OF_ONE, MOST_COMBINATIONS, LONGEST_SCOPE = 8, 512, 1_000
@@ -75,7 +76,7 @@ class Finder:
         self.refused: list[Signal] = []
         self._normal = normalise(texts)
         self._whole = self._normal.text()
-        matches = lexicons.matches(self._whole)
+        matches = whole_words(self._normal.points, lexicons.matches(self._whole))
         self._context = Context(self._normal, self._whole, matches)
         order = np.lexsort((-matches[:, 2], matches[:, 1], matches[:, 0]))
         self._matches = matches[order]
@@ -161,7 +162,7 @@ class Finder:
 
     def _of_pattern(self, lexicon: Lexicon, pattern: Pattern, innocent: Index) -> Iterator[tuple[int, int]]:
         """(start, end) of each clause, sentence or text in which the pattern holds: the shortest span of its elements."""
-        context, within = self._context, pattern.within
+        within = pattern.within
         elements = []
         keys: Index | None = None
         for sets in pattern.all:
@@ -177,16 +178,18 @@ class Finder:
             there = [self._keyed(None, sets, within, innocent)[2] for sets in pattern.of]
             keys = keys[sum(_isin(keys, some).astype(np.int64) for some in there) >= pattern.at_least]
         lows, highs = ([np.searchsorted(mine, keys, side=side).tolist() for _, mine in elements] for side in ("left", "right"))
+        rows = [spans.tolist() if len(keys) * 4 > len(spans) else spans for spans, _ in elements]
         for number in range(len(keys)):
             choices: list[list[tuple[int, int]]] = []
-            for element, (spans, _) in enumerate(elements):
-                here = spans[lows[element][number] : highs[element][number]][:MOST_OF_ONE].tolist()
-                choices.append([(start, end) for start, end in here if self._on_borders(start, end)])
-                if not choices[-1]:
+            for element, spans in enumerate(rows):
+                here = spans[lows[element][number] : highs[element][number]][:MOST_OF_ONE]
+                choices.append(here if isinstance(here, list) else here.tolist())
+            for picked in _shortest_first(choices, pattern.near, pattern.ordered):
+                if all(self._on_borders(start, end) for start, end in picked):
+                    start = min(s for s, _ in picked)
+                    if self._stands(pattern, start):
+                        yield start, max(e for _, e in picked)
                     break
-            best = _shortest(choices, pattern.near, pattern.ordered) if choices[-1] else None
-            if best and self._stands(pattern, best[0]):
-                yield best
 
     def _keyed(self, lexicon: Lexicon | None, sets: tuple[int, ...], within: str, innocent: Index) -> tuple[Index, Index, Index]:
         """(spans, key of each, distinct keys) of some sets, by clause, sentence or text, in the order of keys."""
@@ -229,6 +232,23 @@ class Finder:
         return True
 
 
+def whole_words(points: Points, matches: Index) -> Index:
+    """Without the matches that begin or end inside a longer word of Latin letters and figures."""
+    if not len(matches):
+        return matches
+    word = _alnum()[np.minimum(points, 128)]
+    starts, ends = matches[:, 1], matches[:, 2]
+    inside = word[starts] & word[np.maximum(starts - 1, 0)] & (starts > 0)
+    inside |= word[ends - 1] & word[np.minimum(ends, len(points) - 1)] & (ends < len(points))
+    return matches[~inside]
+
+
+@cache
+def _alnum() -> Mask:
+    """Which of the first 128 code points are letters or figures; the last entry stands for all others."""
+    return np.array([chr(p).isalnum() for p in range(128)] + [False], dtype=np.bool_)
+
+
 def _isin(keys: Index, known: Index) -> Mask:
     """Which of some keys are among the known ones, which are in order."""
     if not len(known):
@@ -238,15 +258,19 @@ def _isin(keys: Index, known: Index) -> Mask:
     return found
 
 
-def _shortest(choices: list[list[tuple[int, int]]], near: int | None, ordered: bool) -> tuple[int, int] | None:
-    """The shortest span with one match of each element, neighbours no further apart than `near`, no two overlapping."""
-    best: tuple[int, int] | None = None
+def _shortest_first(choices: list[list[tuple[int, int]]], near: int | None, ordered: bool) -> list[tuple[tuple[int, int], ...]]:
+    """Choices of one match of each element, neighbours no further apart than `near`, no two overlapping; the shortest span first."""
+    if len(choices) == 1:
+        return [(one,) for one in choices[0]]
+    found: list[tuple[int, int, tuple[tuple[int, int], ...]]] = []
     for picked in islice(product(*choices), MOST_COMBINATIONS):
-        line = picked if ordered else sorted(picked)
-        gaps = [b[0] - a[1] for a, b in pairwise(line)]
-        if any(gap < 0 or (near is not None and gap > near) for gap in gaps):
-            continue
-        span = (line[0][0], max(e for _, e in line))
-        if best is None or span[1] - span[0] < best[1] - best[0]:
-            best = span
-    return best
+        line = picked if ordered else tuple(sorted(picked))
+        reach = -1
+        for start, end in line:
+            if reach >= 0 and (start < reach or (near is not None and start - reach > near)):
+                break
+            reach = end
+        else:
+            found.append((line[-1][1] - line[0][0], line[0][0], line))
+    found.sort()
+    return [line for _, _, line in found]

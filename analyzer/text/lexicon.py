@@ -161,7 +161,7 @@ class Lexicon:
     counterexamples: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Lexicons:
     """All lexicons, compiled. Every term belongs to one or more sets (`set_starts` and `set_ids`, by term)."""
 

@@ -125,7 +125,7 @@ def weights_of(rows: Features) -> tuple[Index, npt.NDArray[np.float32]]:
     return row, (1.0 / np.sqrt(np.maximum(sizes, 1)))[row].astype(np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SecondReader:
     """A trained model. `weights` is (labels, WIDTH) in steps of `step`; `bias` one per label; `thresholds` from which a
     doubtful signal is settled as true, per label; `version` says which examples it was trained from."""
@@ -201,7 +201,7 @@ def taken_back(signal: Signal) -> bool:
     return signal.negated or signal.speaker == "reported" or "training" in signal.why
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Words:
     """All that reads words: the lexicons, and the second reader where a rules folder has one."""
 
