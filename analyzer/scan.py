@@ -95,12 +95,12 @@ def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: Seco
     finder = Finder(texts, lexicons, owes, keep_refused=why_not)
     found = finder.signals()
     segment.forget()
-    scores = reader.scores(features(texts, found, [m.who for m in messages])) if reader else None
+    scores = reader.scores(features(texts, [m.who for m in messages])) if reader else None
     labels: list[dict[str, None]] = [{} for _ in messages]
     told: list[list[dict[str, Any]]] = [[] for _ in messages]
     for signal in found:
         message = messages[signal.text]
-        if scores is not None and reader is not None and not signal.sure and not taken_back(signal):
+        if scores is not None and reader is not None and not taken_back(signal):
             signal = reader.decided(signal, float(scores[signal.text][LABELS.index(signal.label)]))
         if _told_already(signal, message):
             signal = replace(signal, counts=False, confidence=0.1, why=f"{signal.why}, recipient owes or knows")

@@ -1,6 +1,6 @@
 """Train the second reader from the labelled examples: `python -m analyzer.training`, or `make train`.
 
-Needs scikit-learn (extra `train`). The same examples, lexicons and thresholds give the same file, byte for byte.
+Needs scikit-learn (extra `train`). The same examples and thresholds give the same file, byte for byte.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer import rules
-from analyzer.text import load_lexicons
-from analyzer.text.finder import find
-from analyzer.text.lexicon import LABELS, Lexicons
+from analyzer.text.lexicon import LABELS
 from analyzer.text.second_reader import MODEL_FILE, WIDTH, Features, Recipient, features, weights_of
 
 OWING = ("borrower", "guarantor")
@@ -60,11 +58,9 @@ def read_examples(paths: Sequence[Path]) -> list[Example]:
     return found
 
 
-def matrix(examples: Sequence[Example], lexicons: Lexicons) -> Features:
+def matrix(examples: Sequence[Example]) -> Features:
     """What the model sees of examples."""
-    texts = [e.text for e in examples]
-    owes = np.array([bool(e.who.owes) for e in examples], dtype=np.bool_)
-    return features(texts, find(texts, lexicons, owes), [e.who for e in examples])
+    return features([e.text for e in examples], [e.who for e in examples])
 
 
 def fit(rows: Features, truth: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -107,10 +103,9 @@ def main() -> None:
     folder = rules.rules_folder() / "examples"
     paths = sorted(folder.glob("*.jsonl"))
     examples = read_examples(paths)
-    lexicons = load_lexicons(rules.lexicon_folder(rules.rules_folder()))
     version = sha256(b"".join(p.read_bytes() for p in paths)).hexdigest()[:12]
     thresholds = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))
-    save(folder / MODEL_FILE, *fit(matrix(examples, lexicons), truth_of(examples)), {"thresholds": thresholds, "version": version})
+    save(folder / MODEL_FILE, *fit(matrix(examples), truth_of(examples)), {**thresholds, "version": version})
     print(f"{len(examples)} examples, model {version}")
 
 

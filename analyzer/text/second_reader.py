@@ -1,15 +1,16 @@
 """The second reader: a small statistical model that scores a text for each conduct label.
 
-It settles what the words leave in doubt and points out texts for review; it never makes a finding alone. A text is a bag
-of character n-grams (2 to 4 characters of its normal form), of the signals found in it, and of who was spoken to; each is
-hashed into one of `WIDTH` columns. One logistic regression per label, trained by `analyzer.training` from the
+It settles what the words leave in doubt, objects where they are sure and the text speaks against them, and points out texts
+for review; it never makes a finding alone. A text is a bag of character n-grams (1 to 4 characters of its normal form) and of
+who was spoken to, each hashed into one of `WIDTH` columns. It is not told which signals were found: the lexicons were
+written with the training examples in sight, and a second opinion that leans on the first is none. One logistic regression per label, trained by `analyzer.training` from the
 examples under rules/examples, its weights rounded to eight bits: the same examples give the same bytes.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -28,8 +29,6 @@ WIDTH = 1 << 16
 SIZES = (1, 2, 3, 4)
 LONGEST = 2_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-# How much a signal weighs beside an n-gram: there are few of them and they say more.
-_SIGNAL_TIMES = 4
 MODEL_FILE = "second_reader.npz"
 
 
@@ -52,16 +51,13 @@ class Features:
 
     columns: Index
     starts: Index
-    grams: Index
-    """How many of each row's columns are n-grams; they come first."""
 
 
-def features(texts: Sequence[str], found: Sequence[Signal], recipients: Sequence[Recipient]) -> Features:
+def features(texts: Sequence[str], recipients: Sequence[Recipient]) -> Features:
     """The columns of each text.
 
     Args:
         texts: as logged; what lies beyond `LONGEST` characters of the normal form is not read.
-        found: their signals, in the order of texts.
         recipients: one per text.
     """
     normal = normalise([text[: LONGEST * 2] for text in texts])
@@ -72,18 +68,11 @@ def features(texts: Sequence[str], found: Sequence[Signal], recipients: Sequence
         tokens = recipient.tokens()
         extra += tokens
         extra_rows += [number] * len(tokens)
-    for signal in found:
-        who = recipients[signal.text].owes
-        state = "negated" if signal.negated else signal.speaker
-        tokens = [f"{signal.label} {signal.sure} {state}", f"{signal.label} {signal.sure} {state} {who}", f"{signal.concept} {signal.detail} {state}"]
-        extra += tokens * _SIGNAL_TIMES
-        extra_rows += [signal.text] * (len(tokens) * _SIGNAL_TIMES)
-    grams = np.bincount(rows, minlength=len(texts))
     all_rows = np.concatenate([rows, np.array(extra_rows, dtype=np.int64)])
     all_columns = np.concatenate([columns, np.array([_token(t) for t in extra], dtype=np.int64)])
     order = np.argsort(all_rows, kind="stable")
     counts = np.bincount(all_rows, minlength=len(texts))
-    return Features(all_columns[order], np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), grams)
+    return Features(all_columns[order], np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]))
 
 
 def _grams(normal: Normal) -> tuple[Index, Index]:
@@ -127,13 +116,14 @@ def weights_of(rows: Features) -> tuple[Index, npt.NDArray[np.float32]]:
 
 @dataclass(frozen=True, repr=False)
 class SecondReader:
-    """A trained model. `weights` is (labels, WIDTH) in steps of `step`; `bias` one per label; `thresholds` from which a
-    doubtful signal is settled as true, per label; `version` says which examples it was trained from."""
+    """A trained model. `weights` is (labels, WIDTH) in steps of `step`; `bias` one per label; `settle`: per label the
+    score from which a doubtful signal counts; `veto`: the score below which a sure one does not; `version` says which examples it was trained from."""
 
     weights: npt.NDArray[np.int8]
     step: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
-    thresholds: dict[str, float]
+    settle: Mapping[str, float]
+    veto: Mapping[str, float]
     version: str
 
     def scores(self, rows: Features) -> Scores:
@@ -148,8 +138,10 @@ class SecondReader:
         return (1.0 / (1.0 + np.exp(-np.clip(out, -30, 30)))).astype(np.float32)
 
     def decided(self, signal: Signal, score: float) -> Signal:
-        """A doubtful signal with the score that settles it."""
-        needed = self.thresholds.get(signal.label, 0.5)
+        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is or objected to."""
+        needed = (self.veto if signal.sure else self.settle).get(signal.label, 0.0 if signal.sure else 0.5)
+        if signal.sure and score >= needed:
+            return signal
         why = f"{signal.why}, second reader {score:.2f} of {needed:.2f}"
         return replace(signal, counts=score >= needed, confidence=round(min(max(score, 0.02), 0.98), 3), why=why)
 
@@ -184,15 +176,14 @@ def normalise_plain(text: str) -> Normal:
 
 
 def settle(texts: Sequence[str], found: Sequence[Signal], recipients: Sequence[Recipient], reader: SecondReader) -> list[Signal]:
-    """The signals with the doubtful ones decided: where the score reaches the label's threshold they count."""
-    doubtful = sorted({s.text for s in found if not s.sure and not taken_back(s)})
+    """The signals as the reader's scores leave them (`SecondReader.decided`); those taken back stay as they are."""
+    doubtful = sorted({s.text for s in found if not taken_back(s)})
     if not doubtful:
         return list(found)
     place = {text: number for number, text in enumerate(doubtful)}
-    mine = [replace(s, text=place[s.text]) for s in found if s.text in place]
-    scores = reader.scores(features([texts[i] for i in doubtful], mine, [recipients[i] for i in doubtful]))
+    scores = reader.scores(features([texts[i] for i in doubtful], [recipients[i] for i in doubtful]))
     return [
-        s if s.sure or taken_back(s) else reader.decided(s, float(scores[place[s.text]][LABELS.index(s.label)])) for s in found
+        s if taken_back(s) else reader.decided(s, float(scores[place[s.text]][LABELS.index(s.label)])) for s in found
     ]
 
 
@@ -225,4 +216,4 @@ def load_reader(folder: Path) -> SecondReader | None:
         return None
     with np.load(path, allow_pickle=False) as file:
         told = json.loads(bytes(file["told"]).decode("utf-8"))
-        return SecondReader(file["weights"], file["step"], file["bias"], told["thresholds"], told["version"])
+        return SecondReader(file["weights"], file["step"], file["bias"], told["settle"], told["veto"], told["version"])
