@@ -38,7 +38,7 @@ THREAT = "弄死你"
 def test_who_says_it(text: str, speaker: str, lexicons: Lexicons) -> None:
     found = [s for s in find([text], lexicons) if s.label == "threat_violence"]
     assert found and {s.speaker for s in found} == {speaker}, found
-    assert all(s.counts == (speaker == "collector") for s in found)
+    assert any(s.counts for s in found) == (speaker == "collector")
 
 
 LEXICON = """

@@ -78,17 +78,15 @@ class Finder:
         self._whole = self._normal.text()
         matches = whole_words(self._normal.points, lexicons.matches(self._whole))
         self._context = Context(self._normal, self._whole, matches)
-        order = np.lexsort((-matches[:, 2], matches[:, 1], matches[:, 0]))
-        self._matches = matches[order]
-        self._bounds = np.searchsorted(self._matches[:, 0], np.arange(lexicons.sets + 1))
+        self._spans, self._bounds = _by_set(matches, lexicons.sets)
         self._others = None if owes is None else ~owes
         self._by_key: dict[tuple[str, tuple[int, ...], str], tuple[Index, Index, Index]] = {}
         self._borders: dict[tuple[int, int], bool] = {}
 
     def of_sets(self, numbers: Sequence[int]) -> Index:
         """(start, end) of all matches of these sets."""
-        parts = [self._matches[self._bounds[n] : self._bounds[n + 1], 1:] for n in numbers]
-        return np.concatenate(parts) if parts else np.zeros((0, 2), np.int64)
+        parts = [self._spans[self._bounds[n] : self._bounds[n + 1]] for n in numbers]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.zeros((0, 2), np.int64)
 
     def signals(self) -> list[Signal]:
         """What was found, in the order of text and place."""
@@ -178,17 +176,19 @@ class Finder:
             there = [self._keyed(None, sets, within, innocent)[2] for sets in pattern.of]
             keys = keys[sum(_isin(keys, some).astype(np.int64) for some in there) >= pattern.at_least]
         lows, highs = ([np.searchsorted(mine, keys, side=side).tolist() for _, mine in elements] for side in ("left", "right"))
+        # What place and expressions say depends on the clause, sentence or text alone, and takes out most of them.
+        bounded = bool(pattern.regex or pattern.unless or pattern.first is not None or pattern.last is not None)
         rows = [spans.tolist() if len(keys) * 4 > len(spans) else spans for spans, _ in elements]
         for number in range(len(keys)):
+            if bounded and not self._stands(pattern, int(elements[0][0][lows[0][number], 0])):
+                continue
             choices: list[list[tuple[int, int]]] = []
             for element, spans in enumerate(rows):
                 here = spans[lows[element][number] : highs[element][number]][:MOST_OF_ONE]
                 choices.append(here if isinstance(here, list) else here.tolist())
             for picked in _shortest_first(choices, pattern.near, pattern.ordered):
                 if all(self._on_borders(start, end) for start, end in picked):
-                    start = min(s for s, _ in picked)
-                    if self._stands(pattern, start):
-                        yield start, max(e for _, e in picked)
+                    yield min(s for s, _ in picked), max(e for _, e in picked)
                     break
 
     def _keyed(self, lexicon: Lexicon | None, sets: tuple[int, ...], within: str, innocent: Index) -> tuple[Index, Index, Index]:
@@ -230,6 +230,22 @@ class Finder:
             if pattern.unless and pattern.unless.search(scope):
                 return False
         return True
+
+
+_LENGTH_BITS, _START_BITS = 10, 34
+
+
+def _by_set(matches: Index, sets: int) -> tuple[Index, Index]:
+    """(spans, bounds): the spans of set n are rows bounds[n] to bounds[n + 1], by start, the longest first.
+
+    Set, start and length are packed into one number each, so that one plain sort does it.
+    """
+    most = (1 << _LENGTH_BITS) - 1
+    packed = (matches[:, 0] << (_START_BITS + _LENGTH_BITS)) | (matches[:, 1] << _LENGTH_BITS) | (most - (matches[:, 2] - matches[:, 1]))
+    packed.sort()
+    starts = (packed >> _LENGTH_BITS) & ((1 << _START_BITS) - 1)
+    bounds = np.searchsorted(packed, np.arange(sets + 1, dtype=np.int64) << (_START_BITS + _LENGTH_BITS))
+    return np.stack([starts, starts + most - (packed & most)], axis=1), bounds
 
 
 def whole_words(points: Points, matches: Index) -> Index:
