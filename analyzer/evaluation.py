@@ -27,8 +27,9 @@ from analyzer.text.second_reader import SecondReader, load_reader
 from analyzer.training import Example, fit, matrix, read_examples, truth_of
 
 Truth = npt.NDArray[np.bool_]
-_GRID = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-_VETOES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08)
+# A doubtful signal needs some support, and a sure one is overruled only by a reader that is nearly certain.
+_GRID = (0.4, 0.5, 0.6, 0.7, 0.8)
+_VETOES = (0.0, 0.005, 0.01, 0.02)
 _FOLDS = 4
 
 
@@ -59,15 +60,15 @@ def told_of(verdicts: Sequence[Verdict]) -> Truth:
 
 
 def choose_thresholds(examples: Sequence[Example], lexicons: Lexicons, reader: SecondReader) -> dict[str, dict[str, float]]:
-    """Per label the pair (veto, settle) with the best F1 over the examples; the highest of several."""
+    """Per label the pair (veto, settle) with the best F1 over the examples; of several the lowest veto and the highest settle."""
     truth, messages = truth_of(examples), messages_of(examples)
     best: dict[str, tuple[float, float, float]] = {}
     for veto in _VETOES:
         for value in _GRID:
             told = told_of(judge_messages(messages, lexicons, replace(reader, veto=dict.fromkeys(LABELS, veto), settle=dict.fromkeys(LABELS, value))))
             for number, label in enumerate(LABELS):
-                best[label] = max(best.get(label, (-1.0, 0.0, 0.0)), (round(f1(told[:, number], truth[:, number]), 6), veto, value))
-    return {"veto": {k: v for k, (_, v, _) in best.items()}, "settle": {k: v for k, (_, _, v) in best.items()}}
+                best[label] = max(best.get(label, (-1.0, 0.0, 0.0)), (round(f1(told[:, number], truth[:, number]), 6), -veto, value))
+    return {"veto": {k: -v for k, (_, v, _) in best.items()}, "settle": {k: v for k, (_, _, v) in best.items()}}
 
 
 def cross_validated(examples: Sequence[Example], lexicons: Lexicons, chosen: SecondReader) -> Truth:
