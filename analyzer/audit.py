@@ -101,7 +101,8 @@ def run(
     if target.exists():
         raise InputError("run.exists", name=name)
     many = sum(p.source.size for p in plans if p.table.name == "contacts") > MANY_BYTES
-    with store.new_run(target, memory) as file, TextReader(lexicon_folder, many) as reader, ThreadPoolExecutor(1) as background:
+    # Should anything fail, the reader ends first, so that nobody waits for texts that no one will see.
+    with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background, TextReader(lexicon_folder, many) as reader:
         con = file.con
         con.execute(
             "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL)",

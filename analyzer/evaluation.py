@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer import rules
-from analyzer.scan import THIRD, Message, Verdict, judge_messages
+from analyzer.scan import Message, Verdict, judge_messages
 from analyzer.text import Lexicons, load_lexicons
 from analyzer.text.lexicon import LABELS
 from analyzer.text.second_reader import SecondReader, load_reader
@@ -154,7 +154,6 @@ def alarm_table(folder: Path, lexicons: Lexicons, reader: SecondReader) -> list[
             continue
         texts = ordinary(folder, name)
         for recipient in ("borrower", "colleague"):
-            assert recipient == "borrower" or recipient in THIRD
             found = alarms(texts, lang, recipient, lexicons, reader)
             low, high = interval(found["any"], len(texts))
             told = ", ".join(f"{k} {v}" for k, v in found.most_common() if k != "any") or "-"

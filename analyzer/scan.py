@@ -21,12 +21,9 @@ from analyzer.text import Lexicons, Signal, segment
 from analyzer.text.finder import Finder
 from analyzer.text.lexicon import LABELS
 from analyzer.text.personal_data import LONGEST, find_personal_data, label_of
-from analyzer.text.second_reader import Recipient, SecondReader, features, taken_back
+from analyzer.text.second_reader import THIRD, Recipient, SecondReader, features
 
 BATCH = 20_000
-OWING = frozenset(["borrower", "guarantor"])
-# A recipient that may not be told: everybody named who is not the borrower or bound by the debt.
-THIRD = frozenset(["spouse", "parent", "sibling", "relative", "emergency_contact", "colleague", "employer", "friend", "neighbour", "village_committee", "unknown_third_party"])
 SUSPECT = 0.85
 """From this score on the second reader alone raises a suspicion."""
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -46,7 +43,7 @@ class Message:
     @property
     def who(self) -> Recipient:
         """Who is spoken to; without a recipient it is the borrower."""
-        return Recipient(self.recipient not in THIRD, self.knows, self.lang)
+        return Recipient.named(self.recipient, self.knows)
 
 
 @dataclass(frozen=True)
@@ -100,13 +97,13 @@ def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: Seco
     told: list[list[dict[str, Any]]] = [[] for _ in messages]
     for signal in found:
         message = messages[signal.text]
-        if scores is not None and reader is not None and not taken_back(signal):
+        if scores is not None and reader is not None and not signal.taken_back:
             signal = reader.decided(signal, float(scores[signal.text][LABELS.index(signal.label)]))
         if _told_already(signal, message):
             signal = replace(signal, counts=False, confidence=0.1, why=f"{signal.why}, recipient owes or knows")
         if signal.counts:
             labels[signal.text][signal.label] = None
-        if why_not or not taken_back(signal):
+        if why_not or not signal.taken_back:
             told[signal.text].append(_shown(signal.label, signal.start, signal.end, signal.words, signal.speaker, signal.confidence, f"{signal.concept}/{signal.detail}: {signal.why}"))
     if why_not:
         for refused in finder.refused:

@@ -176,15 +176,15 @@ def derive_contacts(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_
 def spoken_to(con: duckdb.DuckDBPyConnection) -> str:
     """SELECT of seq, text, owes, knows for each contact with a text of ours, from the input tables.
 
-    `owes`: whether the person contacted is bound by the debt (NULL: not known who it is). `knows`: whether that person
-    knew of the loan on the date as written. A customer's own messages (inbound, not a call) are left out.
+    `owes`: whether the person contacted is bound by the debt (NULL: not known who it is). `knows`: whether a person
+    who is not knew of the loan on the date as written. A customer's own messages (inbound, not a call) are left out.
     """
     contacts = input_table(con, "contacts")
     owes = f"coalesce(t.relation, p.relation) IN {literal(OBLIGED)}"
     return (
         f"SELECT t.row_no + {_row_base(con, contacts)} AS seq, t.text,"
         f" CASE WHEN {owes} THEN true WHEN p.obliged THEN true WHEN coalesce(t.relation, p.relation) IS NOT NULL THEN false END AS owes,"
-        f" CASE WHEN {owes} THEN true WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows"
+        f" CASE WHEN {owes} OR p.obliged THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows"
         f" FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number"
         " LEFT JOIN persons p ON p.person_id = coalesce(t.person_id, o.person_id) AND p.case_id = t.case_id"
         " WHERE t.text IS NOT NULL AND NOT (t.direction IS NOT DISTINCT FROM 'inbound' AND t.channel NOT IN ('call', 'ai_call'))"

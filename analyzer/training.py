@@ -21,14 +21,13 @@ from analyzer import rules
 from analyzer.text.lexicon import LABELS
 from analyzer.text.second_reader import MODEL_FILE, WIDTH, Features, Recipient, features, weights_of
 
-OWING = ("borrower", "guarantor")
 _STRENGTH = 30.0
 _STEPS = 300
 
 
 @dataclass(frozen=True)
 class Example:
-    """One labelled text: see docs/words.md."""
+    """One labelled text: see docs/rules.md."""
 
     id: str
     text: str
@@ -42,7 +41,7 @@ class Example:
     @property
     def who(self) -> Recipient:
         """Who is spoken to."""
-        return Recipient(None if self.recipient is None else self.recipient in OWING, self.knows, self.lang)
+        return Recipient.named(self.recipient, self.knows)
 
 
 def read_examples(paths: Sequence[Path]) -> list[Example]:
@@ -63,14 +62,12 @@ def matrix(examples: Sequence[Example]) -> Features:
     return features([e.text for e in examples], [e.who for e in examples])
 
 
-def fit(rows: Features, truth: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def fit(seen: Features, truth: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """(weights, step, bias) of one logistic regression per label."""
     from scipy.sparse import csr_matrix
     from sklearn.linear_model import LogisticRegression
 
-    _, value = weights_of(rows)
-    x = csr_matrix((value.astype(np.float64), rows.columns, rows.starts), shape=(len(rows.starts) - 1, WIDTH))
-    x.sum_duplicates()
+    x = csr_matrix((weights_of(seen).astype(np.float64), (seen.rows, seen.columns)), shape=(seen.texts, WIDTH))
     weights = np.zeros((len(LABELS), WIDTH), dtype=np.int8)
     step, bias = np.zeros(len(LABELS), np.float32), np.zeros(len(LABELS), np.float32)
     for number in range(len(LABELS)):

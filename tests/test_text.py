@@ -13,7 +13,7 @@ from analyzer.text import Lexicons, Words, find
 from analyzer.text.normalise import normalise, normalise_one
 from tests.conftest import SHARED
 
-MOST_FLAGGED = 110
+MOST_FLAGGED = 75
 
 
 @pytest.mark.parametrize(

@@ -179,16 +179,12 @@ def _start(ends: Index, at: Index) -> Index:
 
 def _ends(points: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
     """Per character: 0, or the end of a clause, or of a sentence. A full stop ends one before a blank or the end."""
-    kinds = _table()[np.minimum(points, len(_table()) - 1)]
+    kinds = _TABLE[np.minimum(points, len(_TABLE) - 1)]
     dots = np.flatnonzero(points == ord("."))
     if len(dots):
         after = points[np.minimum(dots + 1, len(points) - 1)]
         kinds[dots[(after == 32) | (after == 10) | (after == 13) | (after == 0) | (dots == len(points) - 1)]] = _SENTENCE
     return kinds
-
-
-def _table() -> npt.NDArray[np.uint8]:
-    return _TABLE
 
 
 _TABLE = np.zeros(0x10000, dtype=np.uint8)

@@ -21,8 +21,8 @@ MOST_OF_ONE, MOST_COMBINATIONS, LONGEST_SCOPE = 8, 512, 1_000
 class Signal:
     """Words of one text that point to a concept. Offsets are characters of the text as logged.
 
-    `sure`: whether the words decide by themselves. `counts`: whether rules see it: sure, and not taken back by what
-    stands around it. `confidence` is 0 to 1.
+    `sure`: whether the words decide by themselves. `taken_back`: what stands around them means that they were not said, or
+    not by the collector. `counts`: whether rules see it: sure and not taken back, or what the second reader made of it. `confidence` is 0 to 1.
     """
 
     text: int
@@ -35,6 +35,7 @@ class Signal:
     speaker: str
     negated: bool
     sure: bool
+    taken_back: bool
     counts: bool
     confidence: float
     why: str
@@ -111,7 +112,7 @@ class Finder:
         reasons = ["normalised" if words != self._whole[hit.start : hit.end] else "literal", *(() if hit.sure else ("weak",)), *taken_back]
         return Signal(
             text, lexicon.id, lexicon.label or "", hit.detail, first, last, words, "reported" if reported else "collector", "negated" in taken_back,
-            hit.sure, hit.sure and not taken_back, (SURE if hit.sure else DOUBTFUL) * (0.1 if taken_back else 1.0), ", ".join(reasons), lexicon.version,
+            hit.sure, bool(taken_back), hit.sure and not taken_back, (SURE if hit.sure else DOUBTFUL) * (0.1 if taken_back else 1.0), ", ".join(reasons), lexicon.version,
         )  # fmt: skip
 
     def _of_lexicon(self, lexicon: Lexicon) -> Iterator[_Hit]:

@@ -37,11 +37,12 @@ class TextReader:
         self._process: subprocess.Popen[bytes] | None = None
         self._words: Future[Words] | None = None
         if many:
+            # Its complaints are not shown: they could quote a text. That it ended early is told by its code.
             here = str(Path(__file__).parents[2])
             path = os.pathsep.join(p for p in (here, os.environ.get("PYTHONPATH")) if p)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "analyzer.text", str(lexicon_folder)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": path},
             )  # fmt: skip
         else:
             self._words = self._background.submit(_load, lexicon_folder)

@@ -3,8 +3,10 @@
 It settles what the words leave in doubt, objects where they are sure and the text speaks against them, and points out texts
 for review; it never makes a finding alone. A text is a bag of character n-grams (1 to 4 characters of its normal form) and of
 who was spoken to, each hashed into one of `WIDTH` columns. It is not told which signals were found: the lexicons were
-written with the training examples in sight, and a second opinion that leans on the first is none. One logistic regression per label, trained by `analyzer.training` from the
-examples under rules/examples, its weights rounded to eight bits: the same examples give the same bytes.
+written with the training examples in sight, and a second opinion that leans on the first is none.
+
+One logistic regression per label, trained by `analyzer.training` from the examples under rules/examples, its weights rounded
+to eight bits: the same examples give the same bytes.
 """
 
 from __future__ import annotations
@@ -32,13 +34,24 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 MODEL_FILE = "second_reader.npz"
 
 
+# A recipient that may not be told: everybody the bench can name who is not the borrower or bound by the debt.
+THIRD = frozenset([
+    "spouse", "parent", "sibling", "relative", "emergency_contact", "colleague", "employer", "friend", "neighbour", "village_committee",
+    "unknown_third_party",
+])  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Recipient:
-    """Who is spoken to, as far as it is known. `knows` is whether a third party knows of the loan."""
+    """Who is spoken to, as far as it is known. `knows` is whether a third party knows of the loan; of no one else."""
 
     owes: bool | None = None
     knows: bool | None = None
-    lang: str | None = None
+
+    @classmethod
+    def named(cls, recipient: str | None, knows: bool | None) -> Recipient:
+        """From the words of the bench; without a recipient it is the borrower."""
+        return cls(recipient not in THIRD, knows if recipient in THIRD else None)
 
     def tokens(self) -> list[str]:
         """What the model is told of it."""
@@ -47,10 +60,11 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Features:
-    """A sparse matrix by rows: `columns[starts[i]:starts[i + 1]]` are the columns of text i, each as often as it occurs."""
+    """What occurs in `texts` texts: one (row, column) for each occurrence, in no order of rows."""
 
+    rows: Index
     columns: Index
-    starts: Index
+    texts: int
 
 
 def features(texts: Sequence[str], recipients: Sequence[Recipient]) -> Features:
@@ -68,11 +82,8 @@ def features(texts: Sequence[str], recipients: Sequence[Recipient]) -> Features:
         tokens = recipient.tokens()
         extra += tokens
         extra_rows += [number] * len(tokens)
-    all_rows = np.concatenate([rows, np.array(extra_rows, dtype=np.int64)])
-    all_columns = np.concatenate([columns, np.array([_token(t) for t in extra], dtype=np.int64)])
-    order = np.argsort(all_rows, kind="stable")
-    counts = np.bincount(all_rows, minlength=len(texts))
-    return Features(all_columns[order], np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]))
+    extra_columns = np.array([_token(t) for t in extra], dtype=np.int64)
+    return Features(np.concatenate([rows, np.array(extra_rows, dtype=np.int64)]), np.concatenate([columns, extra_columns]), len(texts))
 
 
 def _grams(normal: Normal) -> tuple[Index, Index]:
@@ -107,17 +118,18 @@ def _token(text: str) -> int:
     return (hashed ^ (hashed >> 32)) % WIDTH
 
 
-def weights_of(rows: Features) -> tuple[Index, npt.NDArray[np.float32]]:
-    """(row, value) of each column: a count divided by the root of the row's length, so that long texts weigh no more."""
-    sizes = np.diff(rows.starts)
-    row = np.repeat(np.arange(len(sizes)), sizes)
-    return row, (1.0 / np.sqrt(np.maximum(sizes, 1)))[row].astype(np.float32)
+def weights_of(seen: Features) -> npt.NDArray[np.float32]:
+    """The weight of each occurrence: one over the root of how many its text has, so that long texts weigh no more."""
+    sizes = np.bincount(seen.rows, minlength=seen.texts)
+    found: npt.NDArray[np.float32] = (1.0 / np.sqrt(np.maximum(sizes, 1)))[seen.rows].astype(np.float32)
+    return found
 
 
 @dataclass(frozen=True, repr=False)
 class SecondReader:
     """A trained model. `weights` is (labels, WIDTH) in steps of `step`; `bias` one per label; `settle`: per label the
-    score from which a doubtful signal counts; `veto`: the score below which a sure one does not; `version` says which examples it was trained from."""
+    score from which a doubtful signal counts; `veto`: the score below which a sure one does not; `version` says which examples
+    it was trained from."""
 
     weights: npt.NDArray[np.int8]
     step: npt.NDArray[np.float32]
@@ -126,14 +138,13 @@ class SecondReader:
     veto: Mapping[str, float]
     version: str
 
-    def scores(self, rows: Features) -> Scores:
+    def scores(self, seen: Features) -> Scores:
         """Probabilities, shape (texts, labels)."""
-        count = len(rows.starts) - 1
-        out = np.zeros((count, len(LABELS)), dtype=np.float32)
-        row, value = weights_of(rows)
+        out = np.zeros((seen.texts, len(LABELS)), dtype=np.float32)
+        value = weights_of(seen)
         for number in range(len(LABELS)):
-            gained = self.weights[number][rows.columns].astype(np.float32) * value
-            total = np.bincount(row, weights=gained, minlength=count)
+            gained = self.weights[number][seen.columns].astype(np.float32) * value
+            total = np.bincount(seen.rows, weights=gained, minlength=seen.texts)
             out[:, number] = total * self.step[number] + self.bias[number]
         return (1.0 / (1.0 + np.exp(-np.clip(out, -30, 30)))).astype(np.float32)
 
@@ -177,19 +188,14 @@ def normalise_plain(text: str) -> Normal:
 
 def settle(texts: Sequence[str], found: Sequence[Signal], recipients: Sequence[Recipient], reader: SecondReader) -> list[Signal]:
     """The signals as the reader's scores leave them (`SecondReader.decided`); those taken back stay as they are."""
-    doubtful = sorted({s.text for s in found if not taken_back(s)})
+    doubtful = sorted({s.text for s in found if not s.taken_back})
     if not doubtful:
         return list(found)
     place = {text: number for number, text in enumerate(doubtful)}
     scores = reader.scores(features([texts[i] for i in doubtful], [recipients[i] for i in doubtful]))
     return [
-        s if taken_back(s) else reader.decided(s, float(scores[place[s.text]][LABELS.index(s.label)])) for s in found
+        s if s.taken_back else reader.decided(s, float(scores[place[s.text]][LABELS.index(s.label)])) for s in found
     ]
-
-
-def taken_back(signal: Signal) -> bool:
-    """Whether what stands around a signal means that it was not said, or not by the collector."""
-    return signal.negated or signal.speaker == "reported" or "training" in signal.why
 
 
 @dataclass(frozen=True, repr=False)
