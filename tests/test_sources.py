@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from analyzer.errors import InputError
 from analyzer.intake import is_known_header
-from analyzer.sources import Hints, discover, open_sources, stage
+from analyzer.sources import Hints, detect, discover, open_sources, stage
 from analyzer.sources.source import Source
 
 Write = Callable[..., Path]
@@ -184,3 +184,28 @@ def test_what_a_csv_writer_wrote_is_read_back(tmp_path_factory: pytest.TempPathF
     _, rows, unread = _rows(path, folder, Hints("utf-8", ",", 1))
     assert not unread
     assert [r[1:] for r in rows] == [tuple(c or None for c in row) for row in kept]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from([b"a", b",", b"\n", b"\r\n", b",\n", b";\r\n", b'"', "欠".encode(), b"\xe6", b"\t", b"|", "😀".encode()]), min_size=1, max_size=25), st.integers(1, 7))
+def test_the_census_is_plain_counting_wherever_the_chunks_are_cut(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes], size: int) -> None:
+    path, data = tmp_path_factory.mktemp("census") / "a.csv", b"".join(parts)
+    path.write_bytes(data)
+    before, detect.CHUNK = detect.CHUNK, size
+    try:
+        seen = detect.passport(path)
+    finally:
+        detect.CHUNK = before
+    census = seen.census
+    assert census == detect.census(path)
+    assert (census.line_ends, census.quotes, census.lines) == (data.count(b"\n"), data.count(b'"'), data.count(b"\n") + (not data.endswith(b"\n")))
+    for mark in detect.DELIMITERS:
+        octet = mark.encode()
+        assert census.delimiters[mark] == data.count(octet)
+        assert census.open_ended[mark] == data.count(octet + b"\n") + data.count(octet + b"\r\n")
+    try:
+        data.decode("utf-8")
+        valid = True
+    except UnicodeDecodeError:
+        valid = False
+    assert seen.utf8 == valid

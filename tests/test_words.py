@@ -67,13 +67,14 @@ counterexamples: [y]
         ("    all: [[甲字], [乙字]]\n    ordered: true", ["甲字与乙字"], ["乙字与甲字"]),
         ("    all: [[甲字]]\n    none: [[乙字]]", ["甲字"], ["甲字与乙字"]),
         ("    all: [[甲字]]\n    of: [[乙字], [丙字], [丁字]]\n    at_least: 2", ["甲字乙字丁字"], ["甲字乙字", "甲字乙字乙字"]),
-        ("    all: [[甲字]]\n    place: {first: 1}", ["甲字。后句", "甲字"], ["前句。甲字"]),
-        ("    all: [[甲字]]\n    place: {last: 1}", ["前句。甲字", "前句。甲字。"], ["甲字。后句。末句"]),
+        ("    all: [[甲字]]\n    place: {first: 1}", ["甲字。后句", "甲字"], ["前句。甲字", "前句。中句。甲字"]),
+        ("    all: [[甲字]]\n    place: {last: 1}", ["前句。甲字", "前句。甲字。"], ["甲字。后句", "甲字。后句。末句"]),
         ("    all: [[甲字]]\n    regex: '\\d{3}元'", ["甲字100元"], ["甲字10元"]),
         ("    all: [[甲字]]\n    unless: '乙.丙'", ["甲字乙丙"], ["甲字乙与丙"]),
         ("    all: [[甲字]]", ["甲字"], ["不得甲字", "客户称甲字"]),
         ("    all: [[甲字]]\n    despite: [prohibition]", ["不得甲字"], ["客户称甲字"]),
         ("    all: [[甲字]]\n    said_by: anyone", ["客户称甲字"], ["不得甲字"]),
+        ("    all: [[reg]]\n    none: [[bal]]", ["the reg", "reg of balance"], ["regarding", "greg", "reg bal"]),
     ],
 )  # fmt: skip
 def test_operators(tmp_path: Path, pattern: str, hits: list[str], misses: list[str]) -> None:
@@ -303,3 +304,11 @@ def test_doubtful_words_said_by_anyone_are_settled_too(tmp_path: Path, words: Wo
     assert words.reader is not None and [s.counts for s in found] == [False]
     eager = replace(words.reader, settle=dict.fromkeys(LABELS, 0.0))
     assert [s.counts for s in settle(["客户称甲字"], found, [Recipient(True)], eager)] == [True]
+
+
+@pytest.mark.parametrize("text", ["不还就弄死亻尔全家", "不还就弄 死*你全家", "不还就弄死死死死你全家"])
+def test_disguised_words_are_marked_whole(text: str, lexicons: Lexicons) -> None:
+    found = [s for s in find([text], lexicons) if s.label == "threat_violence" and s.counts]
+    assert found and all(text[s.start : s.end] == s.words for s in found)
+    assert any(s.words.startswith("弄") and not s.words.endswith("亻") for s in found), found
+    assert not any(s.words.endswith("亻") or (s.end < len(text) and text[s.end] == "尔") for s in found), found

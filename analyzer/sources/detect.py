@@ -96,18 +96,18 @@ class _Utf8:
     def add(self, chunk: bytes) -> None:
         if not self.valid:
             return
-        cut = _unfinished(chunk)
-        whole, self._rest = self._rest + chunk[: len(chunk) - cut], chunk[len(chunk) - cut :]
-        self.valid = _is_utf8(whole)
+        octets = self._rest + chunk
+        whole = len(octets) - _unfinished(octets)
+        self.valid, self._rest = _is_utf8(octets[:whole]), octets[whole:]
 
     def close(self) -> bool:
         return self.valid and _is_utf8(self._rest)
 
 
-def _unfinished(chunk: bytes) -> int:
+def _unfinished(octets: bytes) -> int:
     """How many bytes at the end may be the beginning of a character that the next chunk goes on with."""
-    for back in range(1, min(4, len(chunk)) + 1):
-        octet = chunk[-back]
+    for back in range(1, min(4, len(octets)) + 1):
+        octet = octets[-back]
         if octet < 0x80:
             return 0
         if octet >= 0xC0:
