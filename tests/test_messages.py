@@ -6,10 +6,11 @@ import re
 import string
 
 from analyzer import messages
+from analyzer.text import lexicon_ids
 from tests.conftest import ROOT
 
 CODE = [*sorted((ROOT / "analyzer").rglob("*.py")), ROOT / "app.py"]
-KEY = re.compile(r"""["']((?:input|reject|rules|yaml|mapping|run|usage|talk|inspect|explain|help|column|word|page)\.[a-z_]+)["']""")
+KEY = re.compile(r"""["']((?:input|reject|scan|rules|yaml|mapping|run|usage|talk|inspect|explain|help|column|word|page)\.[a-z_]+)["']""")
 
 
 def test_both_languages_say_the_same_things() -> None:
@@ -38,3 +39,8 @@ def test_no_sentence_stands_outside_the_catalogue() -> None:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             code = re.sub(r'""".*|#.*', "", line)
             assert not re.search(r"""["'][^"']*[\u4e00-\u9fff]{4,}[^"']*["']""", code), f"{path.name}:{number}"
+
+
+def test_every_concept_that_signals_has_a_name_in_both_languages() -> None:
+    for concept in lexicon_ids(ROOT / "rules" / "lexicon"):
+        assert f"word.{concept}" in messages._CATALOGUE, concept

@@ -259,7 +259,7 @@ def test_a_process_of_its_own_reads_the_same(words: Words) -> None:
     for many in (False, True):
         with TextReader(ROOT / "rules/lexicon", many) as reader:
             tables.append(reader.read(batches))
-    assert tables[0].equals(tables[1]) and tables[0].num_rows >= 300
+    assert tables[0].sort_by([("seq", "ascending"), ("start_at", "ascending")]).equals(tables[1].sort_by([("seq", "ascending"), ("start_at", "ascending")])) and tables[0].num_rows >= 300
 
 
 def test_settled_signals_carry_the_score(words: Words) -> None:
@@ -290,8 +290,9 @@ def test_an_audit_tells_the_reader_what_it_was_trained_on() -> None:
 def test_a_reader_that_dies_is_an_error_and_not_a_silence() -> None:
     batch = pa.record_batch([pa.array([0], pa.int64()), pa.array(["x"]), pa.array([True]), pa.array([None], pa.bool_())], schema=TEXTS)
     with TextReader(ROOT / "rules/lexicon", True) as reader:
-        assert reader._process is not None
-        reader._process.kill()
+        assert reader._processes
+        for process in reader._processes:
+            process.kill()
         with pytest.raises(UsageError) as error:
             reader.read([batch] * 50)
     assert error.value.key == "run.words_process"

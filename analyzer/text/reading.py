@@ -1,8 +1,8 @@
-"""The texts of a run, read beside the rules: in a thread when they are few, in a process of its own when they are many.
+"""The texts of a run, read beside the rules: in a thread when they are few, in processes of their own when many.
 
-Python reads texts under one lock; a second process gives them a core of their own, and loads the lexicons and jieba's
-dictionary while the files are read. Batches go there and signals come back as Arrow streams over its standard input
-and output. `python -m analyzer.text FOLDER` is that process; it ends when its input does.
+Python reads texts under one lock; processes give them the other cores, and load the lexicons and jieba's dictionary while
+the files are read. Batches go there and signals come back as Arrow streams over their standard input and output.
+`python -m analyzer.text FOLDER` is such a process; it ends when its input does.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import IO
 
@@ -26,88 +27,103 @@ from analyzer.text.lexicon import load_lexicons
 from analyzer.text.second_reader import Words, load_words
 from analyzer.text.signals import SIGNALS, TEXTS, signals_of
 
+# More would mostly wait for the database and cost some hundred megabytes each.
+MOST_PROCESSES = 4
+
 
 class TextReader:
     """Reads batches of texts (`TEXTS`) into one table of signals (`SIGNALS`). Loading begins when it is made."""
 
     def __init__(self, lexicon_folder: Path, many: bool) -> None:
-        """`many`: whether the texts are so many that a process of its own pays."""
+        """`many`: whether the texts are so many that processes of their own pay."""
         self._folder = lexicon_folder
-        self._background = ThreadPoolExecutor(1)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._words: Future[Words] | None = None
-        if many:
-            # Its complaints are not shown: they could quote a text. That it ended early is told by its code.
-            here = str(Path(__file__).parents[2])
-            path = os.pathsep.join(p for p in (here, os.environ.get("PYTHONPATH")) if p)
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "analyzer.text", str(lexicon_folder)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": path},
-            )  # fmt: skip
-        else:
-            self._words = self._background.submit(_load, lexicon_folder)
+        processes = min(os.cpu_count() or 1, MOST_PROCESSES) if many else 0
+        self._background = ThreadPoolExecutor(max(1, processes))
+        self._processes = [_start(lexicon_folder) for _ in range(processes)]
+        self._words = None if many else self._background.submit(_load, lexicon_folder)
 
     def __enter__(self) -> TextReader:
         """Itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """End the process; what it still does is of no use."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
+        """End the processes; what they still do is of no use."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
         self._background.shutdown(wait=True)
-        if self._process and self._process.stdout:
-            self._process.stdout.close()
+        for process in self._processes:
+            for pipe in (process.stdin, process.stdout):
+                with suppress(BrokenPipeError):
+                    pipe.close()  # type: ignore[union-attr]
 
     def read(self, batches: Iterable[pa.RecordBatch], progress: Callable[[int], None] = lambda _: None) -> pa.Table:
-        """The signals of all texts.
+        """The signals of all texts, in no order.
 
         Args:
-            batches: of `TEXTS`; taken from one thread, but not necessarily the caller's.
+            batches: of `TEXTS`; taken one at a time, but from whatever thread has nothing else to do.
             progress: called with the number of texts read so far.
 
         Raises:
             RuleErrors: the lexicons cannot be used.
-            UsageError: the process ended before its work was done.
+            UsageError: a process ended before its work was done.
         """
-        found = list(self._elsewhere(batches, progress) if self._process else self._here(batches, progress))
+        taken = _Shared(batches, progress)
+        if self._words is not None:
+            words = self._words.result()
+            found = [signals_of(batch, words) for batch in taken]
+        else:
+            working = [self._background.submit(self._ask, process, taken) for process in self._processes]
+            found = [answer for work in working for answer in work.result()]
         return pa.Table.from_batches(found, schema=SIGNALS)
 
-    def _here(self, batches: Iterable[pa.RecordBatch], progress: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
-        assert self._words is not None
-        words, done = self._words.result(), 0
-        for batch in batches:
-            yield signals_of(batch, words)
-            done += batch.num_rows
-            progress(done)
-
-    def _elsewhere(self, batches: Iterable[pa.RecordBatch], progress: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
-        process = self._process
-        assert process is not None and process.stdin is not None and process.stdout is not None
-        sizes: list[int] = []
-        feeding = self._background.submit(_feed, process.stdin, batches, sizes)
-        done = 0
+    def _ask(self, process: subprocess.Popen[bytes], taken: _Shared) -> list[pa.RecordBatch]:
+        """One batch after the other there, its answer back, until there are no more."""
+        assert process.stdin is not None and process.stdout is not None
+        found: list[pa.RecordBatch] = []
+        answers: pa.RecordBatchReader | None = None
         try:
-            with ipc.open_stream(process.stdout) as answers:
-                for number, answer in enumerate(answers):
-                    yield answer
-                    done += sizes[number]
-                    progress(done)
-            feeding.result()
-        except (OSError, pa.ArrowInvalid) as error:
+            out = ipc.new_stream(process.stdin, TEXTS)
+            for batch in taken:
+                out.write_batch(batch.cast(TEXTS))
+                process.stdin.flush()
+                # The answers' schema comes with the first of them.
+                answers = answers or ipc.open_stream(process.stdout)
+                found.append(answers.read_next_batch())
+        except (OSError, StopIteration, pa.ArrowInvalid) as error:
             load_lexicons(self._folder)
-            raise UsageError("run.words_process", code=process.poll()) from error
-        if process.wait():
-            raise UsageError("run.words_process", code=process.returncode)
+            raise UsageError("run.words_process", code=process.wait()) from error
+        return found
 
 
-def _feed(pipe: IO[bytes], batches: Iterable[pa.RecordBatch], sizes: list[int]) -> None:
-    with closing(pipe), ipc.new_stream(pipe, TEXTS) as out:
-        for batch in batches:
-            sizes.append(batch.num_rows)
-            out.write_batch(batch.cast(TEXTS))
-            pipe.flush()
+class _Shared:
+    """Batches that several threads take in turn; each is counted when the next is asked for."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch], progress: Callable[[int], None]) -> None:
+        self._batches, self._progress = iter(batches), progress
+        self._lock = Lock()
+        self._done = 0
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            with self._lock:
+                batch = next(self._batches, None)
+            if batch is None:
+                return
+            yield batch
+            with self._lock:
+                self._done += batch.num_rows
+                self._progress(self._done)
+
+
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    here = str(Path(__file__).parents[2])
+    path = os.pathsep.join(p for p in (here, os.environ.get("PYTHONPATH")) if p)
+    # Its complaints are not shown: they could quote a text. That it ended early is told by its code.
+    return subprocess.Popen(
+        [sys.executable, "-m", "analyzer.text", str(folder)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
 
 
 def _load(folder: Path) -> Words:

@@ -14,7 +14,7 @@ from analyzer.text import segment
 from analyzer.text.finder import Signal, find
 from analyzer.text.second_reader import Recipient, Words, settle
 
-BATCH = 60_000
+BATCH = 20_000
 TEXTS = pa.schema([("seq", pa.int64()), ("text", pa.string()), ("owes", pa.bool_()), ("knows", pa.bool_())])
 """A batch of texts: whose they are, what they say, whether the recipient owes the debt and knows of it (null: unknown)."""
 SIGNALS = pa.schema([
