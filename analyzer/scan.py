@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: Seco
         if scores is not None and reader is not None and not signal.taken_back:
             signal = reader.decided(signal, float(scores[signal.text][LABELS.index(signal.label)]))
         if _told_already(signal, message):
-            signal = replace(signal, counts=False, confidence=0.1, why=f"{signal.why}, recipient owes or knows")
+            signal = signal._replace(counts=False, confidence=0.1, why=f"{signal.why}, recipient owes or knows")
         if signal.counts:
             labels[signal.text][signal.label] = None
         if why_not or not signal.taken_back:

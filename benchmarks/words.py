@@ -70,8 +70,8 @@ def main() -> None:
         texts = [row[0] for row in rows]
         (folder / "texts").write_text("\n".join(t.replace("\n", " ") for t in texts), encoding="utf-8")
         prepare()
-        (folder / "terms").write_text("\n".join(t for t in _words[0].lexicons.terms if len(t) > 1 and "\n" not in t), encoding="utf-8")
-        print(f"{len(texts)} texts, {sum(map(len, texts)) / len(texts):.0f} characters on average, {len(_words[0].lexicons.terms)} terms, {os.cpu_count()} processes")
+        (folder / "terms").write_text("\n".join(t for t in _words[0].lexicons.terms.words if len(t) > 1 and "\n" not in t), encoding="utf-8")
+        print(f"{len(texts)} texts, {sum(map(len, texts)) / len(texts):.0f} characters on average, {len(_words[0].lexicons.terms.words)} terms, {os.cpu_count()} processes")
 
         def grep() -> None:
             with (folder / "hits").open("wb") as out:

@@ -265,7 +265,7 @@ def test_a_process_of_its_own_reads_the_same(words: Words) -> None:
 def test_settled_signals_carry_the_score(words: Words) -> None:
     assert words.reader is not None
     sure = find([THREAT], words.lexicons)[0]
-    doubtful = replace(sure, sure=False, counts=False)
+    doubtful = sure._replace(sure=False, counts=False)
     decided = words.reader.decided(doubtful, 0.97)
     assert decided.counts and decided.confidence == pytest.approx(0.97) and "second reader 0.97" in decided.why
     assert not words.reader.decided(doubtful, 0.01).counts

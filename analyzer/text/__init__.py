@@ -1,6 +1,6 @@
 """Words to rows: normalise, find terms, refuse what cuts across words or is forbidden or reported, keep the rest.
 
-The stages are separate modules, cheapest first: `normalise`, `lexicon` (the automaton), `segment` (jieba), `context`;
+The stages are separate modules, cheapest first: `normalise`, `lexicon` and `terms`, `segment` (jieba), `context`;
 `signals` puts them together.
 """
 

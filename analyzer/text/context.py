@@ -6,6 +6,7 @@ Everything here works on arrays of positions in normalised texts laid end to end
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +36,8 @@ class Marks:
 class Context:
     """A batch of normalised texts with its borders and markers."""
 
-    def __init__(self, normal: Normal, whole: str, matches: Index) -> None:
-        """`matches` are (set, start, end) as `Lexicons.matches` gives them."""
+    def __init__(self, normal: Normal, whole: str, markers: Sequence[tuple[Index, Index]]) -> None:
+        """`markers`: for each kind of `lexicon.MARKERS` the starts and ends of its matches, in order."""
         self.normal, self.whole = normal, whole
         ends = _ends(normal.points)
         self._clause_ends = np.flatnonzero(ends)
@@ -44,28 +45,20 @@ class Context:
         # Single positions are looked up in lists, many at once in arrays.
         self._clause_list, self._sentence_list = self._clause_ends.tolist(), self._sentence_ends.tolist()
         self._text_starts: list[int] = normal.starts.tolist()
-        starts, stops = [], []
-        for kind in range(len(lexicon.MARKERS)):
-            mine = matches[matches[:, 0] == kind]
-            order = np.argsort(mine[:, 1], kind="stable")
-            starts.append(mine[order, 1])
-            stops.append(mine[order, 2])
-        self._marks = Marks(tuple(starts), tuple(stops))
-        self.lessons = np.unique(self.text_of(starts[lexicon.TRAINING]))
+        # Per character, the number of its clause, sentence and text.
+        self._numbers = {"clause": _before(ends > 0), "sentence": _before(ends == _SENTENCE), "text": _before(normal.points == 0)}
+        self._marks = Marks(tuple(starts for starts, _ in markers), tuple(stops for _, stops in markers))
+        self.lessons = np.unique(self.text_of(self._marks.starts[lexicon.TRAINING]))
         self._turns()
         self._resumes()
 
     def text_of(self, at: Index) -> Index:
         """The number of the text that holds each position."""
-        return np.searchsorted(self.normal.starts, at, side="right") - 1
+        return self._numbers["text"][at]
 
-    def clause_of(self, at: Index) -> Index:
-        """The number of the clause that holds each position."""
-        return np.searchsorted(self._clause_ends, at, side="left")
-
-    def sentence_of(self, at: Index) -> Index:
-        """The number of the sentence that holds each position."""
-        return np.searchsorted(self._sentence_ends, at, side="left")
+    def count(self, within: str) -> int:
+        """How many clauses, sentences or texts there are, the last one included where it has no end."""
+        return {"clause": len(self._clause_ends), "sentence": len(self._sentence_ends), "text": len(self._text_starts)}[within] + 1
 
     def clause_start(self, at: Index) -> Index:
         """Where the clause of each position begins."""
@@ -81,9 +74,15 @@ class Context:
         place = bisect_left(ends, at)
         return (ends[place - 1] + 1 if place else 0), (ends[place] if place < len(ends) else len(self.whole))
 
+    def spans(self, within: str, keys: Index) -> tuple[Index, Index]:
+        """(starts, ends) of clauses, sentences or texts by their numbers."""
+        borders = {"clause": self._clause_ends, "sentence": self._sentence_ends}.get(within, self.normal.starts[1:] - 1)
+        starts = np.concatenate([np.zeros(1, np.int64), borders + 1])
+        return starts[keys], np.append(borders, len(self.whole))[keys]
+
     def key_of(self, within: str, at: Index) -> Index:
         """The number of the clause, sentence or text of each position."""
-        return {"clause": self.clause_of, "sentence": self.sentence_of, "text": self.text_of}[within](at)
+        return self._numbers[within][at]
 
     def negated(self, at: Index) -> Mask:
         """Whether a prohibition or denial stands before each position in its clause."""
@@ -108,6 +107,8 @@ class Context:
         """Whether a match begins and ends where words do (Latin ones were looked at before). jieba is asked only where a border is in doubt."""
         whole = self.whole
         if end - start >= _LONG_TERM:
+            return True
+        if not (start and segment.may_join(whole[start - 1 : start + 1])) and not (end < len(whole) and segment.may_join(whole[end - 1 : end + 1])):
             return True
         low, high = self.span("clause", start)
         return segment.is_border(whole, start, low, high) and (whole[end - 1] in _PRONOUNS or segment.is_border(whole, end, low, high))
@@ -170,6 +171,11 @@ class Context:
         blank = (begins == clauses - 1) & (self.normal.points[begins] == 32) if len(clauses) else np.zeros(0, np.bool_)
         at_start = clauses[(begins == clauses) | blank]
         self._resumed = np.sort(np.concatenate([self._marks.starts[lexicon.RESUMED], at_start]))
+
+
+def _before(ends: Mask) -> Index:
+    """How many of the ends come before each character."""
+    return np.cumsum(ends, dtype=np.int64) - ends
 
 
 def _start(ends: Index, at: Index) -> Index:

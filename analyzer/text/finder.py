@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
 from itertools import islice, product
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 
 from analyzer.text.context import Context, Index, Mask
-from analyzer.text.lexicon import Lexicon, Lexicons, Pattern
-from analyzer.text.normalise import Points, normalise
+from analyzer.text.lexicon import MARKERS, Lexicon, Lexicons, Pattern
+from analyzer.text.normalise import normalise
 
 # What a pattern looks at in one clause, sentence or text is bounded, so that no text can make it slow.
 MOST_OF_ONE, MOST_COMBINATIONS, LONGEST_SCOPE = 8, 512, 1_000
 
 
-@dataclass(frozen=True)
-class Signal:
+class Signal(NamedTuple):
     """Words of one text that point to a concept. Offsets are characters of the text as logged.
 
     `sure`: whether the words decide by themselves. `taken_back`: what stands around them means that they were not said, or
@@ -56,15 +55,23 @@ def find(texts: Sequence[str], lexicons: Lexicons, owes: Mask | None = None) -> 
     return Finder(texts, lexicons, owes).signals()
 
 
-@dataclass(frozen=True)
-class _Hit:
+class _Hit(NamedTuple):
+    """A match accepted so far. In the order of its first three: by place, the longer and the surer first."""
+
+    start: int
+    end_backwards: int
+    weak: bool
     lexicon: Lexicon
     detail: str
-    start: int
-    end: int
-    sure: bool
     anyone: bool
     despite: frozenset[str]
+
+    @property
+    def end(self) -> int:
+        return -self.end_backwards
+
+
+_ORDER = itemgetter(0, 1, 2)
 
 
 class Finder:
@@ -77,17 +84,23 @@ class Finder:
         self.refused: list[Signal] = []
         self._normal = normalise(texts)
         self._whole = self._normal.text()
-        matches = whole_words(self._normal.points, lexicons.matches(self._whole))
-        self._context = Context(self._normal, self._whole, matches)
-        self._spans, self._bounds = _by_set(matches, lexicons.sets)
+        self._found = found = lexicons.terms.find(self._normal.points, self._whole)
+        markers = [found.of(lexicons.terms_of(kind)) for kind in range(len(MARKERS))]
+        self._context = Context(self._normal, self._whole, [(found.start[m], found.end[m]) for m in markers])
+        counted = np.concatenate([np.zeros(1, np.int64), np.cumsum(found.counts[lexicons.set_terms])])
+        # How many matches each set has: of most there are none, and a pattern begins with its rarest element.
+        self._counts: list[int] = (counted[lexicons.set_starts[1:]] - counted[lexicons.set_starts[:-1]]).tolist()
         self._others = None if owes is None else ~owes
-        self._by_key: dict[tuple[str, tuple[int, ...], str], tuple[Index, Index, Index]] = {}
+        self._scopes: dict[str, tuple[Index, Index]] = {}
+        self._members: dict[int, Mask] = {}
         self._borders: dict[tuple[int, int], bool] = {}
 
-    def of_sets(self, numbers: Sequence[int]) -> Index:
-        """(start, end) of all matches of these sets."""
-        parts = [self._spans[self._bounds[n] : self._bounds[n + 1]] for n in numbers]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.zeros((0, 2), np.int64)
+    def _of_set(self, number: int) -> Index:
+        """The matches of a set's terms, in the order of place."""
+        return self._found.of(self._lexicons.terms_of(number)) if self._counts[number] else np.zeros(0, np.int64)
+
+    def _spans(self, matches: Index) -> list[tuple[int, int]]:
+        return list(zip(self._found.start[matches].tolist(), self._found.end[matches].tolist(), strict=True))
 
     def signals(self) -> list[Signal]:
         """What was found, in the order of text and place."""
@@ -95,117 +108,153 @@ class Finder:
         if not hits:
             return []
         starts = np.array([h.start for h in hits], dtype=np.int64)
-        text_of = self._context.text_of(starts)
-        negated, reported = self._context.negated(starts), self._context.reported(starts)
-        lessons = np.isin(text_of, self._context.lessons)
-        order = np.lexsort((-np.array([h.end for h in hits]), starts, text_of))
-        return [self._signal(hits[i], int(text_of[i]), bool(negated[i]), bool(reported[i]), bool(lessons[i])) for i in order.tolist()]
+        ends = np.array([h.end for h in hits], dtype=np.int64)
+        order = np.lexsort((-ends, starts))
+        starts, ends = starts[order], ends[order]
+        texts = self._context.text_of(starts)
+        normal = self._normal
+        firsts = (normal.origin[starts] - normal.original_starts[texts]).tolist()
+        lasts = (normal.last[ends - 1] - normal.original_starts[texts] + 1).tolist()
+        negated, reported = self._context.negated(starts).tolist(), self._context.reported(starts).tolist()
+        lessons = np.isin(texts, self._context.lessons).tolist()
+        rows = zip(order.tolist(), texts.tolist(), firsts, lasts, negated, reported, lessons, strict=True)
+        return [self._signal(hits[number], *row) for number, *row in rows]
 
-    def _signal(self, hit: _Hit, text: int, negated: bool, reported: bool, lesson: bool) -> Signal:
-        normal, lexicon = self._normal, hit.lexicon
-        first = int(normal.origin[hit.start] - normal.original_starts[text])
-        last = int(normal.last[hit.end - 1] - normal.original_starts[text]) + 1
+    def _signal(self, hit: _Hit, text: int, first: int, last: int, negated: bool, reported: bool, lesson: bool) -> Signal:
+        start, end_backwards, weak, lexicon, detail, anyone, despite = hit
         words = self._texts[text][first:last]
-        told = [("negated", negated and "prohibition" not in hit.despite), ("reported", reported and "reported" not in hit.despite and not hit.anyone)]
-        told.append(("training", lesson and "training" not in hit.despite))
-        taken_back = [name for name, on in told if on]
-        reasons = ["normalised" if words != self._whole[hit.start : hit.end] else "literal", *(() if hit.sure else ("weak",)), *taken_back]
+        why = "literal" if words == self._whole[start:-end_backwards] else "normalised"
+        if weak:
+            why += ", weak"
+        taken_back = False
+        if negated or reported or lesson:
+            negated = negated and "prohibition" not in despite
+            told = (("negated", negated), ("reported", reported and not anyone and "reported" not in despite), ("training", lesson and "training" not in despite))
+            for name, on in told:
+                if on:
+                    why += f", {name}"
+                    taken_back = True
         return Signal(
-            text, lexicon.id, lexicon.label or "", hit.detail, first, last, words, "reported" if reported else "collector", "negated" in taken_back,
-            hit.sure, bool(taken_back), hit.sure and not taken_back, (SURE if hit.sure else DOUBTFUL) * (0.1 if taken_back else 1.0), ", ".join(reasons), lexicon.version,
+            text, lexicon.id, lexicon.label or "", detail, first, last, words, "reported" if reported else "collector", negated,
+            not weak, taken_back, not weak and not taken_back, (DOUBTFUL if weak else SURE) * (0.1 if taken_back else 1.0), why, lexicon.version,
         )  # fmt: skip
 
     def _of_lexicon(self, lexicon: Lexicon) -> Iterator[_Hit]:
         """The accepted matches of one lexicon: of its groups and its patterns, the longer before those they cover."""
-        innocent = self.of_sets([lexicon.innocent])
+        innocent = self._of_set(lexicon.innocent)
         found: list[_Hit] = []
         for number, group, sure in lexicon.alone:
-            spans = self.of_sets([number])
-            wanted = self._wanted(lexicon, spans, innocent)
-            for start, end in wanted.tolist():
-                hit = _Hit(lexicon, group, start, end, sure, False, lexicon.despite)
+            matches = self._of_set(number)
+            if not len(matches):
+                continue
+            wanted = self._wanted(lexicon, matches, innocent)
+            for start, end in self._spans(wanted):
+                hit = _Hit(start, -end, not sure, lexicon, group, False, lexicon.despite)
                 if self._on_borders(start, end):
                     found.append(hit)
                 elif self._keep_refused:
                     self._refuse(hit, "cuts across a word")
             if self._keep_refused:
-                left = {tuple(span) for span in spans.tolist()} - {tuple(span) for span in wanted.tolist()}
-                for start, end in sorted(left):
-                    self._refuse(_Hit(lexicon, group, start, end, sure, False, lexicon.despite), "inside an innocent longer string, or said to somebody who owes")
+                for start, end in self._spans(np.setdiff1d(matches, wanted)):
+                    self._refuse(_Hit(start, -end, not sure, lexicon, group, False, lexicon.despite), "inside an innocent longer string, or said to somebody who owes")
         for pattern in lexicon.patterns:
-            for start, end in self._of_pattern(lexicon, pattern, innocent):
-                found.append(_Hit(lexicon, pattern.name, start, end, pattern.sure, pattern.anyone, pattern.despite))
-        found.sort(key=lambda h: (h.start, -h.end, not h.sure))
+            if all(self._counts[number] for number in pattern.all):
+                for start, end in self._of_pattern(lexicon, pattern, innocent):
+                    found.append(_Hit(start, -end, not pattern.sure, lexicon, pattern.name, pattern.anyone, pattern.despite))
+        found.sort(key=_ORDER)
         reach, sure_reach = -1, -1
         for hit in found:
-            if hit.end <= (sure_reach if hit.sure else reach):
+            end = -hit.end_backwards
+            if end <= (reach if hit.weak else sure_reach):
                 continue
-            reach = max(reach, hit.end)
-            sure_reach = max(sure_reach, hit.end) if hit.sure else sure_reach
+            reach = max(reach, end)
+            sure_reach = sure_reach if hit.weak else max(sure_reach, end)
             yield hit
 
     def _refuse(self, hit: _Hit, why: str) -> None:
         text = int(self._context.text_of(np.array([hit.start]))[0])
-        self.refused.append(replace(self._signal(hit, text, False, False, False), counts=False, confidence=0.0, why=f"refused: {why}"))
+        normal = self._normal
+        first, last = int(normal.origin[hit.start] - normal.original_starts[text]), int(normal.last[hit.end - 1] - normal.original_starts[text]) + 1
+        self.refused.append(self._signal(hit, text, first, last, False, False, False)._replace(counts=False, confidence=0.0, why=f"refused: {why}"))
 
-    def _wanted(self, lexicon: Lexicon, spans: Index, innocent: Index) -> Index:
-        """Spans whose recipient the lexicon looks at, and that no innocent longer string covers."""
-        if lexicon.audience == "others" and self._others is not None and len(spans):
-            spans = spans[self._others[self._context.text_of(spans[:, 0])]]
-        if len(innocent) and len(spans):
-            starts = innocent[np.argsort(innocent[:, 0], kind="stable")]
-            reach = np.maximum.accumulate(starts[:, 1])
-            place = np.searchsorted(starts[:, 0], spans[:, 0], side="right") - 1
-            spans = spans[~((place >= 0) & (reach[np.maximum(place, 0)] >= spans[:, 1]))]
-        return spans
+    def _wanted(self, lexicon: Lexicon, matches: Index, innocent: Index) -> Index:
+        """Matches whose recipient the lexicon looks at, and that no innocent longer string covers."""
+        start, end = self._found.start, self._found.end
+        if lexicon.audience == "others" and self._others is not None and len(matches):
+            matches = matches[self._others[self._context.text_of(start[matches])]]
+        if len(innocent) and len(matches):
+            reach = np.maximum.accumulate(end[innocent])
+            place = np.searchsorted(start[innocent], start[matches], side="right") - 1
+            matches = matches[~((place >= 0) & (reach[np.maximum(place, 0)] >= end[matches]))]
+        return matches
 
     def _of_pattern(self, lexicon: Lexicon, pattern: Pattern, innocent: Index) -> Iterator[tuple[int, int]]:
-        """(start, end) of each clause, sentence or text in which the pattern holds: the shortest span of its elements."""
-        within = pattern.within
+        """(start, end) of each clause, sentence or text in which the pattern holds: the shortest span of its elements.
+
+        Where its rarest element stands, all matches are taken, and the other elements are looked for among these alone.
+        """
+        numbers, _ = self._scope(pattern.within)
+        rarest = min(range(len(pattern.all)), key=lambda place: self._counts[pattern.all[place]])
+        first = self._wanted(lexicon, self._of_set(pattern.all[rarest]), innocent)
+        keys = _distinct(numbers[first])
+        if not len(keys):
+            return
+        around = self._around(pattern.within, keys) if len(pattern.all) > 1 or pattern.of or pattern.none is not None else first
         elements = []
-        keys: Index | None = None
-        for sets in pattern.all:
-            spans, mine, own = self._keyed(lexicon, sets, within, innocent)
-            keys = own if keys is None else keys[_isin(keys, own)]
+        for place, number in enumerate(pattern.all):
+            mine = first if place == rarest else self._wanted(lexicon, self._among(number, around), innocent)
+            elements.append(mine)
+            keys = keys[_isin(keys, numbers[mine])]
             if not len(keys):
                 return
-            elements.append((spans, mine))
-        assert keys is not None
-        if pattern.none:
-            keys = keys[~_isin(keys, self._keyed(None, pattern.none, within, innocent)[2])]
-        if pattern.of and len(keys):
-            there = [self._keyed(None, sets, within, innocent)[2] for sets in pattern.of]
-            keys = keys[sum(_isin(keys, some).astype(np.int64) for some in there) >= pattern.at_least]
-        lows, highs = ([np.searchsorted(mine, keys, side=side).tolist() for _, mine in elements] for side in ("left", "right"))
-        # What place and expressions say depends on the clause, sentence or text alone, and takes out most of them.
-        bounded = bool(pattern.regex or pattern.unless or pattern.first is not None or pattern.last is not None)
-        rows = [spans.tolist() if len(keys) * 4 > len(spans) else spans for spans, _ in elements]
-        for number in range(len(keys)):
-            if bounded and not self._stands(pattern, int(elements[0][0][lows[0][number], 0])):
-                continue
-            choices: list[list[tuple[int, int]]] = []
-            for element, spans in enumerate(rows):
-                here = spans[lows[element][number] : highs[element][number]][:MOST_OF_ONE]
-                choices.append(here if isinstance(here, list) else here.tolist())
+        if pattern.none is not None:
+            keys = keys[~_isin(keys, numbers[self._among(pattern.none, around)])]
+        if pattern.of:
+            keys = keys[sum(_isin(keys, numbers[self._among(number, around)]).astype(np.int64) for number in pattern.of) >= pattern.at_least]
+        if pattern.first is not None or pattern.last is not None:
+            keys = keys[self._placed(pattern, self._found.start[elements[0][np.searchsorted(numbers[elements[0]], keys)]])]
+        if pattern.regex or pattern.unless:
+            keys = keys[self._worded(pattern, keys)]
+        if not len(keys):
+            return
+        choices_of = []
+        for mine in elements:
+            lows, highs = (np.searchsorted(numbers[mine], keys, side=side).tolist() for side in ("left", "right"))
+            # Few keys are left of many matches, as a rule: each takes its own.
+            spans = self._spans(mine) if len(keys) * 4 > len(mine) else None
+            cuts = [slice(low, min(high, low + MOST_OF_ONE)) for low, high in zip(lows, highs, strict=True)]
+            choices_of.append([spans[cut] if spans is not None else self._spans(mine[cut]) for cut in cuts])
+        for choices in zip(*choices_of, strict=True):
             for picked in _shortest_first(choices, pattern.near, pattern.ordered):
                 if all(self._on_borders(start, end) for start, end in picked):
                     yield min(s for s, _ in picked), max(e for _, e in picked)
                     break
 
-    def _keyed(self, lexicon: Lexicon | None, sets: tuple[int, ...], within: str, innocent: Index) -> tuple[Index, Index, Index]:
-        """(spans, key of each, distinct keys) of some sets, by clause, sentence or text, in the order of keys."""
-        name = (lexicon.id if lexicon else "", sets, within)
-        if name not in self._by_key:
-            spans = self.of_sets(sets)
-            spans = self._wanted(lexicon, spans, innocent) if lexicon else spans
-            mine = self._context.key_of(within, spans[:, 0])
-            if len(sets) > 1:
-                order = np.argsort(mine, kind="stable")
-                spans, mine = spans[order], mine[order]
-            first = np.ones(len(mine), np.bool_)
-            first[1:] = mine[1:] != mine[:-1]
-            self._by_key[name] = (spans, mine, mine[first])
-        return self._by_key[name]
+    def _scope(self, within: str) -> tuple[Index, Index]:
+        """(numbers, bounds): the clause, sentence or text of each match; matches bounds[n] to bounds[n + 1] are in number n."""
+        if within not in self._scopes:
+            numbers = self._context.key_of(within, self._found.start)
+            counts = np.bincount(numbers, minlength=self._context.count(within))
+            self._scopes[within] = numbers, np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        return self._scopes[within]
+
+    def _around(self, within: str, keys: Index) -> Index:
+        """All matches in some clauses, sentences or texts that elements of patterns can be."""
+        _, bounds = self._scope(within)
+        lows, counts = bounds[keys], bounds[keys + 1] - bounds[keys]
+        found = np.arange(int(counts.sum())) + np.repeat(lows - np.cumsum(counts) + counts, counts)
+        kept: Index = found[self._found.term[found] < self._lexicons.in_patterns]
+        return kept
+
+    def _among(self, number: int, matches: Index) -> Index:
+        """Those of some matches whose term is in a set."""
+        if not self._counts[number]:
+            return np.zeros(0, np.int64)
+        if number not in self._members:
+            member = np.zeros(self._lexicons.in_patterns, np.bool_)
+            member[self._lexicons.terms_of(number)] = True
+            self._members[number] = member
+        return matches[self._members[number][self._found.term[matches]]]
 
     def _on_borders(self, start: int, end: int) -> bool:
         known = self._borders.get((start, end))
@@ -213,57 +262,38 @@ class Finder:
             known = self._borders[start, end] = self._context.on_borders(start, end)
         return known
 
-    def _stands(self, pattern: Pattern, at: int) -> bool:
-        """Whether place and regular expressions of the pattern hold at a position."""
+    def _placed(self, pattern: Pattern, at: Index) -> Mask:
+        """Which positions lie in the first or the last sentences of their text, as the pattern asks."""
         context = self._context
-        if pattern.first is not None or pattern.last is not None:
-            low, high = context.span("text", at)
-            here, first, last = (int(context.sentence_of(np.array([x]))[0]) for x in (at, low, max(low, high - 1)))
-            if pattern.first is not None and here - first >= pattern.first:
-                return False
-            if pattern.last is not None and last - here >= pattern.last:
-                return False
-        if pattern.regex or pattern.unless:
-            low, high = context.span(pattern.within, at)
-            scope = self._whole[low : min(high, low + LONGEST_SCOPE)]
-            if pattern.regex and not pattern.regex.search(scope):
-                return False
-            if pattern.unless and pattern.unless.search(scope):
-                return False
-        return True
+        starts, ends = context.spans("text", context.text_of(at))
+        here = context.key_of("sentence", at)
+        keep = np.ones(len(at), np.bool_)
+        if pattern.first is not None:
+            keep &= here - context.key_of("sentence", starts) < pattern.first
+        if pattern.last is not None:
+            keep &= context.key_of("sentence", np.maximum(starts, ends - 1)) - here < pattern.last
+        return keep
+
+    def _worded(self, pattern: Pattern, keys: Index) -> Mask:
+        """In which clauses, sentences or texts the pattern's regular expressions hold."""
+        starts, ends = self._context.spans(pattern.within, keys)
+        ends = np.minimum(ends, starts + LONGEST_SCOPE)
+        scopes = [self._whole[low:high] for low, high in zip(starts.tolist(), ends.tolist(), strict=True)]
+        keep = np.ones(len(keys), np.bool_)
+        if pattern.regex:
+            search = pattern.regex.search
+            keep &= np.array([search(scope) is not None for scope in scopes], dtype=np.bool_)
+        if pattern.unless:
+            search = pattern.unless.search
+            keep &= np.array([search(scope) is None for scope in scopes], dtype=np.bool_)
+        return keep
 
 
-_LENGTH_BITS, _START_BITS = 10, 34
-
-
-def _by_set(matches: Index, sets: int) -> tuple[Index, Index]:
-    """(spans, bounds): the spans of set n are rows bounds[n] to bounds[n + 1], by start, the longest first.
-
-    Set, start and length are packed into one number each, so that one plain sort does it.
-    """
-    most = (1 << _LENGTH_BITS) - 1
-    packed = (matches[:, 0] << (_START_BITS + _LENGTH_BITS)) | (matches[:, 1] << _LENGTH_BITS) | (most - (matches[:, 2] - matches[:, 1]))
-    packed.sort()
-    starts = (packed >> _LENGTH_BITS) & ((1 << _START_BITS) - 1)
-    bounds = np.searchsorted(packed, np.arange(sets + 1, dtype=np.int64) << (_START_BITS + _LENGTH_BITS))
-    return np.stack([starts, starts + most - (packed & most)], axis=1), bounds
-
-
-def whole_words(points: Points, matches: Index) -> Index:
-    """Without the matches that begin or end inside a longer word of Latin letters and figures."""
-    if not len(matches):
-        return matches
-    word = _alnum()[np.minimum(points, 128)]
-    starts, ends = matches[:, 1], matches[:, 2]
-    inside = word[starts] & word[np.maximum(starts - 1, 0)] & (starts > 0)
-    inside |= word[ends - 1] & word[np.minimum(ends, len(points) - 1)] & (ends < len(points))
-    return matches[~inside]
-
-
-@cache
-def _alnum() -> Mask:
-    """Which of the first 128 code points are letters or figures; the last entry stands for all others."""
-    return np.array([chr(p).isalnum() for p in range(128)] + [False], dtype=np.bool_)
+def _distinct(keys: Index) -> Index:
+    """Each of some keys, which are in order, once."""
+    first = np.ones(len(keys), np.bool_)
+    first[1:] = keys[1:] != keys[:-1]
+    return keys[first]
 
 
 def _isin(keys: Index, known: Index) -> Mask:
@@ -275,7 +305,7 @@ def _isin(keys: Index, known: Index) -> Mask:
     return found
 
 
-def _shortest_first(choices: list[list[tuple[int, int]]], near: int | None, ordered: bool) -> list[tuple[tuple[int, int], ...]]:
+def _shortest_first(choices: Sequence[list[tuple[int, int]]], near: int | None, ordered: bool) -> list[tuple[tuple[int, int], ...]]:
     """Choices of one match of each element, neighbours no further apart than `near`, no two overlapping; the shortest span first."""
     if len(choices) == 1:
         return [(one,) for one in choices[0]]

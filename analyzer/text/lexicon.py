@@ -8,13 +8,12 @@ strings that are innocent (`exclude`), and sentences that must and must not sign
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-import ahocorasick_rs
 import numpy as np
 import numpy.typing as npt
 import pydantic
@@ -26,6 +25,7 @@ from analyzer.model import Text2
 from analyzer.rules import rules_folder
 from analyzer.text.normalise import SEPARATOR, normalise, normalise_one
 from analyzer.text.safe_regex import compile_safe
+from analyzer.text.terms import LONGEST_TERM, Terms
 
 Index = npt.NDArray[np.int64]
 
@@ -119,15 +119,15 @@ class _ContextFile(_Strict):
 class Pattern:
     """Concepts put together: every element of `all` and `at_least` of `of` in one `within`, none of `none`.
 
-    An element is the sets of terms any of which will do. `near` is the most characters between neighbouring elements,
+    An element is a set of terms any of which will do. `near` is the most characters between neighbouring elements,
     `ordered` that they follow each other as listed. `first`/`last` bound the sentences of the text it may stand in.
     """
 
     name: str
-    all: tuple[tuple[int, ...], ...]
-    of: tuple[tuple[int, ...], ...]
+    all: tuple[int, ...]
+    of: tuple[int, ...]
     at_least: int
-    none: tuple[int, ...]
+    none: int | None
     within: str
     near: int | None
     ordered: bool
@@ -163,37 +163,25 @@ class Lexicon:
 
 @dataclass(frozen=True, repr=False)
 class Lexicons:
-    """All lexicons, compiled. Every term belongs to one or more sets (`set_starts` and `set_ids`, by term)."""
+    """All lexicons, compiled. Set n of terms is `set_terms[set_starts[n]:set_starts[n + 1]]`, numbers of `terms`.
+
+    The first `in_patterns` terms are those that elements of patterns hold.
+    """
 
     items: tuple[Lexicon, ...]
-    terms: tuple[str, ...]
-    automaton: ahocorasick_rs.BytesAhoCorasick
+    terms: Terms
     set_starts: Index
-    set_ids: Index
-    sets: int
+    set_terms: Index
+    in_patterns: int
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The concepts that signal."""
         return tuple(item.id for item in self.items if item.label)
 
-    def matches(self, text: str) -> Index:
-        """(set, start, end) of every term in a normalised text, overlapping ones included; shape (n, 3).
-
-        The automaton runs over the bytes, several times faster than over the string; only the ends of matches are then
-        turned from bytes into characters.
-        """
-        raw = text.encode("utf-8")
-        found = np.array(self.automaton.find_matches_as_indexes(raw, overlapping=True), dtype=np.int64).reshape(-1, 3)
-        if len(found) and len(raw) != len(text):
-            characters = np.cumsum((np.frombuffer(raw, dtype=np.int8) >= -64), dtype=np.int32)
-            found[:, 1] = characters[found[:, 1]] - 1
-            found[:, 2] = characters[found[:, 2] - 1]
-        counts = self.set_starts[found[:, 0] + 1] - self.set_starts[found[:, 0]]
-        spread = np.repeat(found, counts, axis=0)
-        within = np.arange(len(spread)) - np.repeat(np.cumsum(counts) - counts, counts)
-        spread[:, 0] = self.set_ids[self.set_starts[spread[:, 0]] + within]
-        return spread
+    def terms_of(self, number: int) -> Index:
+        """The numbers of a set's terms, in order."""
+        return self.set_terms[self.set_starts[number] : self.set_starts[number + 1]]
 
 
 def lexicon_ids(folder: Path) -> tuple[str, ...]:
@@ -201,25 +189,63 @@ def lexicon_ids(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in folder.glob("[!_]*.yaml") if re.search(r"^label:", p.read_text(encoding="utf-8"), re.MULTILINE)))
 
 
-@dataclass
 class _Sets:
-    """Sets being numbered, and the terms that belong to each."""
+    """Sets of terms being numbered, and the terms of each."""
 
-    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
-    members: dict[str, dict[int, None]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._unions: dict[tuple[int, ...], int] = {}
+        self._members: list[dict[str, None]] = []
 
     def number(self, concept: str, group: str) -> int:
-        return self.numbers.setdefault((concept, group), len(self.numbers))
+        """The number of a set, a new one if it is not there yet."""
+        if (concept, group) not in self._numbers:
+            self._numbers[concept, group] = self._new()
+        return self._numbers[concept, group]
+
+    def _new(self) -> int:
+        self._members.append({})
+        return len(self._members) - 1
 
     def add(self, number: int, words: Sequence[str]) -> None:
+        """Words to a set, in their normal form."""
         # All at once: the normal form of one word costs as much as that of a thousand.
         for term in normalise(list(words)).text().split(SEPARATOR) if words else ():
             if term:
-                self.members.setdefault(term, {})[number] = None
+                self._members[number][term] = None
 
     def of(self, concept: str, group: str = "") -> tuple[int, ...]:
         """The numbers of a concept's groups, or of the one named."""
-        return tuple(n for (c, g), n in self.numbers.items() if c == concept and (g == group or not group) and g != _INNOCENT)
+        return tuple(n for (c, g), n in self._numbers.items() if c == concept and (g == group or not group) and g != _INNOCENT)
+
+    def union(self, numbers: Iterable[int]) -> int:
+        """The number of the set of all that is in some sets; these may still grow."""
+        key = tuple(sorted(set(numbers)))
+        if len(key) == 1:
+            return key[0]
+        if key not in self._unions:
+            self._unions[key] = self._new()
+        return self._unions[key]
+
+    def compiled(self, first: Iterable[int]) -> tuple[Terms, Index, Index, int]:
+        """(terms, set_starts, set_terms, in_patterns) as `Lexicons` has them; `first`: the sets whose terms come first."""
+        for numbers, union in self._unions.items():
+            self._members[union] = {term: None for number in numbers for term in self._members[number]}
+        place: dict[str, int] = {}
+        for number in sorted(set(first)):
+            for term in self._members[number]:
+                place.setdefault(term, len(place))
+        in_patterns = len(place)
+        for members in self._members:
+            for term in members:
+                place.setdefault(term, len(place))
+        rows = [np.sort(np.array([place[term] for term in members], dtype=np.int64)) for members in self._members]
+        starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+        return Terms(list(place)), starts, np.concatenate(rows), in_patterns
+
+    def too_long(self) -> str | None:
+        """A term that is longer than can be looked for, if there is one."""
+        return next((term for members in self._members for term in members if len(term) > LONGEST_TERM), None)
 
 
 _INNOCENT = "!"
@@ -277,19 +303,17 @@ def load_lexicons(folder: Path) -> Lexicons:
                 sets.add(sets.number(raw.id, group), [form for word in words for form in disguises(normalise_one(word))])
         sets.add(sets.number(raw.id, _INNOCENT), raw.exclude)
     items = [_compile(path, raw, sets, problems) for path, raw in files]
+    if (long := sets.too_long()) is not None:
+        problems.append(RuleProblem(_shown(folder), 0, "rules.wrong_value", (("where", long[:20]), ("why", f"> {LONGEST_TERM}"))))
     if problems:
         raise RuleErrors(problems)
-    terms = tuple(sets.members)
-    automaton = ahocorasick_rs.BytesAhoCorasick(
-        [term.encode("utf-8") for term in terms], matchkind=ahocorasick_rs.MatchKind.Standard, implementation=ahocorasick_rs.Implementation.DFA
-    )
-    counts = np.array([len(sets.members[term]) for term in terms], dtype=np.int64)
-    ids = np.array([number for term in terms for number in sets.members[term]], dtype=np.int64)
-    return Lexicons(tuple(items), terms, automaton, np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), ids, len(sets.numbers))
+    elements = [n for item in items for p in item.patterns for n in (*p.all, *p.of, *(() if p.none is None else (p.none,)))]
+    return Lexicons(tuple(items), *sets.compiled(elements))
 
 
 def _compile(path: Path, raw: _LexiconFile, sets: _Sets, problems: list[RuleProblem]) -> Lexicon:
     def element(name: str, place: int, wanted: _Element) -> tuple[int, ...]:
+        """The numbers of the sets that an element names."""
         parts = [wanted] if isinstance(wanted, str) else wanted
         found: dict[int, None] = {}
         words = [part for part in parts if not part.startswith("@")]
@@ -315,11 +339,11 @@ def _compile(path: Path, raw: _LexiconFile, sets: _Sets, problems: list[RuleProb
             except ValueError as error:
                 problems.append(RuleProblem(_shown(path), 1, "rules.wrong_value", (("where", f"patterns.{name}"), ("why", str(error)))))
                 regexes.append(None)
-        needed = tuple(element(name, next(places), e) for e in item.all)
-        optional = tuple(element(name, next(places), e) for e in item.of)
-        none = tuple(n for e in item.none for n in element(name, next(places), e))
+        needed = tuple(sets.union(element(name, next(places), e)) for e in item.all)
+        optional = tuple(sets.union(element(name, next(places), e)) for e in item.of)
+        refused = [n for e in item.none for n in element(name, next(places), e)]
         patterns.append(Pattern(
-            name, needed, optional, item.at_least if item.of else 0, none, item.within, item.near, item.ordered,
+            name, needed, optional, item.at_least if item.of else 0, sets.union(refused) if refused else None, item.within, item.near, item.ordered,
             item.place.first if item.place else None, item.place.last if item.place else None, item.said_by == "anyone",
             frozenset([*raw.despite, *item.despite]), regexes[0], regexes[1], item.sure,
         ))  # fmt: skip

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -154,7 +154,7 @@ class SecondReader:
         if signal.sure and score >= needed:
             return signal
         why = f"{signal.why}, second reader {score:.2f} of {needed:.2f}"
-        return replace(signal, counts=score >= needed, confidence=round(min(max(score, 0.02), 0.98), 3), why=why)
+        return signal._replace(counts=score >= needed, confidence=round(min(max(score, 0.02), 0.98), 3), why=why)
 
     def reasons(self, text: str, label: str, most: int = 5) -> list[str]:
         """The n-grams of a text that speak most for the label, strongest first."""

@@ -11,6 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+from pyarrow import csv
+
 from analyzer.rules import rules_folder
 
 
@@ -59,8 +63,40 @@ def _private_folder() -> Path:
     return folder
 
 
+@cache
+def _inner_pairs() -> npt.NDArray[np.uint64]:
+    """Each two characters that stand beside each other in a word of the dictionary, as one number, in order."""
+    import jieba
+
+    # A line is a word, its weight and its kind.
+    with jieba.get_dict_file() as file:
+        columns = csv.read_csv(
+            file, csv.ReadOptions(column_names=["word", "weight", "kind"]), csv.ParseOptions(delimiter=" ", quote_char=False),
+            csv.ConvertOptions(include_columns=["word"]),
+        )  # fmt: skip
+    words = [*columns["word"].to_pylist(), *(word for word, _ in house_words())]
+    points = np.frombuffer("\n".join(words).encode("utf-32-le"), dtype=np.uint32)
+    inside = points != ord("\n")
+    both = inside[:-1] & inside[1:]
+    pairs: npt.NDArray[np.uint64] = (points[:-1][both].astype(np.uint64) << np.uint64(32)) | points[1:][both]
+    pairs.sort()
+    return pairs
+
+
+@cache
+def may_join(pair: str) -> bool:
+    """Whether jieba may put these two neighbouring characters into one word: some word of the dictionary holds them so, or both are ASCII."""
+    if pair.isascii():
+        return True
+    wanted = (ord(pair[0]) << 32) | ord(pair[1])
+    known = _inner_pairs()
+    place = int(np.searchsorted(known, np.uint64(wanted)))
+    return place < len(known) and int(known[place]) == wanted
+
+
 def warm_up() -> None:
     """Load the dictionary (about a second the first time)."""
+    _inner_pairs()
     if _fast() is None:
         _tokenizer()
 
@@ -74,7 +110,7 @@ def is_border(text: str, at: int, low: int, high: int) -> bool:
     Most borders are certain without cutting: jieba joins characters only into words of its dictionary, so where no word
     of it lies across the position there is a border. Otherwise the clause is cut (once, however often it is asked).
     """
-    if at <= low or at >= high:
+    if at <= low or at >= high or not may_join(text[at - 1 : at + 1]):
         return True
     if _fast() is not None:
         return at - low in _cut(text[low:high])
@@ -120,3 +156,4 @@ def words(text: str) -> Iterator[tuple[str, int]]:
 def forget() -> None:
     """Drop the clauses remembered so far (they are texts of the logs)."""
     _cut.cache_clear()
+    may_join.cache_clear()
