@@ -161,8 +161,8 @@ CREATE TABLE case_events (
     case_id VARCHAR NOT NULL,           -- case
     person_id VARCHAR,                  -- whom it concerns, where it concerns one person
     kind VARCHAR,                       -- refusal, consent, agreed_time, unreachable, dispute, death, attorney ...
-    occurred_utc TIMESTAMP NOT NULL,    -- instant from which it holds
-    occurred_on DATE NOT NULL,          -- its date by the debtor's clock; as written where his zone is unknown
+    occurred_utc TIMESTAMP,             -- instant from which it holds; NULL: unknown, it may hold at any moment until its end
+    occurred_on DATE,                   -- its date by the debtor's clock; as written where his zone is unknown
     ended_utc TIMESTAMP,                -- instant until which it holds; NULL: without end
     agreed_from TIME,                   -- for agreed_time: start of the agreed hours, debtor's clock
     agreed_to TIME,                     -- for agreed_time: end of the agreed hours

@@ -111,6 +111,17 @@ def test_the_same_file_twice_changes_nothing(write: Write, run: Run) -> None:
     assert con1.execute(listing).fetchall() == con2.execute(listing).fetchall() and once.findings == 2
 
 
+def test_an_event_without_a_readable_time_may_hold(write: Write, run: Run) -> None:
+    """It is kept, counted, and what depends on it is undetermined: not clear, and not lost with the row."""
+    calls = write("a.csv", HEADER + "\n1,K1,P2,母亲,电话,呼出,2026-03-02 10:00:00,接通,交互式,A1,您好\n")
+    events = write("事件.csv", "案件编号,人员编号,事件类型,事件时间\nK1,P2,拒绝联系,上周三下午\nK1,P2,拒绝联系,\n")
+    result, con = run([calls, events])
+    assert [(b.loaded, b.rejected) for b in result.batches if b.table == "case_events"] == [(2, 0)]
+    assert con.execute("SELECT column_name, problem, cells FROM cell_problems").fetchall() == [("occurred_at", "unreadable", 1)]
+    found = con.execute("SELECT outcome, missing FROM rule_results WHERE rule = 'cn-gbt-45251/stop-on-refusal' AND contacts > 0").fetchall()
+    assert found == [("undetermined", "case_events.occurred_at")]
+
+
 @pytest.mark.parametrize(
     ("dates", "key"),
     [(["01/02/2026 09:00", "03/04/2026 10:00"], "input.two_date_orders"), (["13/02/2026 09:00", "03/14/2026 10:00"], "input.mixed_dates")],

@@ -9,6 +9,9 @@ from pydantic import Field
 from analyzer.checks.base import Compiler, Figure, Params, Scope
 from analyzer.sql import literal
 
+# What a user would have to supply where only an event's time leaves the answer open.
+EVENT_TIME = "case_events.occurred_at"
+
 
 class EventCondition(Params):
     """An event of the case that holds at the moment of the contact.
@@ -80,12 +83,22 @@ def event_join(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) -
 def event_holds(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) -> str:
     """SQL over `c`: true if such an event holds, NULL if one may (it is not known whose it is), else false."""
     joined = event_join(compiler, event, at)
+    compiler.open_question = compiler.open_question or EVENT_TIME
     if event.match != "person":
-        return f"EXISTS (SELECT 1 FROM case_events e WHERE {joined})"
+        return _three_valued(joined)
     return (
         f"(SELECT CASE WHEN count(*) FILTER (WHERE {joined}) > 0 THEN true"
         f" WHEN count(*) FILTER (WHERE ({joined}) IS NULL) > 0 THEN NULL ELSE false END"
         f" FROM case_events e WHERE e.case_id = c.case_id)"
+    )
+
+
+def _three_valued(joined: str) -> str:
+    """SQL over `c`: true if an event `e` of the case meets `joined`, NULL if one whose time is unknown may, else false."""
+    timeless = joined.replace("e.occurred_utc < c.at_utc", "e.occurred_utc IS NULL").replace("e.occurred_on", "c.on_date")
+    return (
+        f"(CASE WHEN EXISTS (SELECT 1 FROM case_events e WHERE {joined}) THEN true"
+        f" WHEN EXISTS (SELECT 1 FROM case_events e WHERE {timeless}) THEN NULL ELSE false END)"
     )
 
 
@@ -99,12 +112,11 @@ def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> 
     reached = literal(rule.reached)
     failed = literal(rule.failed)
     once = literal(rule.at_once) if rule.at_once else "('')"
-    events = (
-        f"EXISTS (SELECT 1 FROM case_events e WHERE e.case_id = c.case_id AND e.kind IN {literal(rule.events)}"
-        " AND e.occurred_utc < c.at_utc AND (e.ended_utc IS NULL OR c.at_utc < e.ended_utc))"
-        if rule.events
-        else "false"
-    )
+    events = "false"
+    if rule.events:
+        events = _three_valued(
+            f"e.case_id = c.case_id AND e.kind IN {literal(rule.events)} AND e.occurred_utc < c.at_utc AND (e.ended_utc IS NULL OR c.at_utc < e.ended_utc)"
+        )
     # What is not known counts both ways: an attempt without an outcome may have failed or reached him, a call to an
     # unknown number may have been to him. `least` counts certain failures since he was last possibly reached, `most`
     # possible ones since he was last certainly reached.

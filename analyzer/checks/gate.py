@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from analyzer.checks.base import Compiled, Compiler, Figure, Key, Params, Scope, either, keys_of, row
-from analyzer.checks.conditions import EventCondition, Unless, event_join, lifted
+from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, lifted
 from analyzer.model import Rule
 from analyzer.sql import literal
 
@@ -91,6 +91,7 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str) -> Comp
     found = (
         f"(SELECT {{'yes': min(CASE WHEN {joined} THEN e.occurred_utc::VARCHAR || ' ' || e.event_id END),"
         f" 'maybe': bool_or(({joined}) IS NULL AND e.kind IN {literal(event.kinds)}),"
+        f" 'timeless': bool_or(({joined}) IS NULL AND e.kind IN {literal(event.kinds)} AND e.occurred_utc IS NULL),"
         f" 'kind': min(CASE WHEN {joined} THEN e.kind || ' ' || e.occurred_on::VARCHAR END)}}"
         f" FROM case_events e WHERE {_whose(event)})"
     )
@@ -105,7 +106,7 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str) -> Comp
     )
     episode = "concat_ws(chr(124), s.case_id, s.whom, s.e.kind)" if event.match == "person" else "concat_ws(chr(124), s.case_id, s.e.kind)"
     breach = "s.sure AND s.shut IS TRUE"
-    missing_or = "coalesce(s.missing, 'case_events.person_id')"
+    missing_or = f"coalesce(s.missing, CASE WHEN s.e.timeless THEN {literal(EVENT_TIME)} ELSE 'case_events.person_id' END)"
     hits = (
         f"SELECT {row(f'CASE WHEN {breach} THEN {episode} END', role=either(breach), measured='s.e.kind', missing=missing_or)}"
         f" FROM ({base}) s WHERE s.shut IS NOT FALSE"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from analyzer.checks.base import Compiled, Compiler, Moment, Params, Scope, either, row
-from analyzer.checks.conditions import EventCondition, Unless, event_join, lifted
+from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, lifted
 from analyzer.model import Rule
 
 
@@ -50,9 +50,10 @@ def compile_hours(rule: Rule, params: Hours) -> Compiled:
     plainly = permitted
     if params.agreed:
         joined = event_join(compiler, params.agreed, (*at, "agreed"))
+        compiler.open_question = EVENT_TIME
         agreed = (
             f"(SELECT CASE WHEN count(*) FILTER (WHERE {joined} AND {local}::TIME BETWEEN e.agreed_from AND e.agreed_to) > 0 THEN true"
-            f" WHEN count(*) FILTER (WHERE {joined} AND (e.agreed_from IS NULL OR e.agreed_to IS NULL)) > 0 THEN NULL ELSE false END"
+            f" WHEN count(*) FILTER (WHERE ({joined}) IS NULL OR ({joined} AND (e.agreed_from IS NULL OR e.agreed_to IS NULL))) > 0 THEN NULL ELSE false END"
             f" FROM case_events e WHERE e.case_id = c.case_id)"
         )
         permitted = f"({permitted} OR {agreed})"

@@ -254,13 +254,16 @@ def _complaints(plan: Plan, column: Column, cell: str | None) -> list[tuple[str,
     """(SQL test over the typed row, reason, detail) for what makes a row of this column unusable."""
     name = column.name
     found = []
-    if cell is not None and column.type in ("time", "date"):
+    # What happened at a time nobody can read did happen: an event without its time may hold at any contact of the case.
+    timeless = (plan.table.name, name) == ("case_events", "occurred_at")
+    if cell is not None and column.type in ("time", "date") and not timeless:
         lost = f"CASE WHEN {name} IS NULL THEN {values.filled(f'cell_{name}')} IS NOT NULL ELSE false END"
         found.append((lost, "reject.time", name))
+    if cell is not None and column.type in ("time", "date"):
         year = f"year({name}) NOT BETWEEN {_FIRST_YEAR} AND {_LAST_YEAR}"
         found.append((year, "reject.time_range", name))
     # A contact without a time is loaded: it happened, and what needs its time is undetermined.
-    if column.required and not (plan.table.name == "contacts" and name == "started_at"):
+    if column.required and not timeless and (plan.table.name, name) != ("contacts", "started_at"):
         unreadable = column.type in ("decimal", "integer", "word")
         found.append((f"{name} IS NULL", "reject.unreadable" if unreadable else "reject.missing", name))
     return found
