@@ -15,10 +15,11 @@ import duckdb
 import pyarrow as pa
 
 from analyzer import findings, intake, rules, store
-from analyzer.checks import judge, prepare
+from analyzer.calendars import load_calendars
+from analyzer.checks import entities_of, judge, prepare
 from analyzer.errors import InputError, NoInput, UsageError
 from analyzer.intake import Batch, Mapping, Plan, Settings
-from analyzer.model import ExitCode, Outcome
+from analyzer.model import ExitCode, Outcome, Pack
 from analyzer.sources import Source, discover, open_sources
 from analyzer.text import TextReader, contact_texts, lexicon_ids, store_signals
 
@@ -61,6 +62,8 @@ def run(
     rules_folder: Path | None = None,
     run_id: str | None = None,
     memory: str | None = None,
+    with_packs: Sequence[str] = (),
+    drafts: bool = False,
     progress: Progress = lambda *_: None,
 ) -> RunResult:
     """Audit files and publish a run.
@@ -68,7 +71,9 @@ def run(
     Args:
         sources: files, folders or globs.
         to: folder of runs; the run becomes <to>/<run_id>.duckdb.
-        packs: pack ids; all packs when empty.
+        packs: pack ids; all packs but those by choice when empty.
+        with_packs: packs by choice to be used as well.
+        drafts: whether rules whose status is draft count.
         mapping: a house format.
         settings: zone of times without one, jurisdiction of cases without one.
         rules_folder: where the packs are; the program's own by default.
@@ -89,8 +94,11 @@ def run(
     with ThreadPoolExecutor(1) as background:
         # The files are read once for their digest and shape while the rules are put together.
         planning = background.submit(plan, sources, mapping)
-        loaded, problems = rules.load(folder, packs)
+        loaded, problems = rules.load(folder, [*packs, *with_packs] if packs else ())
+        problems += rules.unknown(loaded, with_packs)
+        loaded = rules.in_use(loaded, [*packs, *with_packs], drafts)
         prepared = prepare(loaded, problems, lexicon_ids(lexicon_folder))
+        days = load_calendars(folder)
         clock.lap("rules")
         plans = planning.result()
         clock.lap("inspect")
@@ -102,15 +110,16 @@ def run(
         raise InputError("run.exists", name=name)
     many = sum(p.source.size for p in plans if p.table.name == "contacts") > MANY_BYTES
     # Should anything fail, the reader ends first, so that nobody waits for texts that no one will see.
-    with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background, TextReader(lexicon_folder, many) as reader:
+    with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background, TextReader(lexicon_folder, many, entities_of(prepared)) as reader:
         con = file.con
         con.execute(
             "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL)",
-            [name, program(), _command(packs, mapping), _naive(started), settings.zone, settings.jurisdiction, mapping.name],
+            [name, program(), _command(loaded, drafts, mapping), _naive(started), settings.zone, settings.jurisdiction, mapping.name],
         )
         batches = intake.load(con, plans, settings, file.scratch, progress)
         clock.lap("load")
         zones = {b.batch_id: b.zone for b in batches}
+        store.fill_calendars(con, days)
         store.derive_cases(con, settings, zones)
         # The texts are read beside all that needs none of them.
         total = sum(b.loaded for b in batches if b.table == "contacts")
@@ -225,8 +234,8 @@ def program() -> str:
     return f"dunaudit {__version__}"
 
 
-def _command(packs: Sequence[str], mapping: Mapping) -> str:
-    return f"audit packs={','.join(packs) or 'all'} mapping={mapping.name}"
+def _command(packs: Sequence[Pack], drafts: bool, mapping: Mapping) -> str:
+    return f"audit packs={','.join(p.id for p in packs)}{' drafts' if drafts else ''} mapping={mapping.name}"
 
 
 def _naive(moment: datetime) -> datetime:

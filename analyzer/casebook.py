@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import duckdb
 
 from analyzer import rules, store
-from analyzer.checks import Prepared, judge, prepare
+from analyzer.calendars import load_calendars
+from analyzer.checks import Prepared, entities_of, judge, prepare
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.intake import Settings, input_table
 from analyzer.intake.columns import TABLES, Table, table
@@ -62,6 +63,7 @@ def run_cases(packs: Sequence[Pack], words: Words, problems: Sequence[RuleProble
         RuleErrors: a rule cannot be used, or a case gives a table or column that does not exist.
     """
     prepared = prepare(packs, problems, words.lexicons.ids)
+    words = replace(words, entities=frozenset(entities_of(prepared)))
     places = {p.id: p.jurisdiction for p in packs}
     results = []
     with bench() as con:
@@ -96,6 +98,7 @@ def bench() -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute("SET autoinstall_known_extensions = false")
         con.execute("SET TimeZone = 'UTC'")
         store.create_tables(con)
+        store.fill_calendars(con, load_calendars(rules.rules_folder()))
         yield con
     finally:
         con.close()
@@ -118,18 +121,26 @@ def outcomes(
     con: duckdb.DuckDBPyConnection, item: Prepared, given: dict[str, list[dict[str, Any]]], words: Words, jurisdiction: str
 ) -> dict[str, str]:
     """Contact id -> outcome, for one rule over the rows of `given`. The connection's tables must be empty."""
-    place_given(con, given, jurisdiction, item.rule.ref)
-    store.derive(con, Settings(jurisdiction=jurisdiction), {1: _HOME.get(jurisdiction, "UTC")})
-    store_signals(con, scan_contacts(con, words))
+    derive_given(con, given, words, jurisdiction, item.rule.ref)
     judge(con, [item])
     failed = con.execute("SELECT count(*) FROM rule_results WHERE outcome = 'not_evaluated'").fetchall()[0]
     if failed and failed[0]:
         return {row[0]: Outcome.NOT_EVALUATED.value for row in con.execute("SELECT contact_id FROM contacts").fetchall()}
+    if not con.execute("SELECT count(*) FROM rule_results WHERE outcome <> 'not_applicable'").fetchall()[0][0]:
+        # The pack binds none of the contacts: nothing was run, and there is no table of what it found.
+        return dict(con.execute("SELECT contact_id, 'not_applicable' FROM contacts").fetchall())
     found = dict(con.execute(f"SELECT c.contact_id, s.standing FROM ({item.compiled.standing}) s JOIN contacts c USING (seq)").fetchall())
     judged = {k: Outcome.CLEAR.value if v in ("in_scope", "undetermined") else v for k, v in found.items()}
     roles = con.execute("SELECT c.contact_id, f.role FROM found f JOIN contacts c USING (seq) WHERE f.role IN ('breach', 'undetermined')")
     judged.update(dict(sorted(roles.fetchall(), key=lambda pair: pair[1], reverse=True)))
     return judged
+
+
+def derive_given(con: duckdb.DuckDBPyConnection, given: dict[str, list[dict[str, Any]]], words: Words, jurisdiction: str, where: str) -> None:
+    """Fill the canonical tables and `signals` from the rows of a case; they must be empty."""
+    place_given(con, given, jurisdiction, where)
+    store.derive(con, Settings(jurisdiction=jurisdiction), {1: _HOME.get(jurisdiction, "UTC")})
+    store_signals(con, scan_contacts(con, words))
 
 
 def place_given(con: duckdb.DuckDBPyConnection, given: dict[str, list[dict[str, Any]]], jurisdiction: str, where: str) -> None:
@@ -181,7 +192,10 @@ def _insert(con: duckdb.DuckDBPyConnection, spec: Table, row: dict[str, Any], nu
             raise RuleErrors([RuleProblem(where, 0, "rules.case_column", (("table", spec.name), ("column", key)))])
         names.append(key)
         places.append("?")
-        values.append(_value(value, column.type))
+        try:
+            values.append(_value(value, column.type))
+        except ValueError as error:
+            raise RuleErrors([RuleProblem(where, 0, "rules.case_value", (("table", spec.name), ("column", key), ("value", str(value)[:40])))]) from error
     con.execute(f"INSERT INTO {into} ({', '.join(names)}) VALUES ({', '.join(places)})", values)
 
 

@@ -5,6 +5,7 @@ Data go to stdout, talk and progress to stderr. Exit codes: see `model.ExitCode`
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import re
@@ -28,7 +29,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from analyzer import __version__, audit, casebook, explain, intake, rules, runs, summary
+from analyzer import __version__, advise, audit, casebook, compare, coverage, explain, intake, rules, runs, summary
+from analyzer.checks import prepare
 from analyzer.errors import DunAuditError, RuleErrors, UsageError
 from analyzer.intake.mapping import check_zone
 from analyzer.messages import LANGUAGES, default_lang, say, say_words
@@ -221,6 +223,8 @@ def audit_(
     sources: Sources,
     mapping: MappingFile = None,
     packs: Annotated[str | None, typer.Option("--packs", help=_help("packs"))] = None,
+    with_packs: Annotated[str | None, typer.Option("--with", help=_help("with_packs"))] = None,
+    drafts: Annotated[bool, typer.Option("--drafts", help=_help("drafts"))] = False,
     to: Annotated[Path, typer.Option("--to", help=_help("to"))] = Path("runs"),
     zone: Zone = None,
     jurisdiction: Jurisdiction = None,
@@ -234,7 +238,7 @@ def audit_(
     with _errors():
         if memory and not re.fullmatch(r"\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB)", memory):
             raise UsageError("usage.memory", memory=memory)
-        result = _audit(sources, mapping, _names(packs), to, _settings(zone, jurisdiction), rules_folder, memory, run_id, json_, profile)
+        result = _audit(sources, mapping, _names(packs), to, _settings(zone, jurisdiction), rules_folder, memory, run_id, json_, profile, _names(with_packs), drafts)
     raise typer.Exit(result.exit_code)
 
 
@@ -244,13 +248,13 @@ def _names(packs: str | None) -> list[str]:
 
 def _audit(
     sources: Sequence[str], mapping: Path | None, packs: Sequence[str], to: Path, settings: intake.Settings, rules_folder: Path | None,
-    memory: str | None, run_id: str | None, json_: bool, profile: bool,
+    memory: str | None, run_id: str | None, json_: bool, profile: bool, with_packs: Sequence[str] = (), drafts: bool = False,
 ) -> audit.RunResult:  # fmt: skip
     house = _mapping(mapping, sources)
     with _progress(json_) as progress:
         result = audit.run(
             sources, to, packs=packs, mapping=house, settings=settings, rules_folder=rules_folder, run_id=run_id, memory=memory,
-            progress=progress,
+            with_packs=with_packs, drafts=drafts, progress=progress,
         )  # fmt: skip
     con = runs.connect(result.path)
     try:
@@ -488,6 +492,153 @@ def rules_explain(rule: Annotated[str, typer.Argument(help=_help("rule"))], fold
             console.print(Text(f"{value}: " + "; ".join(f"{day} -> {v}" for day, v in spans)))
         for case in found.cases:
             console.print(Text(f"- {case['name']}: " + ", ".join(f"{_t('word.' + str(o))} {', '.join(ids)}" for o, ids in case["expect"].items())))
+
+
+@app.command("diff", help=_help("diff"))
+def diff_(
+    old: Annotated[str, typer.Argument(help=_help("diff_old"))],
+    new: Annotated[str, typer.Argument(help=_help("diff_new"))],
+    run: RunFolder = Path("runs"),
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        told = compare.diff(*(Path(n) if n.endswith(".duckdb") else runs.locate(run, n) for n in (old, new)))
+        if json_:
+            _emit_json(told)
+            return
+        keys = ("state", "why", "finding_id", "rule", "case_id", "agent_id", "vendor", "first_local")
+        changes = [f for f in told.findings if f["state"] != "open" or f["why"] != "same"]
+        _emit_table([_t(f"column.{k}") for k in keys], [[_t(f"word.{f[k]}") if k in ("state", "why") else f[k] for k in keys] for f in changes])
+        _talk(_t("talk.diff", old=told.old, after=told.new, **told.counts))
+
+
+@app.command("backtest", help=_help("backtest"))
+def backtest_(
+    changes: Annotated[list[str], typer.Option("--set", help=_help("set"))],
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    folder: RulesFolder = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        told = compare.backtest(runs.locate(run, name), folder or rules.rules_folder(), changes)
+        if json_:
+            _emit_json(told)
+            return
+        for one in told:
+            lines = [[_t(f"word.{state}"), *(row[k] or "-" for k in ("team", "vendor")), row["findings"]] for state, rows in (("added", one.added), ("removed", one.removed)) for row in rows]
+            _emit_table([_t(f"column.{k}") for k in ("state", "team", "vendor", "findings")], lines)
+            _talk(_t("talk.backtest", rule=one.rule, before=one.before, after=one.after, contacts_before=one.contacts_before, contacts_after=one.contacts_after))
+            if one.stale:
+                _talk(_t("talk.backtest_stale", rule=one.rule))
+
+
+@app.command("may-contact", help=_help("may_contact"))
+def may_contact_(
+    case: Annotated[str | None, typer.Argument(help=_help("case"))] = None,
+    person: Annotated[str | None, typer.Option("--person", help=_help("person"))] = None,
+    channel: Annotated[str, typer.Option("--channel", help=_help("channel"))] = "call",
+    at: Annotated[str | None, typer.Option("--at", help=_help("at"))] = None,
+    batch: Annotated[Path | None, typer.Option("--batch", help=_help("batch"))] = None,
+    packs: Annotated[str | None, typer.Option("--packs", help=_help("packs"))] = None,
+    with_packs: Annotated[str | None, typer.Option("--with", help=_help("with_packs"))] = None,
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    folder: RulesFolder = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        asked = _questions(batch) if batch else [_question({"case_id": case, "person_id": person, "channel": channel, "at": at})]
+        wanted = [*_names(packs), *_names(with_packs)]
+        loaded, problems = rules.load(folder or rules.rules_folder(), wanted if packs else ())
+        answers = advise.may_contact(runs.locate(run, name), prepare(rules.in_use(loaded, wanted), problems), asked)
+    if json_ or batch:
+        _emit_json(answers)
+    else:
+        for one in answers:
+            typer.echo(_t(f"advice.{one.answer}"))
+            for reason in one.reasons:
+                ends = ", ".join(_t(f"word.{o}") for o in reason.outcomes)
+                typer.echo(_t(f"advice.because_{reason.answer}", rule=reason.rule, ends=ends, missing=say_words(reason.missing or "-", _state["lang"])))
+            _talk(_t("advice.not_asked", rules=one.not_asked))
+    answer = {a.answer for a in answers}
+    raise typer.Exit(ExitCode.BREACHES if "no" in answer else ExitCode.UNDETERMINED if "unknown" in answer else ExitCode.CLEAN)
+
+
+def _question(row: dict[str, str | None]) -> advise.Question:
+    if not row.get("case_id"):
+        raise UsageError("usage.no_case", case="-")
+    try:
+        at = datetime.fromisoformat(row.get("at") or "")
+    except ValueError as error:
+        raise UsageError("usage.at", text=str(row.get("at"))[:40]) from error
+    channel = row.get("channel") or "call"
+    if channel not in advise.CHANNELS:
+        raise UsageError("usage.channel", channel=channel[:40], have=", ".join(advise.CHANNELS))
+    return advise.Question(str(row["case_id"]), channel, at.replace(tzinfo=None), row.get("person_id") or None, row.get("call_type") or None, row.get("agent_id") or None)
+
+
+def _questions(path: Path) -> list[advise.Question]:
+    """Questions of a CSV file with the columns case_id, channel, at and, where they matter, person_id, call_type, agent_id."""
+    if not path.is_file():
+        raise UsageError("usage.no_file", name=path.name)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [_question(row) for row in csv.DictReader(file)]
+
+
+@rules_app.command("coverage", help=_help("rules_coverage"))
+def rules_coverage(
+    run: Annotated[Path | None, typer.Option("--run", "--runs", help=_help("run_folder"))] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help=_help("markdown"))] = False,
+    folder: RulesFolder = None, json_: Json = False,
+) -> None:  # fmt: skip
+    """See the catalogue."""
+    with _errors():
+        found = None
+        if run is not None:
+            con = runs.connect(runs.locate(run))
+            try:
+                found = coverage.findings_by_rule(con)
+            finally:
+                con.close()
+        rows, clauses = coverage.coverage(rules.select(folder or rules.rules_folder()), found)
+    if json_:
+        _emit_json({"rows": rows, "clauses": clauses})
+        return
+    lang = _state["lang"]
+    by_row = [[r.row, len(r.rules), r.cases, "-" if r.findings is None else r.findings, ", ".join(r.rules)] for r in rows]
+    by_clause = [
+        [c.pack, c.clause_zh if lang == "zh" else c.clause_en, _t(f"word.{c.known}") if c.known != "-" else "-", _t(f"word.{c.decided}"), len(c.rules), c.cases, "-" if c.findings is None else c.findings]
+        for c in clauses
+    ]
+    tables: list[tuple[tuple[str, ...], list[list[Any]]]] = [
+        (("serves", "rules", "cases", "findings", "rule"), by_row), (("pack", "clause", "known", "decided", "rules", "cases", "findings"), by_clause),
+    ]  # fmt: skip
+    for keys, lines in tables:
+        titles = [_t(f"column.{k}") for k in keys]
+        if markdown:
+            typer.echo("\n".join(["| " + " | ".join(str(c).replace("|", "\\|") for c in line) + " |" for line in (titles, ["---"] * len(titles), *lines)]) + "\n")
+        else:
+            _emit_table(titles, lines)
+
+
+@rules_app.command("conflicts", help=_help("rules_conflicts"))
+def rules_conflicts(packs: Annotated[list[str] | None, typer.Argument(help=_help("packs"))] = None, folder: RulesFolder = None, json_: Json = False) -> None:
+    """See the catalogue."""
+    with _errors():
+        where = folder or rules.rules_folder()
+        words = load_words(rules.lexicon_folder(where))
+        with _progress(json_) as progress:
+            found = coverage.conflicts(rules.select(where, packs or ()), words, lambda done, total: progress("conflicts", done, total))
+    if json_:
+        _emit_json(found)
+        return
+    keys = ("policy", "against", "strength", "case", "contacts")
+    _emit_table([_t(f"column.{k}") for k in keys], [[c.policy, c.against, _t(f"word.{c.strength}"), c.case, ", ".join(c.contacts)] for c in found])
+    _talk(_t("talk.conflicts", conflicts=len(found)))
 
 
 @app.command("dashboard", help=_help("dashboard"))

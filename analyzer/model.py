@@ -105,7 +105,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Pack:
-    """One instrument, or one lender's policy: its title, where it binds, and its rules."""
+    """One instrument, or one lender's policy: its title, where it binds, and its rules.
+
+    `by_choice`: data cannot say whether it binds (membership, a product the log does not name); it is used only when asked for.
+    """
 
     id: str
     title: Text2
@@ -115,3 +118,4 @@ class Pack:
     digest: str
     rules: tuple[Rule, ...]
     not_decided: tuple[Text2, ...] = ()
+    by_choice: bool = False

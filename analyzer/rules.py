@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -22,8 +23,9 @@ from analyzer.model import Citation, Outcome, Pack, Rule, Text2
 ROWS = frozenset([*(f"C{i}" for i in range(1, 22)), *(f"S{i}" for i in range(1, 6))])
 SEVERITIES = ("critical", "high", "medium", "low")
 LEXICON = "lexicon"
-# Folders of a rules folder that hold no pack: the words, and the labelled examples.
-_NO_PACKS = (LEXICON, "examples")
+CALENDARS = "calendars"
+# Folders of a rules folder that hold no pack: the words, the labelled examples, the working days.
+_NO_PACKS = (LEXICON, "examples", CALENDARS)
 
 
 def _a_date(value: object) -> object:
@@ -112,6 +114,7 @@ class _PackFile(_Strict):
     about: _Text
     binds: _Text
     applies_to: _Applies
+    by_choice: bool = False
     in_force: Day | None = None
     until: Day | None = None
     not_decided: list[_Text] = Field(default_factory=list)
@@ -159,6 +162,18 @@ def select(folder: Path, only: Sequence[str] = ()) -> list[Pack]:
     return packs
 
 
+def unknown(packs: Sequence[Pack], names: Sequence[str]) -> list[RuleProblem]:
+    """A problem for each name that is no pack's."""
+    have = [pack.id for pack in packs]
+    return [RuleProblem(name, 0, "rules.no_such_pack", (("have", ", ".join(have)),)) for name in names if name not in have]
+
+
+def in_use(packs: Sequence[Pack], asked: Sequence[str] = (), drafts: bool = False) -> list[Pack]:
+    """The packs an audit uses, without what it does not: packs by choice that are not asked for, and drafts unless wanted."""
+    kept = [pack for pack in packs if not pack.by_choice or pack.id in asked]
+    return [replace(pack, rules=tuple(r for r in pack.rules if drafts or r.status != "draft")) for pack in kept]
+
+
 def _pack(folder: Path, problems: list[RuleProblem]) -> Pack | None:
     head_path = folder / "pack.yaml"
     if not head_path.is_file():
@@ -179,7 +194,7 @@ def _pack(folder: Path, problems: list[RuleProblem]) -> Pack | None:
     places = head.applies_to.jurisdiction or []
     return Pack(
         head.id, head.title.plain(), head.about.plain(), head.binds.plain(), places[0] if len(places) == 1 else None,
-        digest, tuple(rules), tuple(t.plain() for t in head.not_decided),
+        digest, tuple(rules), tuple(t.plain() for t in head.not_decided), head.by_choice,
     )  # fmt: skip
 
 

@@ -199,6 +199,15 @@ CREATE TABLE arrears (
     source VARCHAR NOT NULL             -- schedule (instalments and payments), due_date or stated
 );
 
+CREATE TABLE calendar_days (
+    jurisdiction VARCHAR NOT NULL,      -- jurisdiction whose calendar it is; a day that is not here is not known
+    on_date DATE NOT NULL,              -- day
+    working BOOLEAN NOT NULL,           -- whether it is a working day, holidays and exchanged days taken into account
+    nth BIGINT NOT NULL,                -- working days from the first day covered to this one, itself included
+    name_zh VARCHAR,                    -- holiday, or the holiday a working day was exchanged for
+    name_en VARCHAR                     -- the same
+);
+
 CREATE TABLE contacts (
     seq BIGINT NOT NULL,                -- row number in this file, used to join; not stable between runs
     contact_id VARCHAR NOT NULL,        -- id as logged; x- and a digest of the row where the log has none
@@ -207,6 +216,7 @@ CREATE TABLE contacts (
     debt_id VARCHAR NOT NULL,           -- debt spoken about; the case where the log names none
     person_id VARCHAR,                  -- who was contacted; found by number where the log names nobody; self:<debtor> for the debtor without an id
     number VARCHAR,                     -- number dialled or written to, digits
+    number_kind VARCHAR,                -- mobile, work or home, where the case has the number with one kind
     agent_id VARCHAR,                   -- collector
     team VARCHAR,                       -- collector's team on that date
     vendor VARCHAR,                     -- agency on that date; NULL for the lender itself
@@ -221,6 +231,8 @@ CREATE TABLE contacts (
     local_at TIMESTAMP,                 -- wall clock in that zone
     other_local_at TIMESTAMP[],         -- wall clock in each further candidate zone; NULL when there is one
     on_date DATE,                       -- calendar date of local_at: the contact's own date
+    weekday UTINYINT,                   -- day of the week of on_date: 1 Monday to 7 Sunday
+    working_day BOOLEAN,                -- whether on_date is a working day of the jurisdiction; NULL: no calendar covers it
     ended_utc TIMESTAMP,                -- instant of its end
     duration_s INTEGER,                 -- seconds
     outcome outcome_word,               -- conversation, answered_dropped, no_answer, voicemail, busy, delivered ...

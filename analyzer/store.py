@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +17,10 @@ from functools import cache
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from analyzer import zones
+from analyzer.calendars import WorkDay
 from analyzer.errors import UsageError
 from analyzer.intake import Settings, input_table
 from analyzer.sql import literal
@@ -142,6 +144,26 @@ def create_tables(con: duckdb.DuckDBPyConnection, temporary: bool = False) -> No
         f"COMMENT ON COLUMN {table}.{column} IS {literal(comment)}" for table, columns in schema() for column, comment in columns
     )
     con.execute(";".join(comments))
+
+
+def class_of(dpd: int | None) -> str | None:
+    """The account class of so many days past due; `CLASSES`."""
+    return None if dpd is None else next((name for limit, name in CLASSES if dpd <= limit), LAST_CLASS)
+
+
+def stage_of(dpd: int | None) -> str | None:
+    """The stage of so many days past due: collection, tracking in the last `TRACKING_DAYS` before the due date, else reminder."""
+    return None if dpd is None else "collection" if dpd > 0 else "tracking" if dpd >= -TRACKING_DAYS else "reminder"
+
+
+def fill_calendars(con: duckdb.DuckDBPyConnection, days: Sequence[WorkDay]) -> None:
+    """Put the days of the calendars into `calendar_days`; before `derive_contacts`."""
+    names = {"jurisdiction": pa.string(), "on_date": pa.date32(), "working": pa.bool_(), "nth": pa.int64(), "name_zh": pa.string(), "name_en": pa.string()}
+    rows = [(d.jurisdiction, d.on_date, d.working, d.nth, d.name.zh if d.name else None, d.name.en if d.name else None) for d in days]
+    columns = list(zip(*rows, strict=True)) or [() for _ in names]
+    con.register("days_given", pa.table([pa.array(c, t) for c, t in zip(columns, names.values(), strict=True)], names=list(names)))
+    con.execute("INSERT INTO calendar_days SELECT * FROM days_given")
+    con.unregister("days_given")
 
 
 def derive(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: dict[int, str]) -> None:
@@ -376,6 +398,10 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
         if has_arrears
         else f"CASE WHEN {stated} IS NOT NULL THEN 'logged' END"
     )
+    # A portfolio whose jurisdictions have no calendar need not be joined with any.
+    days = con.execute("SELECT count(*) FROM calendar_days WHERE jurisdiction IN (SELECT jurisdiction FROM cases)").fetchall()[0][0]
+    day_join = "LEFT JOIN calendar_days k ON k.jurisdiction = l.jurisdiction AND k.on_date = l.on_date" if days else ""
+    working = "k.working" if days else "NULL::BOOLEAN"
     # The order of rows in the file means nothing; not keeping it lets both threads write.
     con.execute("SET preserve_insertion_order = false")
     classes = " ".join(f"WHEN days <= {limit} THEN {literal(name)}" for limit, name in CLASSES)
@@ -388,7 +414,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
         ), placed AS (
             SELECT t.*, c.debtor_id AS case_debtor, c.lender, c.lender_kind, c.jurisdiction,
                    coalesce(t.relation, p.relation) AS rel, p.obliged, p.knows_since,
-                   coalesce(t.zone, z.zones) AS zones, CASE WHEN t.relation = 'self' THEN 'self:' || c.debtor_id END AS himself
+                   coalesce(t.zone, z.zones) AS zones, z.number_kind, CASE WHEN t.relation = 'self' THEN 'self:' || c.debtor_id END AS himself
             FROM timed t JOIN cases c ON c.case_id = t.case_id
             LEFT JOIN persons p ON p.person_id = t.whom AND p.case_id = t.case_id
             LEFT JOIN candidates z ON z.case_id = t.case_id AND z.person_id IS NOT DISTINCT FROM t.whom
@@ -400,12 +426,12 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
                    CASE WHEN contains(zones, '|') THEN list_transform(string_split(zones, '|')[2:], lambda z: {others}) END AS other_local_at
             FROM clocked
         ), dated AS (
-            SELECT l.*, {dpd} AS days, {source} AS dpd_source, {agent_columns}
-            FROM l {agent_join} {arrears_join}
+            SELECT l.*, {dpd} AS days, {source} AS dpd_source, {agent_columns}, {working} AS working_day
+            FROM l {agent_join} {arrears_join} {day_join}
         )
-        SELECT t.row_no + {_row_base(con, contacts)}, contact_id, case_id, coalesce(debtor_id, case_debtor), coalesce(debt_id, case_id), coalesce(whom, himself), number,
+        SELECT t.row_no + {_row_base(con, contacts)}, contact_id, case_id, coalesce(debtor_id, case_debtor), coalesce(debt_id, case_id), coalesce(whom, himself), number, number_kind,
                agent_id, team_then, coalesce(vendor, vendor_then), coalesce(vendor, vendor_then, lender, '(unknown)'), lender, lender_kind,
-               jurisdiction, channel, direction, at_utc, zone, local_at, other_local_at, on_date, ended_utc, duration_s, outcome,
+               jurisdiction, channel, direction, at_utc, zone, local_at, other_local_at, on_date, isodow(on_date), working_day, ended_utc, duration_s, outcome,
                call_type, rel,
                CASE WHEN rel = 'self' THEN 'debtor' WHEN rel IN ('guarantor', 'co_borrower') OR obliged THEN 'obliged'
                     WHEN rel IS NOT NULL THEN 'third_party' END,
@@ -450,18 +476,19 @@ def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
             SELECT DISTINCT t.case_id, coalesce(t.person_id, o.person_id) AS person_id, t.number
             FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
         ), known AS (
-            SELECT k.case_id, k.person_id, k.number, n.zones AS of_number, p.zones AS of_person, c.zones AS of_case,
+            SELECT k.case_id, k.person_id, k.number, n.zones AS of_number, n.kind AS number_kind, p.zones AS of_person, c.zones AS of_case,
                    CASE c.jurisdiction {single} END AS legal, coalesce(p.relation, 'self') = 'self' AS own
             FROM pairs k JOIN cases c ON c.case_id = k.case_id LEFT JOIN persons p ON p.person_id = k.person_id AND p.case_id = k.case_id
-            LEFT JOIN (SELECT case_id, number, string_agg(DISTINCT zones, '|') AS zones FROM numbers WHERE zones IS NOT NULL GROUP BY ALL) n
+            LEFT JOIN (SELECT case_id, number, string_agg(DISTINCT zones, '|') AS zones, CASE WHEN count(DISTINCT kind) = 1 THEN any_value(kind) END AS kind
+                        FROM numbers GROUP BY ALL) n
                 ON n.case_id = k.case_id AND n.number = k.number
         ), together AS (
-            SELECT case_id, person_id, number, legal,
+            SELECT case_id, person_id, number, number_kind, legal,
                    CASE WHEN own OR (of_number IS NULL AND of_person IS NULL) THEN concat_ws('|', of_case, of_person, of_number)
                         ELSE concat_ws('|', of_person, of_number) END AS found
             FROM known
         )
-        SELECT case_id, person_id, number,
+        SELECT case_id, person_id, number, number_kind,
                CASE WHEN found = '' THEN legal
                     ELSE array_to_string(list_filter(listed, lambda z, i: list_position(listed, z) = i), '|') END AS zones
         FROM (SELECT *, string_split(found, '|') AS listed FROM together)

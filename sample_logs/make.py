@@ -40,7 +40,7 @@ RELATIONS = {
 CALLED = {"parent": "家属", "sibling": "亲属", "friend": "其朋友", "colleague": "其同事", "emergency_contact": "预留联系人", "spouse": "配偶"}
 # name, code, team, vendor ("" is the lender itself)
 AGENTS = [
-    ("N01", "蒋文博", "自营一组", ""), ("N02", "罗思雨", "自营一组", ""), ("N03", "潘立群", "自营二组", ""), ("N04", "Grace Whitlow", "In-house", ""),
+    ("N01", "蒋文博", "自营一组", ""), ("N02", "罗思雨", "自营一组", ""), ("N03", "潘立群", "自营二组", ""), ("N04", "Grace Whitlow", "In-house", ""), ("N05", "田卫东", "自营二组", ""), ("N06", "方若兰", "自营二组", ""),
     ("Q11", "贺一鸣", "启衡一组", "启衡信息"), ("Q12", "尹晓棠", "启衡一组", "启衡信息"), ("Q13", "葛长青", "启衡二组", "启衡信息"), ("Q14", "邵佳宁", "启衡二组", "启衡信息"),
     ("H21", "Marcus Teller", "Team East", "Harbor Point Recovery"), ("H22", "Dana Orwell", "Team East", "Harbor Point Recovery"),
     ("H23", "Luis Ferrand", "Team West", "Harbor Point Recovery"), ("H24", "Ivy Brandt", "Team West", "Harbor Point Recovery"),
@@ -189,6 +189,7 @@ class World:
         self.contacts: list[Contact] = []
         self.events: list[list[str]] = []
         self.payments: list[list[object]] = []
+        self.promises: list[list[object]] = []
         self._said: set[str] = set()
         self._phones: dict[str, int] = {}
         for _ in range(cn):
@@ -398,6 +399,24 @@ def _short(on: date, us: bool) -> str:
     return f"{on:%b} {on.day}" if us else f"{on.month}月{on.day}日"
 
 
+# What breaks another rule as well, and at which kind of lender ("" is any).
+ALSO = {
+    "cn-gbt-45251/third-party-disclosure": ("", "cn-pipl/third-party-disclosure"),
+    "cn-gbt-45251/third-party-pressure": ("消费金融", "cn-consumer-finance-2024/third-party-pressure"),
+    "cn-gbt-45251/call-record": ("消费金融", "cn-consumer-finance-2024/traceable-record"),
+}  # fmt: skip
+
+
+def broken(contact: Contact) -> list[tuple[str, str, str]]:
+    """What a contact was planted for, with the rules of other instruments that ask for the same."""
+    found = list(contact.breaks)
+    for rule, zh, en in contact.breaks:
+        kind, other = ALSO.get(rule, ("-", ""))
+        if kind in ("", contact.case.lender[1]):
+            found.append((other, zh, en))
+    return found
+
+
 def cn(rule: str, zh: str, en: str) -> tuple[str, str, str]:
     """A planted breach of the national standard."""
     return f"cn-gbt-45251/{rule}", zh, en
@@ -503,12 +522,12 @@ def plant_words(w: World) -> None:
     k = w.planted(34, 38, False)
     w.say(k, 34, "10:00", "call", "conversation", "你个老赖，借的时候怎么不这样，今天必须处理。", breaks=[cn(rule, "辱骂", "insult"), book(rude, "辱骂", "insult")])
     w.say(k, 35, "10:00", "call", "conversation", "客户骂坐席王八蛋，未回应，礼貌结束。")
-    w.say(k, 36, "15:20", "sms", "delivered", "最后说一次，今天不还就打断你的腿。", breaks=[cn(rule, "暴力威胁", "threat of violence"), book(rude, "暴力威胁", "threat of violence")])
+    w.say(k, 36, "15:20", "sms", "delivered", "最后说一次，今天不还就打断你的腿。", breaks=[cn(rule, "暴力威胁", "threat of violence"), book(rude, "暴力威胁", "threat of violence"), ("cn-consumer-finance-2024/threats-and-harassment", "暴力威胁", "threat of violence")])
     w.say(k, 37, "15:20", "wechat", "delivered", "合规提醒：不得对客户说打断你的腿等威胁性语言，如遇请投诉。")
     k = w.planted(36, 66, False)
-    w.say(k, 36, "11:00", "wechat", "delivered", "五点前不处理就联系你单位领导，让全公司都知道你欠钱。", breaks=[cn(rule, "以告知单位相威胁", "threat to tell the employer")])
+    w.say(k, 36, "11:00", "wechat", "delivered", "五点前不处理就联系你单位领导，让全公司都知道你欠钱。", breaks=[(name, "以告知单位相威胁", "threat to tell the employer") for name in (f"cn-gbt-45251/{rule}", "cn-microloan-2024/exposure", "cn-pipl/public-exposure")])
     w.say(k, 37, "11:00", "call", "conversation", "客户担心联系他单位，已解释不会联系您的单位。")
-    w.say(k, 38, "11:00", "call", "conversation", "告知已涉嫌信用卡诈骗，今天移交公安机关。", breaks=[cn(rule, "虚假法律后果", "false legal consequence")])
+    w.say(k, 38, "11:00", "call", "conversation", "告知已涉嫌信用卡诈骗，今天移交公安机关。", breaks=[cn(rule, "虚假法律后果", "false legal consequence"), ("cn-microloan-2024/false-claims", "虚假法律后果", "false legal consequence")])
     w.say(k, 39, "11:00", "sms", "delivered", "如协商不成，我司可能依法提起诉讼；如遇冒充公安的来电请拨打人工核实，垃圾短信请勿点击。")
 
 
@@ -545,8 +564,8 @@ def plant_playbook(w: World) -> None:
     w.event(k, "第三人愿意还款", w.at(k, 33, "09:00:00"), k.other("parent"))
     w.say(k, 35, "10:30", "call", "conversation")
     w.say(k, 36, "10:30", "call", "conversation", who="parent", breaks=[book("before-due", "到期前两天联系家人，本人联系得上", "parent called two days before the due date, debtor within reach")])
-    w.say(k, 36, "15:30", "call", "no_answer")
-    w.say(k, 37, "09:30", "call", "switched_off")
+    w.say(k, 36, "15:30", "call", "no_answer", breaks=[book("reminder-mornings", "到期前两天下午致电提醒", "reminder call in the afternoon, two days before the due date"), book("text-after-no-answer", "提醒电话未接，当天没有发短信", "reminder call rang out, no text message that date")])
+    w.say(k, 37, "09:30", "call", "switched_off", breaks=[book("text-after-no-answer", "提醒电话未接，当天没有发短信", "reminder call rang out, no text message that date")])
     w.say(k, 37, "10:30", "call", "conversation", who="parent")
     k = w.planted(36, 0, False, ("friend",))
     w.say(k, 35, "10:30", "call", "conversation")
@@ -623,7 +642,7 @@ def plant_us(w: World) -> None:
     k = w.planted_us(who=("colleague", "parent", "spouse", "guarantor"))
     told = "Told {} that the customer has an unpaid loan with us."
     w.say(k, 33, "10:00", "call", "conversation", told.format("coworker"), "colleague", [us("third-party-disclosure", "告诉同事有欠款", "coworker told of the unpaid loan")])
-    w.say(k, 34, "10:00", "call", "voicemail", "Please tell her to pay, the account is past due.", "parent", [us("third-party-disclosure", "给其母留言提到逾期", "voicemail to a parent names the past due account")])
+    w.say(k, 34, "10:00", "call", "voicemail", "Please tell her to pay, the account is past due.", "parent", [us("third-party-disclosure", "给其母留言提到逾期", "voicemail to a parent names the past due account"), us("third-party-pressure", "要求其母催她还款", "parent asked to make her pay")])
     for i, relation in enumerate(("spouse", "guarantor")):
         w.say(k, 35 + i, "10:00", "call", "conversation", told.format(relation), relation)
     once = us("third-party-once", "同一第三人第二次通话", "second conversation with the same third person")
@@ -642,11 +661,11 @@ def plant_us(w: World) -> None:
     k = w.planted_us()
     w.say(k, 33, "10:00", "call", "conversation", "Agent: you are nothing but a deadbeat and everyone knows it.", breaks=[us("abusive-language", "辱骂", "insult")])
     w.say(k, 35, "10:00", "email", "delivered", "You wrote that another agency said you will be arrested; that is not so. Reply STOP to opt out.")
-    w.say(k, 41, "10:00", "sms", "delivered", "Pay by tonight or we will break your legs.", breaks=[us("abusive-language", "暴力威胁", "threat of violence")])
+    w.say(k, 41, "10:00", "sms", "delivered", "Pay by tonight or we will break your legs.", breaks=[us("abusive-language", "暴力威胁", "threat of violence"), us("opt-out-notice", "没有写明怎样退订", "does not say how to opt out")])
     w.say(k, 43, "10:00", "call", "conversation", "Told customer I will shoot you an email with the payment plan.")
     k = w.planted_us()
     w.say(k, 33, "10:00", "call", "voicemail", "This is Officer Daniels, badge number 4471, call me today.", breaks=[us("false-representation", "冒充警察", "poses as a police officer")])
-    w.say(k, 35, "10:00", "sms", "delivered", "You will go to jail if this is not settled by Friday.", breaks=[us("false-representation", "谎称坐牢", "jail named as a consequence")])
+    w.say(k, 35, "10:00", "sms", "delivered", "You will go to jail if this is not settled by Friday.", breaks=[us("false-representation", "谎称坐牢", "jail named as a consequence"), us("opt-out-notice", "没有写明怎样退订", "does not say how to opt out")])
     w.say(k, 37, "10:00", "email", "delivered", "We are a debt collector, not a court; you cannot be arrested for failing to pay. Reply STOP to opt out.")
     k = w.planted_us()
     pair = us("call-pattern", "五分钟内对同一号码两次未接", "two unanswered calls to one number within five minutes")
@@ -679,6 +698,44 @@ def plant_open(w: World) -> None:
     k = w.planted_us()
     w.say(k, 33, "10:00", "call", "", "Dialer restarted, result not written back.")
     w.say(k, 35, "10:00", "call", "no_answer")
+
+
+def plant_more(w: World) -> None:
+    """Numbers, promises, identifiers, new debts, guarantors, training, order of steps: each beside a near miss."""
+    for i, second in enumerate((False, False, True)):
+        k = w.planted(40 + i, 50)
+        k.debtor.extra = f"199000098{i:02}"
+        w.say(k, 40 + i, "10:00", "call", "no_answer")
+        said = [] if second else [book("two-numbers", "只打过一个号码就登记失联", "out of reach recorded after one number")]
+        w.say(k, 40 + i, "15:00", "call", "switched_off", number=k.debtor.extra if second else "", breaks=said)
+        w.event(k, "失联", w.at(k, 41 + i, "09:00:00"))
+    for i, (due, amount, method) in enumerate((("2026-04-20", 500, ""), ("", 300, "银行转账"), ("2026-04-22", 400, "APP 还款"))):
+        k = w.planted(42 + i, 40)
+        said = [] if due and method else [book("promise-complete", "承诺没有方式" if due else "承诺没有日期", "promise without a method" if due else "promise without a date")]
+        w.say(k, 42 + i, "10:00", "call", "conversation", breaks=said)
+        w.promises.append([k.id, w.at(k, 42 + i, "10:04:00"), due, amount, method])
+    rule = "cn-pipl/sensitive-identifiers"
+    k = w.planted(44, 60, who=("parent", "friend"))
+    w.lose(k, 44)
+    w.say(k, 44, "10:00", "call", "conversation", "请其父转告回电，并报了本人证件号110101199003078515核对。", "parent", [(rule, "把身份证号告诉父亲", "ID number told to the father")])
+    w.say(k, 45, "10:00", "sms", "delivered", "请转告本人回电，款项存入卡号6222021234567890128。", "friend", [(rule, "把卡号发给朋友", "card number sent to a friend")])
+    w.say(k, 46, "10:00", "sms", "delivered", "请转告本人回电，工单号6222021234567890128。", "friend")
+    w.say(k, 47, "10:00", "sms", "delivered", "您登记的证件号110101199003078515如有误请联系人工客服。")
+    k = w.planted(44, 25)
+    for at, text, bad in ((44, "实在不行先去别的平台借一笔来还这边。", True), (45, "你去办张信用卡套出来把这期还上。", True), (46, "请不要通过借新还旧来还款，如有困难可申请分期。", False)):
+        w.say(k, at, "10:00", "wechat", "delivered", text, breaks=[cn("new-debt", "劝借新还旧", "urged to borrow anew")] if bad else [])
+    for i, dpd in enumerate((3, 12, 40)):
+        k = w.planted(44 + i, dpd, who=("guarantor",))
+        w.say(k, 44 + i, "10:00", "call", "conversation", who="guarantor", breaks=[book("guarantor-15-days", f"逾期第 {dpd} 天就找担保人", f"guarantor called on day {dpd}")] if dpd < 15 else [], text="致电担保人，告知借款人逾期情况，请其提醒还款。")
+    k = w.planted(46, 35)
+    w.say(k, 46, "10:00", "call", "no_answer", agent="N05", breaks=[cn("yearly-training", "没有培训记录就上岗", "no training on record")])
+    w.say(k, 47, "10:00", "call", "no_answer", agent="N06", breaks=[cn("yearly-training", "培训已满一年", "training passed more than a year ago")])
+    w.say(k, 48, "10:00", "call", "no_answer", agent="N01")
+    for i, reminded in enumerate((False, False, True)):
+        k = w.planted(46 + i, -4)
+        said = [] if reminded else [book("text-after-no-answer", "提醒电话未接，当天没有发短信", "reminder call rang out, no text message that date")]
+        w.say(k, 46 + i, "10:00", "call", "no_answer", breaks=said)
+        w.say(k, 46 + i + (0 if reminded else 1), "10:30", "sms", "delivered", f"您尾号{k.debtor.number[-4:]}的账户将于{_short(k.due, False)}扣款{k.amount:.2f}元，请提前存足。")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], encoding: str, title: str = "", bad: Sequence[tuple[int, str]] = ()) -> bytes:
@@ -810,6 +867,8 @@ def master_files(w: World) -> dict[str, bytes]:
         "instalments.csv": table(["案件编号", "期次", "应还日期", "应还金额"], instalments, "gb18030"),
         "payments.csv": table(["还款编号", "案件编号", "还款时间", "还款金额", "还款方式"], [[f"HK{n:05}", p[0], f"{p[1]:%Y-%m-%d %H:%M:%S}", f"{p[2]:.2f}", p[3]] for n, p in enumerate(payments, start=1)], "utf-8-sig"),
         "case_events.csv": table(["事件编号", "案件编号", "联系人编号", "事件类型", "事件时间", "失效时间", "约定起", "约定止"], [[f"SJ{n:03}", *e] for n, e in enumerate(events, start=1)], "utf-8-sig"),
+        "promises.csv": table(["承诺编号", "案件编号", "承诺时间", "承诺还款日期", "承诺金额", "承诺方式"], [[f"CN{n:03}", p[0], f"{p[1]:%Y-%m-%d %H:%M:%S}", *p[2:]] for n, p in enumerate(w.promises, start=1)], "utf-8-sig"),
+        "trainings.csv": table(["坐席工号", "课程", "通过日期", "有效期至"], [[code, "催收业务与网络安全", "2025-04-12" if code == "N06" else "2025-06-02", ""] for code, *_ in AGENTS if code != "N05"], "utf-8"),
         "agents.csv": table(["坐席工号", "姓名", "小组", "委外机构", "入职日期", "离职日期"], agents, "utf-8-sig"),
     }  # fmt: skip
 
@@ -818,7 +877,10 @@ def small_talk(w: World) -> None:
     """Events that change nothing: a dispute, a hardship, a complaint, a plan."""
     for case in w.cases[:: len(w.cases) // 9]:
         kind = w.rng.choice(["异议", "困难申请", "投诉", "分期协议", "委外告知"])
-        w.event(case, kind, w.clock(case, day(w.rng.randint(0, 20))).replace(microsecond=0))
+        at = w.clock(case, day(w.rng.randint(0, 20))).replace(microsecond=0)
+        # A complaint is answered within its first term.
+        answered = at + timedelta(days=10)
+        w.event(case, kind, at, ended=(answered.isoformat() if case.us else f"{answered:%Y-%m-%d %H:%M:%S}") if kind == "投诉" else "")
 
 
 def build() -> dict[str, bytes]:
@@ -828,11 +890,13 @@ def build() -> dict[str, bytes]:
     for plant in plants:
         plant(w)
     small_talk(w)
+    plant_more(w)
     files = {**contact_files(w, True), **master_files(w)}
-    answers = sorted((rule, c.id, zh, en) for c in w.contacts for rule, zh, en in c.breaks)
+    answers = sorted((rule, c.id, zh, en) for c in w.contacts for rule, zh, en in broken(c))
     files["answers.csv"] = table(["rule", "contact_id", "why_zh", "why_en"], answers, "utf-8")
     clean = World(2027, 27, 5)
     small_talk(clean)
+    clean.promises.append([clean.cases[0].id, clean.at(clean.cases[0], 12, "16:00:00"), "2026-03-20", 300, "银行转账"])
     return files | {f"clean/{name}": data for name, data in {**contact_files(clean, False), **master_files(clean)}.items()}
 
 

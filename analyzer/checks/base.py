@@ -27,11 +27,12 @@ from analyzer.sql import literal
 HITS = "episode, seq, role, measured, permitted, missing, signal_ids"
 # What a scope may ask of a contact.
 SCOPE_COLUMNS = frozenset(
-    ["case_id", "debtor_id", "person_id", "agent_id", "team", "vendor", "collector", "lender", "lender_kind", "jurisdiction", "channel", "direction", "outcome", "call_type", "relation", "party", "knows", "duration_s", "staff_count", "dpd", "account_class", "stage", "template_id", "recording_id"]
+    ["case_id", "debtor_id", "person_id", "agent_id", "team", "vendor", "collector", "lender", "lender_kind", "jurisdiction", "channel", "direction", "outcome", "call_type", "relation", "party", "knows", "duration_s", "staff_count", "dpd", "account_class", "stage", "template_id", "recording_id",
+     "number_kind", "weekday", "working_day"]
 )
 KEYS = {
     "debtor": "debtor_id", "case": "case_id", "debt": "debt_id", "person": "person_id", "number": "number",
-    "agent": "agent_id", "collector": "collector", "vendor": "vendor", "lender": "lender", "channel": "channel",
+    "agent": "agent_id", "team": "team", "collector": "collector", "vendor": "vendor", "lender": "lender", "channel": "channel",
 }  # fmt: skip
 
 
@@ -65,7 +66,7 @@ class Not(Params):
 
 Condition = bool | str | list[str] | Not | Range
 Scope = dict[str, Condition]
-Key = Literal["debtor", "case", "debt", "person", "number", "agent", "collector", "vendor", "lender", "channel"]
+Key = Literal["debtor", "case", "debt", "person", "number", "agent", "team", "collector", "vendor", "lender", "channel"]
 Figure = int | Annotated[str, Field(pattern=r"^\$[a-z_]+$")]
 Moment = Annotated[str, Field(pattern=r"^(\$[a-z_]+|[0-2][0-9]:[0-5][0-9](:[0-5][0-9])?)$")]
 
@@ -159,19 +160,25 @@ class Compiler:
         """SQL: whether the pack binds here. An unknown kind of lender does not take a contact out."""
         parts = []
         if places := self.rule.applies_to.get("jurisdiction"):
-            parts.append(f"c.jurisdiction IN {literal(places)}")
+            # A law of a country binds its states and cities too: US binds US-MA.
+            within = [f"starts_with(c.jurisdiction, {literal(place + '-')})" for place in places]
+            parts.append(f"({' OR '.join([f'c.jurisdiction IN {literal(places)}', *within])})")
         if kinds := self.rule.applies_to.get("lender_kind"):
             parts.append(f"coalesce(c.lender_kind IN {literal(kinds)}, true)")
         return " AND ".join(parts) or "true"
 
-    def missing(self, columns: Sequence[str], alias: str = "c") -> str:
-        """SQL: the names of those columns that are NULL, joined by |; none, and the question the rule leaves open, if it does."""
+    def fields(self, columns: Sequence[str], alias: str = "c") -> str:
+        """SQL: the names of those columns that are NULL, joined by |; NULL where there is none."""
         names = dict.fromkeys(columns)
         parts = ", ".join(f"CASE WHEN {alias}.{column} IS NULL THEN {literal(_told(column))} END" for column in names)
         if self.clock is None and "at_utc" in names and "local_at" not in names:
             # An instant without a date: it is the recipient's zone that is not known.
             parts += f", CASE WHEN {alias}.at_utc IS NOT NULL AND {alias}.on_date IS NULL THEN 'zone' END"
-        found = f"nullif(concat_ws('|', {parts}), '')" if parts else "NULL"
+        return f"nullif(concat_ws('|', {parts}), '')" if parts else "NULL"
+
+    def missing(self, columns: Sequence[str], alias: str = "c") -> str:
+        """SQL: `fields`, or where none is missing the question the rule leaves open."""
+        found = self.fields(columns, alias)
         return f"coalesce({found}, {literal(self.open_question)})" if self.open_question else found
 
     def base(self, *extra: str, in_force: bool = True, where: str = "true") -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -14,19 +15,28 @@ from analyzer.checks.base import BindError, Compiled, Params
 from analyzer.checks.frequency import Frequency, compile_frequency
 from analyzer.checks.gate import Gate, compile_gate
 from analyzer.checks.hours import Hours, compile_hours
+from analyzer.checks.near_miss import NearMiss, compile_near_miss
 from analyzer.checks.record import Record, compile_record
+from analyzer.checks.sequence import Sequence as SequenceParams
+from analyzer.checks.sequence import compile_sequence
+from analyzer.checks.share import Share, compile_share
 from analyzer.checks.sqlcheck import Sql, compile_sql
-from analyzer.checks.wording import Disclosure, Wording, compile_wording
+from analyzer.checks.wording import Disclosure, PersonalData, Wording, compile_wording
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Pack, Rule
 
+# A near miss is of another rule, which its compiler has to be shown.
+NEAR_MISS = "near_miss"
 KINDS: dict[str, tuple[type[Params], Callable[[Rule, Any], Compiled]]] = {
     "hours": (Hours, compile_hours),
     "frequency": (Frequency, compile_frequency),
     "gate": (Gate, compile_gate),
     "disclosure": (Disclosure, compile_wording),
     "wording": (Wording, compile_wording),
+    "personal_data": (PersonalData, compile_wording),
     "record": (Record, compile_record),
+    "sequence": (SequenceParams, compile_sequence),
+    "share": (Share, compile_share),
     "sql": (Sql, compile_sql),
 }
 
@@ -45,6 +55,11 @@ class Prepared:
         return "signals" in self.compiled.hits
 
 
+def entities_of(rules: Sequence[Prepared]) -> tuple[str, ...]:
+    """The kinds of personal data that some rules ask for."""
+    return tuple(sorted({name for p in rules if isinstance(p.params, PersonalData) for name in p.params.entities}))
+
+
 def prepare(packs: Sequence[Pack], problems: Sequence[RuleProblem] = (), concepts: Sequence[str] | None = None) -> list[Prepared]:
     """Compile and bind every rule that is not retired.
 
@@ -61,8 +76,11 @@ def prepare(packs: Sequence[Pack], problems: Sequence[RuleProblem] = (), concept
     con = duckdb.connect(":memory:")
     try:
         store.create_tables(con)
-        for rule in (r for pack in packs for r in pack.rules if r.status != "retired"):
-            prepared = _bind(con, rule, found, concepts)
+        others = {rule.ref: rule for pack in packs for rule in pack.rules}
+        for rule in others.values():
+            # Where other rules could not even be read, a near miss of one of them is not a mistake of its own.
+            lost = bool(problems) and rule.kind == NEAR_MISS and rule.check.get("of") not in others
+            prepared = _bind(con, rule, others, found, concepts) if rule.status != "retired" and not lost else None
             if prepared:
                 done.append(prepared)
     finally:
@@ -72,7 +90,7 @@ def prepare(packs: Sequence[Pack], problems: Sequence[RuleProblem] = (), concept
     return done
 
 
-def _bind(con: duckdb.DuckDBPyConnection, rule: Rule, problems: list[RuleProblem], concepts: Sequence[str] | None) -> Prepared | None:
+def _bind(con: duckdb.DuckDBPyConnection, rule: Rule, others: Mapping[str, Rule], problems: list[RuleProblem], concepts: Sequence[str] | None) -> Prepared | None:
     def wrong(at: tuple[str | int, ...], key: str, **params: object) -> None:
         path = [str(part) for part in at]
         while path and "/".join(path) not in rule.lines:
@@ -80,10 +98,11 @@ def _bind(con: duckdb.DuckDBPyConnection, rule: Rule, problems: list[RuleProblem
         line = rule.lines.get("/".join(path), 1)
         problems.append(RuleProblem(f"{rule.pack}/{rule.path.name}", line, key, tuple(params.items())))
 
-    if rule.kind not in KINDS:
-        wrong(("check", "kind"), "rules.unknown_kind", kind=rule.kind, have=", ".join(KINDS))
+    kinds = KINDS | {NEAR_MISS: (NearMiss, partial(compile_near_miss, others=others))}
+    if rule.kind not in kinds:
+        wrong(("check", "kind"), "rules.unknown_kind", kind=rule.kind, have=", ".join(kinds))
         return None
-    model, compile_ = KINDS[rule.kind]
+    model, compile_ = kinds[rule.kind]
     try:
         params = model.model_validate(rule.check)
     except pydantic.ValidationError as error:

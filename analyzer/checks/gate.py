@@ -128,7 +128,7 @@ def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Comp
     needed = [*compiler.needs, *(k for k in keys if k not in ("debtor_id", "case_id", "debt_id", "collector")), "at_utc"]
     key_list = ", ".join(keys)
     known = " AND ".join(f"{k} IS NOT NULL" for k in ["day", *keys])
-    base = compiler.base(*(f"c.{k}" for k in keys), f"({closed}) AS shut_else", f"{compiler.missing(needed)} AS missing", in_force=False)
+    base = compiler.base(*(f"c.{k}" for k in keys), f"({closed}) AS shut_else", f"{compiler.fields(needed)} AS missing", in_force=False)
     day = compiler.day.replace("c.", "t.")
     applies = compiler.applies.replace("c.", "t.")
     causes = (
@@ -154,12 +154,14 @@ def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Comp
         f"SELECT *, CASE WHEN {within} THEN s.shut_else WHEN {maybe} AND s.shut_else IS NOT FALSE THEN NULL ELSE false END AS shut"
         f" FROM ({looked}) s WHERE s.kind = 1 AND {force}"
     )
+    # Where the cause is certain, what may lift it is the question; else whether there was a cause.
+    lacks = f"coalesce(s.missing, CASE WHEN {within} THEN {literal(compiler.open_question or 'outcome')} ELSE 'outcome' END)"
     episode = f"concat_ws(chr(124), {', '.join(f's.{k}' for k in keys)}, s.cause_day)"
     hits = (
         f"WITH judged AS ({judged}), shut AS (SELECT * FROM judged WHERE sure AND shut)"
         f" SELECT {row(episode, measured='s.cause_day', permitted=f'(s.cause_day + {days}::INTEGER)')} FROM shut s"
         f" UNION ALL SELECT DISTINCT {row(episode, seq='s.cause_seq', role=literal('cause'), measured='s.cause_day', permitted=f'(s.cause_day + {days}::INTEGER)')} FROM shut s"
-        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='coalesce(s.missing, ' + literal('outcome') + ')')}"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing=lacks)}"
         f" FROM judged s WHERE NOT (s.sure AND s.shut IS TRUE) AND s.shut IS NOT FALSE"
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
         f" FROM ({base}) s WHERE NOT ({known}) AND (s.day IS NULL OR {force})"

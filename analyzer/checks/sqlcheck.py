@@ -46,7 +46,7 @@ def compile_sql(rule: Rule, params: Sql) -> Compiled:
         raise BindError(at, "rules.sql_not_select")
     if _SCHEMA.search(text):
         raise BindError(at, "rules.sql_reaches_out")
-    missing = compiler.missing([*params.needs, "at_utc"])
+    missing = compiler.missing([*compiler.needs, "at_utc"])
     unknown = " OR ".join(f"c.{name} IS NULL" for name in [*params.needs, "at_utc"])
     base = compiler.base("c.* EXCLUDE (seq, contact_id, at_utc)", f"({unknown}) AS unknown", f"{missing} AS missing_fields")
     # The rule's own rows are joined back, so that it can only ever name contacts in scope.

@@ -1,20 +1,21 @@
-"""Kinds `wording` and `disclosure`: what was said, by the rows of `signals` that count.
+"""Kinds `wording`, `disclosure` and `personal_data`: what was said, by the rows of `signals` that count.
 
 `wording`: the contact's text holds one of the concepts. `disclosure`: it does, and the person contacted is one who may
 not be told - which the scope says (party: third_party), and `unless` may lift (already knows, offered to pay, the
-debtor out of reach). A contact in scope without a text cannot be cleared.
+debtor out of reach). `personal_data`: it holds an identifier of one of some kinds. A contact in scope without a text cannot be cleared.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from analyzer.checks.base import Compiled, Compiler, Params, Scope, either, row
 from analyzer.checks.conditions import Unless, lifted
 from analyzer.model import Rule
 from analyzer.sql import literal
+from analyzer.text.personal_data import ENTITIES, PERSONAL_DATA
 
 
 class Wording(Params):
@@ -35,19 +36,39 @@ class Disclosure(Params):
     unless: Unless | None = None
 
 
-def compile_wording(rule: Rule, params: Wording | Disclosure) -> Compiled:
-    """See `Wording` and `Disclosure`. Needs: started_at, text, and what scope and conditions ask."""
+class PersonalData(Params):
+    """The text holds personal data of one of the kinds `entities`."""
+
+    kind: Literal["personal_data"]
+    scope: Scope
+    entities: list[str] = Field(min_length=1)
+    unless: Unless | None = None
+
+    @field_validator("entities")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        if lost := [name for name in value if name not in ENTITIES]:
+            raise ValueError(f"{', '.join(lost)}: not one of {', '.join(ENTITIES)}")
+        return value
+
+
+def compile_wording(rule: Rule, params: Wording | Disclosure | PersonalData) -> Compiled:
+    """See `Wording`, `Disclosure` and `PersonalData`. Needs: started_at, text, and what scope and conditions ask."""
     compiler = Compiler(rule, params.scope)
     allowed = lifted(compiler, params.unless, ("check", "unless")) if params.unless else "false"
     missing = compiler.missing([*compiler.needs, "at_utc"])
-    silent, told = "(c.text IS NULL OR trim(c.text) = '')", f"counts AND concept IN {literal(params.concepts)}"
+    silent = "(c.text IS NULL OR trim(c.text) = '')"
+    if isinstance(params, PersonalData):
+        told, name = f"concept = {literal(PERSONAL_DATA)} AND detail IN {literal(params.entities)}", "detail"
+    else:
+        told, name = f"counts AND concept IN {literal(params.concepts)}", "concept"
     base = compiler.base(
         "c.case_id", "coalesce(c.person_id, c.number, '') AS whom", "coalesce(c.agent_id, '') AS who",
         f"{silent} AS silent", f"({allowed}) AS allowed", f"{missing} AS missing",
         where=f"({silent} OR c.seq IN (SELECT seq FROM signals WHERE {told}))",
     )  # fmt: skip
     found = (
-        "SELECT seq, list(signal_id ORDER BY start_at) AS ids, string_agg(DISTINCT concept, '|' ORDER BY concept) AS told FROM signals"
+        "SELECT seq, list(signal_id ORDER BY start_at) AS ids, string_agg(DISTINCT " + name + ", '|' ORDER BY " + name + ") AS told FROM signals"
         f" WHERE {told} GROUP BY seq"
     )
     episode = "concat_ws(chr(124), s.case_id, s.whom, s.who, s.day)"

@@ -8,7 +8,7 @@ language engine is jieba's, and no recogniser of Presidio's own that validates a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,13 @@ LONGEST = 20_000
 # What a full identifier is: its owner can be harmed by it, whoever reads it.
 FULL = ("CN_RESIDENT_ID", "BANK_CARD", "US_SSN", "UK_NINO", "PASSPORT")
 PLACES = ("CN_ADDRESS", "EN_ADDRESS")
+ENTITIES = (*FULL, *PLACES, "CN_MOBILE", "CN_LANDLINE", "EN_PHONE", "EMAIL", "WECHAT", "QQ", "CN_PLATE", "TRAVEL_PERMIT")
+"""The kinds of personal data that are looked for."""
+PERSONAL_DATA = "personal_data"
+"""The concept under which they are signals."""
+# Of identifiers that are long figures only, a text must hold twelve digits.
+_LONG = ("CN_RESIDENT_ID", "BANK_CARD")
+_LONG_CANDIDATE = r"[0-9０-９](?:[ \-—.·_*/]{0,3}[0-9０-９]){11}"
 
 
 @dataclass(frozen=True)
@@ -53,29 +60,34 @@ class Found:
     why: str
 
 
-def candidates(texts: pa.Array) -> list[int]:
-    """The numbers of the texts that may hold personal data."""
-    found: list[int] = pc.indices_nonzero(pc.fill_null(pc.match_substring_regex(texts, CANDIDATE), False)).to_pylist()
+def candidates(texts: pa.Array, entities: Collection[str] = ENTITIES) -> list[int]:
+    """The numbers of the texts that may hold personal data of some kinds."""
+    pattern = _LONG_CANDIDATE if all(entity in _LONG for entity in entities) else CANDIDATE
+    found: list[int] = pc.indices_nonzero(pc.fill_null(pc.match_substring_regex(texts, pattern), False)).to_pylist()
     return found
 
 
-def find_personal_data(texts: Sequence[str | None], languages: Sequence[str] | None = None, names: Sequence[Iterable[str]] | None = None) -> list[Found]:
+def find_personal_data(
+    texts: Sequence[str | None], languages: Sequence[str] | None = None, names: Sequence[Iterable[str]] | None = None,
+    entities: Collection[str] = ENTITIES,
+) -> list[Found]:  # fmt: skip
     """The personal data in each text, in the order of text and place; overlapping finds are settled by score, then length.
 
     Args:
         texts: as logged.
         languages: zh or en per text; by default zh where there is a Chinese character.
         names: per text, names of the case's own persons: where they stand they are found too.
+        entities: the kinds looked for, of `ENTITIES`; names of the case's persons are found whatever it says.
     """
     found = []
     readable = pa.array([None if t is None else t[:LONGEST].encode("utf-8", "replace").decode("utf-8") for t in texts], type=pa.string())
-    wanted = candidates(readable)
+    wanted = candidates(readable, entities)
     if names is not None:
         wanted = sorted({*wanted, *(i for i, some in enumerate(names) if any(some))})
     for number in wanted:
         text = (texts[number] or "")[:LONGEST]
         language = languages[number] if languages is not None else "zh" if re.search(r"[\u4e00-\u9fff]", text) else "en"
-        found += _one(number, text, language, names[number] if names is not None else ())
+        found += [hit for hit in _one(number, text, language, names[number] if names is not None else ()) if hit.entity in entities or hit.entity == "PERSON"]
     return found
 
 

@@ -2,7 +2,7 @@
 
 Python reads texts under one lock; processes give them the other cores, and load the lexicons and jieba's dictionary while
 the files are read. Batches go there and signals come back as Arrow streams over their standard input and output.
-`python -m analyzer.text FOLDER` is such a process; it ends when its input does.
+`python -m analyzer.text FOLDER [ENTITY...]` is such a process; it ends when its input does.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ MOST_PROCESSES = 4
 class TextReader:
     """Reads batches of texts (`TEXTS`) into one table of signals (`SIGNALS`). Loading begins when it is made."""
 
-    def __init__(self, lexicon_folder: Path, many: bool) -> None:
-        """`many`: whether the texts are so many that processes of their own pay."""
+    def __init__(self, lexicon_folder: Path, many: bool, entities: Iterable[str] = ()) -> None:
+        """`many`: whether the texts are so many that processes of their own pay. `entities`: personal data to look for."""
         self._folder = lexicon_folder
         processes = min(os.cpu_count() or 1, MOST_PROCESSES) if many else 0
         self._background = ThreadPoolExecutor(max(1, processes))
-        self._processes = [_start(lexicon_folder) for _ in range(processes)]
-        self._words = None if many else self._background.submit(_load, lexicon_folder)
+        self._processes = [_start(lexicon_folder, entities) for _ in range(processes)]
+        self._words = None if many else self._background.submit(_load, lexicon_folder, entities)
 
     def __enter__(self) -> TextReader:
         """Itself."""
@@ -116,25 +116,25 @@ class _Shared:
                 self._progress(self._done)
 
 
-def _start(folder: Path) -> subprocess.Popen[bytes]:
+def _start(folder: Path, entities: Iterable[str]) -> subprocess.Popen[bytes]:
     here = str(Path(__file__).parents[2])
     path = os.pathsep.join(p for p in (here, os.environ.get("PYTHONPATH")) if p)
     # Its complaints are not shown: they could quote a text. That it ended early is told by its code.
     return subprocess.Popen(
-        [sys.executable, "-m", "analyzer.text", str(folder)],
+        [sys.executable, "-m", "analyzer.text", str(folder), *entities],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
 
 
-def _load(folder: Path) -> Words:
-    words = load_words(folder)
+def _load(folder: Path, entities: Iterable[str]) -> Words:
+    words = load_words(folder, entities)
     segment.warm_up()
     return words
 
 
-def serve(folder: Path, source: IO[bytes], target: IO[bytes]) -> None:
+def serve(folder: Path, entities: Iterable[str], source: IO[bytes], target: IO[bytes]) -> None:
     """Answer each batch of `TEXTS` from `source` with one batch of `SIGNALS` to `target`."""
-    words = _load(folder)
+    words = _load(folder, entities)
     with ipc.open_stream(source) as batches, ipc.new_stream(target, SIGNALS) as out:
         for batch in batches:
             out.write_batch(signals_of(batch, words))

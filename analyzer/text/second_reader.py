@@ -12,7 +12,7 @@ to eight bits: the same examples give the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -204,15 +204,17 @@ class Words:
 
     lexicons: Lexicons
     reader: SecondReader | None
+    entities: frozenset[str] = frozenset()
+    """The kinds of personal data looked for as well (`personal_data.ENTITIES`)."""
 
 
-def load_words(folder: Path) -> Words:
+def load_words(folder: Path, entities: Iterable[str] = ()) -> Words:
     """The lexicons in `folder` and the reader trained with them.
 
     Raises:
         RuleErrors: a lexicon cannot be used.
     """
-    return Words(load_lexicons(folder), load_reader(folder))
+    return Words(load_lexicons(folder), load_reader(folder), frozenset(entities))
 
 
 def load_reader(folder: Path) -> SecondReader | None:

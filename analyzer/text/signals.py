@@ -12,6 +12,7 @@ import pyarrow as pa
 from analyzer.store import spoken_to
 from analyzer.text import segment
 from analyzer.text.finder import Signal, find
+from analyzer.text.personal_data import PERSONAL_DATA, find_personal_data
 from analyzer.text.second_reader import Recipient, Words, settle
 
 BATCH = 20_000
@@ -34,7 +35,17 @@ def signals_of(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     segment.forget()
     if words.reader:
         found = settle(texts, found, [Recipient(o, k) for o, k in zip(owes, knows, strict=True)], words.reader)
+    if words.entities:
+        found += _personal(texts, words.entities)
     return _batch(found, batch.column(0).to_numpy())
+
+
+def _personal(texts: list[str], entities: frozenset[str]) -> list[Signal]:
+    """Personal data as signals; its kind is the detail."""
+    return [
+        Signal(f.text, PERSONAL_DATA, "pii_exposure", f.entity, f.start, f.end, texts[f.text][f.start : f.end], "collector", False, True, False, True, f.score, f"{f.recogniser}: {f.why}", "presidio")
+        for f in find_personal_data(texts, entities=entities)
+    ]
 
 
 def contact_texts(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[pa.RecordBatch]:

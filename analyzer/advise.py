@@ -1,0 +1,171 @@
+"""May I contact now? The rules of an audit, asked before the contact instead of after it.
+
+The contact that is asked about is put beside those of the case in an empty store, once for each way in which it may end, and
+judged by the same statements. A rule that only looks at what was said, or at what must be on record afterwards, has nothing
+to say yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+
+from analyzer import runs, store
+from analyzer.checks import Prepared
+from analyzer.errors import UsageError
+from analyzer.intake.columns import WORDS
+from analyzer.sql import literal
+
+# Rules of these kinds wait for words, records or a whole month.
+LATER_KINDS = frozenset(["wording", "disclosure", "personal_data", "record", "share", "near_miss"])
+OUTCOMES = {
+    "call": ("conversation", "no_answer", "voicemail"), "ai_call": ("recorded_message", "no_answer"), "voicemail": ("voicemail",),
+    "visit": ("met", "not_met"), "letter": ("sent",), "legal": ("sent",),
+}  # fmt: skip
+WRITTEN = ("delivered",)
+CHANNELS = tuple(WORDS["channel"])
+_ASKED = "(asked)"
+Answer = Literal["yes", "no", "unknown"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A rule that speaks against a contact (`no`), or cannot tell (`unknown`, with the missing fields), and how the contact would end."""
+
+    answer: Answer
+    rule: str
+    missing: str | None
+    outcomes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """`no` as soon as one rule forbids it however it ends or may end, else `unknown` as soon as one cannot tell, else `yes`."""
+
+    case_id: str
+    person_id: str
+    channel: str
+    at: datetime
+    answer: Answer
+    reasons: tuple[Reason, ...]
+    not_asked: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """A contact that somebody wants to make. `at` is the wall clock of the person contacted."""
+
+    case_id: str
+    channel: str
+    at: datetime
+    person_id: str | None = None
+    call_type: str | None = None
+    agent_id: str | None = None
+
+
+def may_contact(run: Path, rules: Sequence[Prepared], asked: Sequence[Question]) -> list[Advice]:
+    """Answers in the order of the questions.
+
+    Args:
+        run: the run whose contacts, events and people are known; it is only read.
+        rules: the rules in use.
+        asked: what is to be done.
+
+    Raises:
+        UsageError: no such case or person, or the debtor's zone is not known.
+    """
+    runs.connect(run).close()
+    con = duckdb.connect(":memory:")
+    try:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(f"ATTACH {literal(str(run))} AS past (READ_ONLY)")
+        store.create_tables(con)
+        return [_advise(con, rules, question) for question in asked]
+    finally:
+        con.close()
+
+
+def _advise(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared], asked: Question) -> Advice:
+    _take_over(con, asked)
+    found: dict[tuple[str, Answer, str | None], list[str]] = {}
+    outcomes = OUTCOMES.get(asked.channel, WRITTEN)
+    usable = [p for p in rules if p.rule.kind not in LATER_KINDS and "text" not in p.rule.check.get("needs", [])]
+    for outcome in outcomes:
+        seq, person = _place(con, asked, outcome)
+        for item in usable:
+            for role, missing in con.execute(f"SELECT DISTINCT role, missing FROM ({item.compiled.hits}) WHERE seq = ? AND role IN ('breach', 'undetermined')", [seq]).fetchall():
+                found.setdefault((item.rule.ref, "no" if role == "breach" else "unknown", missing), []).append(outcome)
+        con.execute("DELETE FROM contacts WHERE seq = ?", [seq])
+    reasons = tuple(Reason(answer, rule, missing, tuple(ends)) for (rule, answer, missing), ends in sorted(found.items(), key=lambda pair: (pair[0][1], pair[0][0])))
+    answers = {reason.answer for reason in reasons}
+    answer: Answer = "no" if "no" in answers else "unknown" if answers else "yes"
+    return Advice(asked.case_id, person, asked.channel, asked.at, answer, reasons, len(rules) - len(usable))
+
+
+def _take_over(con: duckdb.DuckDBPyConnection, asked: Question) -> None:
+    """What is known of the debtor, on all of his cases, and of the others who were contacted about them."""
+    if not con.execute("SELECT 1 FROM past.cases WHERE case_id = ?", [asked.case_id]).fetchall():
+        raise UsageError("usage.no_case", case=asked.case_id)
+    mine = "(SELECT case_id FROM past.cases WHERE debtor_id = (SELECT debtor_id FROM past.cases WHERE case_id = $case))"
+    for table in ("cases", "persons", "numbers", "instalments", "payments", "promises", "case_events", "arrears", "contacts"):
+        con.execute(f"DELETE FROM {table}")
+        con.execute(f"INSERT INTO {table} SELECT * FROM past.{table} WHERE case_id IN {mine}", {"case": asked.case_id})
+    for table in ("agents", "trainings", "calendar_days"):
+        con.execute(f"DELETE FROM {table}")
+        con.execute(f"INSERT INTO {table} SELECT * FROM past.{table}")
+    # What has not happened yet at that moment must not be seen.
+    con.execute("DELETE FROM contacts WHERE local_at > ?", [asked.at])
+
+
+def _place(con: duckdb.DuckDBPyConnection, asked: Question, outcome: str) -> tuple[int, str]:
+    """Put the contact beside the others; its number, and who is contacted."""
+    debtor, zones, place, lender, kind = con.execute("SELECT debtor_id, zones, jurisdiction, lender, lender_kind FROM cases WHERE case_id = ?", [asked.case_id]).fetchall()[0]
+    whom = con.execute(
+        "SELECT person_id, relation, obliged, knows_since, zones FROM persons WHERE case_id = $case AND (person_id = $person OR ($person IS NULL AND relation = 'self'))",
+        {"case": asked.case_id, "person": asked.person_id},
+    ).fetchall()
+    if asked.person_id is not None and not whom:
+        raise UsageError("usage.no_person", case=asked.case_id, person=asked.person_id)
+    person, relation, obliged, knows_since, own_zones = whom[0] if whom else (f"self:{debtor}", "self", True, None, None)
+    known = own_zones or (zones if relation == "self" or not own_zones else None) or store.SINGLE_ZONE.get(place.split("-")[0])
+    if not known:
+        raise UsageError("usage.no_zone", case=asked.case_id)
+    first, *others = known.split("|")
+    party = "debtor" if relation == "self" else "obliged" if relation in store.OBLIGED or obliged else "third_party" if relation else None
+    knows = True if party in ("debtor", "obliged") else (knows_since <= asked.at.date() if knows_since else None)
+    at_utc = con.execute("SELECT timezone('UTC', timezone(?, ?::TIMESTAMP))", [first, asked.at]).fetchall()[0][0]
+    other_clocks = [con.execute("SELECT timezone(?, timezone('UTC', ?::TIMESTAMP))", [zone, at_utc]).fetchall()[0][0] for zone in others] or None
+    # Who would call, and on which number, where the question does not say: as the last time.
+    before = con.execute("SELECT agent_id FROM contacts WHERE case_id = ? AND agent_id IS NOT NULL ORDER BY at_utc DESC, contact_id DESC LIMIT 1", [asked.case_id]).fetchall()
+    agent_id = asked.agent_id or (before[0][0] if before else None)
+    numbers = con.execute(
+        "SELECT n.number, n.kind FROM numbers n LEFT JOIN contacts c ON c.case_id = n.case_id AND c.number = n.number WHERE n.case_id = ? AND n.person_id = ?"
+        " GROUP BY ALL ORDER BY max(c.at_utc) DESC NULLS LAST, n.number LIMIT 1",
+        [asked.case_id, person],
+    ).fetchall()
+    number, number_kind = numbers[0] if numbers else (None, None)
+    agent = con.execute("SELECT team, vendor FROM agents WHERE agent_id = ? AND coalesce(from_on <= ?::DATE, true) ORDER BY from_on DESC NULLS LAST LIMIT 1", [agent_id, asked.at]).fetchall()
+    team, vendor = agent[0] if agent else (None, None)
+    last = con.execute("SELECT dpd + date_diff('day', on_date, ?::DATE), dpd_source FROM contacts WHERE case_id = ? AND dpd IS NOT NULL ORDER BY at_utc DESC LIMIT 1", [asked.at, asked.case_id]).fetchall()
+    due = con.execute(
+        "SELECT coalesce((?::DATE - reference_on)::INTEGER, 0), source FROM arrears WHERE case_id = ? AND ?::DATE >= from_on AND ?::DATE < until_on",
+        [asked.at, asked.case_id, asked.at, asked.at],
+    ).fetchall()
+    dpd, source = (due or last or [(None, None)])[0]
+    working = con.execute("SELECT working FROM calendar_days WHERE jurisdiction = ? AND on_date = ?::DATE", [place, asked.at]).fetchall()
+    seq = con.execute("SELECT coalesce(max(seq), 0) + 1 FROM contacts").fetchall()[0][0]
+    values: dict[str, Any] = {
+        "seq": seq, "contact_id": _ASKED, "case_id": asked.case_id, "debtor_id": debtor, "debt_id": asked.case_id, "person_id": person, "number": number, "number_kind": number_kind, "agent_id": agent_id,
+        "team": team, "vendor": vendor, "collector": vendor or lender or "(unknown)", "lender": lender, "lender_kind": kind, "jurisdiction": place,
+        "channel": asked.channel, "direction": "outbound", "at_utc": at_utc, "zone": first, "local_at": asked.at, "other_local_at": other_clocks, "on_date": asked.at.date(),
+        "weekday": asked.at.isoweekday(), "working_day": working[0][0] if working else None, "outcome": outcome, "call_type": asked.call_type, "relation": relation,
+        "party": party, "knows": knows, "dpd": dpd, "dpd_source": source, "account_class": store.class_of(dpd), "stage": store.stage_of(dpd),
+        "batch_id": 0, "row_no": 0,
+    }  # fmt: skip
+    con.execute(f"INSERT INTO contacts ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", list(values.values()))
+    return seq, person
