@@ -29,7 +29,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from analyzer import __version__, advise, audit, casebook, compare, coverage, explain, intake, rules, runs, summary
+from analyzer import __version__, advise, audit, casebook, compare, coverage, explain, export, intake, rules, runs, summary
 from analyzer.checks import prepare
 from analyzer.errors import DunAuditError, RuleErrors, UsageError
 from analyzer.intake.mapping import check_zone
@@ -492,6 +492,57 @@ def rules_explain(rule: Annotated[str, typer.Argument(help=_help("rule"))], fold
             console.print(Text(f"{value}: " + "; ".join(f"{day} -> {v}" for day, v in spans)))
         for case in found.cases:
             console.print(Text(f"- {case['name']}: " + ", ".join(f"{_t('word.' + str(o))} {', '.join(ids)}" for o, ids in case["expect"].items())))
+
+
+@app.command("export", help=_help("export"))
+def export_(
+    out: Annotated[Path, typer.Argument(help=_help("export_out"))],
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help=_help("filter_rule"))] = None,
+    agent: Annotated[list[str] | None, typer.Option("--agent", help=_help("filter_agent"))] = None,
+    vendor: Annotated[list[str] | None, typer.Option("--vendor", help=_help("filter_vendor"))] = None,
+    severity: Annotated[list[str] | None, typer.Option("--severity", help=_help("filter_severity"))] = None,
+    case: Annotated[list[str] | None, typer.Option("--case", help=_help("filter_case"))] = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    chosen = {"rule": rule, "agent": agent, "vendor": vendor, "severity": severity, "case": case}
+    with _errors():
+        con = runs.connect(runs.locate(run, name))
+        try:
+            written = export.write(con, out, {k: v for k, v in chosen.items() if v})
+        finally:
+            con.close()
+        if json_:
+            _emit_json({"file": out.name, "rows": written})
+        else:
+            _talk(_t("talk.exported", name=out.name, findings=written["findings"], evidence=written["evidence"]))
+
+
+@app.command("verify", help=_help("verify"))
+def verify_(
+    pack: Annotated[Path, typer.Argument(help=_help("verify_pack"))],
+    run: Annotated[Path | None, typer.Option("--run", "--runs", help=_help("verify_run"))] = None,
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        con = runs.connect(runs.locate(run, name)) if run is not None else None
+        try:
+            told = export.verify(pack, con)
+        finally:
+            if con is not None:
+                con.close()
+        if json_:
+            _emit_json(told)
+        else:
+            for kind, what in told.wrong:
+                _talk(_t(kind, name=what))
+            _talk(_t("talk.verified", findings=told.findings, files=told.files, repeated=told.repeated, wrong=len(told.wrong)))
+    if told.wrong:
+        raise typer.Exit(ExitCode.BREACHES)
 
 
 @app.command("diff", help=_help("diff"))

@@ -167,6 +167,15 @@ def hour_by_weekday(con: duckdb.DuckDBPyConnection) -> list[Row]:
     )
 
 
+def condition(filters: Mapping[str, Sequence[str]] | None) -> tuple[str, list[object]]:
+    """(SQL over `findings`, its parameters): name of `FILTERS` -> values, any of which fits."""
+    where, params = ["true"], list[object]()
+    for name, wanted in (filters or {}).items():
+        where.append(f"{FILTERS[name]} IN ({', '.join('?' * len(wanted))})")
+        params += list(wanted)
+    return " AND ".join(where), params
+
+
 def findings(
     con: duckdb.DuckDBPyConnection,
     filters: Mapping[str, Sequence[str]] | None = None,
@@ -183,16 +192,12 @@ def findings(
         limit: rows of the page.
         offset: rows before it.
     """
-    where, params = ["true"], []
-    for name, wanted in (filters or {}).items():
-        where.append(f"{FILTERS[name]} IN ({', '.join('?' * len(wanted))})")
-        params += list(wanted)
-    condition = " AND ".join(where)
-    total = con.execute(f"SELECT count(*) FROM findings WHERE {condition}", params).fetchall()[0][0]
+    chosen, params = condition(filters)
+    total = con.execute(f"SELECT count(*) FROM findings WHERE {chosen}", params).fetchall()[0][0]
     page = rows(
         con,
         f"SELECT * EXCLUDE (severity_rank) FROM (SELECT f.*, r.title_zh, r.title_en, r.effect, r.known, {_RANK.replace('severity', 'f.severity')} AS severity_rank"
-        f" FROM (SELECT * FROM findings WHERE {condition}) f JOIN rules r ON r.rule = f.rule) ORDER BY {SORTS[sort]} LIMIT ? OFFSET ?",
+        f" FROM (SELECT * FROM findings WHERE {chosen}) f JOIN rules r ON r.rule = f.rule) ORDER BY {SORTS[sort]} LIMIT ? OFFSET ?",
         [*params, limit, offset],
     )
     return page, int(total)
