@@ -29,7 +29,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from analyzer import __version__, advise, audit, casebook, compare, coverage, explain, export, intake, rules, runs, summary
+from analyzer import __version__, advise, audit, casebook, compare, coverage, explain, export, intake, review, rules, runs, summary
 from analyzer.checks import prepare
 from analyzer.errors import DunAuditError, RuleErrors, UsageError
 from analyzer.intake.mapping import check_zone
@@ -49,6 +49,8 @@ app = typer.Typer(
 )
 rules_app = typer.Typer(help=_help("rules"), no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
+log_app = typer.Typer(help=_help("log"), no_args_is_help=True)
+app.add_typer(log_app, name="log")
 
 Sources = Annotated[list[str], typer.Argument(help=_help("sources"), metavar="SOURCE...")]
 RunFolder = Annotated[Path, typer.Option("--run", "--runs", help=_help("run_folder"))]
@@ -492,6 +494,56 @@ def rules_explain(rule: Annotated[str, typer.Argument(help=_help("rule"))], fold
             console.print(Text(f"{value}: " + "; ".join(f"{day} -> {v}" for day, v in spans)))
         for case in found.cases:
             console.print(Text(f"- {case['name']}: " + ", ".join(f"{_t('word.' + str(o))} {', '.join(ids)}" for o, ids in case["expect"].items())))
+
+
+@app.command("review", help=_help("review"))
+def review_(
+    finding: Annotated[str | None, typer.Argument(help=_help("finding"))] = None,
+    state: Annotated[str | None, typer.Option("--state", help=_help("state"))] = None,
+    comment: Annotated[str, typer.Option("--comment", help=_help("comment"))] = "",
+    assignee: Annotated[str, typer.Option("--assign", help=_help("assign"))] = "",
+    actor: Annotated[str, typer.Option("--by", help=_help("by"))] = "",
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        path = runs.locate(run, name)
+        log = review.Reviews(path)
+        if finding is None:
+            found = log.precision()
+            if json_:
+                _emit_json({"entries": len(log.log()), "precision": found})
+            else:
+                keys = ("rule", "verdicts", "right", "low", "high")
+                _emit_table([_t(f"column.{k}") for k in keys], [[f"{row[k]:.2f}" if isinstance(row[k], float) else "-" if row[k] is None else row[k] for k in keys] for row in found])
+            return
+        con = runs.connect(path)
+        try:
+            whole = explain.explain(con, finding).finding["finding_id"]
+            if state is not None:
+                log.decide(con, whole, actor, state, comment, assignee)
+        finally:
+            con.close()
+        history = log.history(whole)
+        if json_:
+            _emit_json(history)
+        else:
+            _emit_table([_t(f"column.{k}") for k in ("at_utc", "actor", "state", "assignee", "comment")], [[e.at_utc, e.actor, _t(f"word.{e.state}"), e.assignee, e.comment] for e in history])
+
+
+@log_app.command("verify", help=_help("log_verify"))
+def log_verify(run: RunFolder = Path("runs"), json_: Json = False) -> None:
+    """See the catalogue."""
+    log = review.Reviews(run)
+    broken, entries = log.verify(), len(log.log())
+    if json_:
+        _emit_json({"entries": entries, "broken_at": broken})
+    else:
+        _talk(_t("talk.log_whole", entries=entries) if broken is None else _t("talk.log_broken", entries=entries, at=broken))
+    if broken is not None:
+        raise typer.Exit(ExitCode.BREACHES)
 
 
 @app.command("export", help=_help("export"))

@@ -13,13 +13,13 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from math import sqrt
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from analyzer import rules
+from analyzer.review import interval
 from analyzer.scan import Message, Verdict, judge_messages
 from analyzer.text import Lexicons, load_lexicons
 from analyzer.text.lexicon import LABELS
@@ -31,16 +31,6 @@ Truth = npt.NDArray[np.bool_]
 _GRID = (0.4, 0.5, 0.6, 0.7, 0.8)
 _VETOES = (0.0, 0.005, 0.01, 0.02)
 _FOLDS = 4
-
-
-def interval(hits: int, of: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
-    if not of:
-        return 0.0, 1.0
-    z, share = 1.959964, hits / of
-    centre = (share + z * z / (2 * of)) / (1 + z * z / of)
-    half = z * sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def f1(told: Truth, truth: Truth) -> float:

@@ -32,7 +32,8 @@ def test_every_key_in_the_code_is_in_the_catalogue() -> None:
 
 def test_no_sentence_stands_outside_the_catalogue() -> None:
     """Chinese in the code is data: header aliases, units, marks; never a sentence to a user."""
-    allowed = {"messages.py", "columns.py", "values.py", "normalise.py", "context.py", "conditions.py", "personal_data.py", "recognisers.py"}
+    allowed = {"messages.py", "columns.py", "values.py", "normalise.py", "context.py", "conditions.py", "personal_data.py", "recognisers.py",
+                   "pack_verifier.py"}  # fmt: skip
     for path in CODE:
         if path.name in allowed:
             continue

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from analyzer import explain, summary
+from analyzer import explain, review, summary
 from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, quote, shown, t, table
 from analyzer.errors import UsageError
 
@@ -70,10 +71,48 @@ def texts(ledger: list[dict[str, Any]]) -> None:
         st.caption(t("page.texts_first", shown=TEXTS, total=len(spoken)))
 
 
+def judge(told: explain.Explained) -> None:
+    """Where the finding stands, and the form for a verdict: what somebody else wrote meanwhile is never overwritten."""
+    log = review.Reviews(Path(st.session_state["run_path"]))
+    finding = told.finding["finding_id"]
+    history = log.history(finding)
+    standing = log.standings([told.finding])[finding]
+    st.subheader(t("page.review"))
+    st.badge(t(f"word.{standing.state}"), color="gray" if standing.state == "open" else "blue")
+    if standing.stale:
+        st.warning(t("page.review.stale"))
+    if history:
+        rows = [{"at_utc": e.at_utc, "actor": e.actor, "state": t(f"word.{e.state}"), "assignee": e.assignee, "comment": e.comment} for e in history]
+        table(rows, ("at_utc", "actor", "state", "assignee", "comment"), t("page.review"))
+    else:
+        st.caption(t("page.review.none"))
+    # A verdict answers what the page showed when it was drawn last, not what came after.
+    key, now = f"review_seen_{finding}", history[-1].seq if history else 0
+    seen = st.session_state.get(key, now)
+    st.session_state[key] = now
+    with st.form(f"review_{finding}", clear_on_submit=False):
+        left, right, last = st.columns(3)
+        words = {s: t(f"word.{s}") for s in review.STATES}
+        state = left.selectbox(t("column.state"), review.STATES, index=review.STATES.index("confirmed"), format_func=words.__getitem__, key=f"review_state_{finding}")
+        actor = right.text_input(t("column.actor"), key="review_actor")
+        assignee = last.text_input(t("column.assignee"), key=f"review_assignee_{finding}")
+        comment = st.text_area(t("column.comment"), key=f"review_comment_{finding}", max_chars=review.LONGEST_COMMENT)
+        sent = st.form_submit_button(t("page.review.save"), key=f"review_save_{finding}")
+    if sent:
+        try:
+            ask(log.decide, finding, actor, state, comment, assignee, seen)
+        except UsageError as error:
+            st.error(error.text(lang()))
+            return
+        st.session_state.pop(key)
+        st.rerun()
+
+
 def show(told: explain.Explained) -> None:
     st.header(told.texts["title"][lang()])
     badges(told.rule)
     st.caption(f"{told.finding['rule']} · {told.finding['finding_id']}")
+    judge(told)
     st.subheader(t("explain.why"))
     paragraph(told.texts["why"][lang()])
     st.subheader(t("explain.clause"))

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from analyzer import summary
+from analyzer import review, summary
 from analyzer.dashboards import PAGES
 from analyzer.dashboards._blocks import Row, ask, lang, shown, t, table
 
 FILTERS = ("rule", "severity", "vendor", "agent", "channel")
 SORTS = ("severity", "-time", "time", "rule", "-breaches")
-COLUMNS = ("severity", "title", "first_local", "case_id", "vendor", "agent_id", "channel", "breaches", "evidence", "measured", "permitted", "finding_id")
+COLUMNS = ("severity", "state", "title", "first_local", "case_id", "vendor", "agent_id", "channel", "breaches", "evidence", "measured", "permitted", "finding_id")
 ROWS = 50
 
 
@@ -57,7 +57,8 @@ def main() -> None:
     page = st.pagination(pages, key=f"findings_page_{asked}") if pages > 1 else 1
     offset = (page - 1) * ROWS
     rows, _ = ask(summary.findings, filters, sort, ROWS, offset)
-    rows = [r | {"title": titles[r["rule"]]} for r in rows]
+    standings = review.Reviews(Path(st.session_state["run_path"])).standings(rows)
+    rows = [r | {"title": titles[r["rule"]], "state": t(f"word.{standings[r['finding_id']].state}")} for r in rows]
     with above:
         st.caption(t("page.range", first=offset + 1, last=offset + len(rows), total=total))
         event = table(rows, COLUMNS, t("page.findings"), on_select="rerun", selection_mode="single-row", key="findings_table", height=560 if len(rows) > 14 else "auto")
