@@ -299,7 +299,7 @@ def _show_rules(con: Any) -> None:
     lang = _state["lang"]
     lines = [
         [r["rule"], r[f"title_{lang}"], *(_t(f"word.{r[k]}") for k in ("severity", "strength", "known")), *(r[k] for k in keys[5:])]
-        for r in summary.by_rule(con)
+        for r in summary.applying(summary.by_rule(con))
     ]
     _emit_table([_t(f"column.{k}") for k in keys], lines)
 

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer import rules
-from analyzer.review import interval
 from analyzer.scan import Message, Verdict, judge_messages
+from analyzer.summary import interval
 from analyzer.text import Lexicons, load_lexicons
 from analyzer.text.lexicon import LABELS
 from analyzer.text.second_reader import SecondReader, load_reader

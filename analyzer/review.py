@@ -194,7 +194,7 @@ class Reviews:
                 counts[0] += entry.state in TRUE
                 counts[1] += 1
         return [
-            {"rule": rule, "verdicts": of, "right": right, **({"low": None, "high": None} if of < SMALLEST_SAMPLE else dict(zip(("low", "high"), interval(right, of), strict=True)))}
+            {"rule": rule, "verdicts": of, "right": right, **({"low": None, "high": None} if of < SMALLEST_SAMPLE else dict(zip(("low", "high"), summary.interval(right, of), strict=True)))}
             for rule, (right, of) in sorted(counted.items())
         ]
 
@@ -214,13 +214,3 @@ def _standing(entry: Entry | None, row: Mapping[str, Any]) -> Standing:
 def _hash(values: Mapping[str, Any]) -> str:
     told = json.dumps([values[name] for name in _HASHED], ensure_ascii=False, separators=(",", ":"))
     return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def interval(hits: int, of: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
-    if not of:
-        return 0.0, 1.0
-    z, share = 1.959964, hits / of
-    centre = (share + z * z / (2 * of)) / (1 + z * z / of)
-    half = z * (share * (1 - share) / of + z * z / (4 * of * of)) ** 0.5 / (1 + z * z / of)
-    return max(0.0, centre - half), min(1.0, centre + half)

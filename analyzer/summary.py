@@ -34,6 +34,16 @@ def rows(con: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object] | Ma
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+def interval(hits: int, of: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    if not of:
+        return 0.0, 1.0
+    z, share = 1.959964, hits / of
+    centre = (share + z * z / (2 * of)) / (1 + z * z / of)
+    half = z * (share * (1 - share) / of + z * z / (4 * of * of)) ** 0.5 / (1 + z * z / of)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
 def run(con: duckdb.DuckDBPyConnection) -> Row:
     """The run itself: see the table `runs`."""
     return rows(con, "SELECT * FROM runs")[0]
@@ -100,6 +110,101 @@ def by_rule(con: duckdb.DuckDBPyConnection) -> list[Row]:
                CASE WHEN told.breach + told.clear > 0 THEN told.breach / (told.breach + told.clear) END AS rate
         FROM rules r LEFT JOIN told ON told.rule = r.rule ORDER BY findings DESC, r.rule
         """,
+    )
+
+
+def applying(found: Sequence[Row]) -> list[Row]:
+    """Of the rows of `by_rule`, those of rules that apply to some contact: of the others there is nothing to tell."""
+    told = (Outcome.BREACH, Outcome.CLEAR, Outcome.UNDETERMINED, Outcome.NOT_IN_FORCE, Outcome.NOT_EVALUATED)
+    return [row for row in found if row["findings"] or any(row[outcome.value] for outcome in told)]
+
+
+def agents(con: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Per collector: outbound contacts, those that breach, rate with Wilson's 95 % interval (low, high), and `expected`: the rate drawn
+    towards that of all collectors, the more the fewer contacts there are (beta-binomial, its prior by the method of moments); `change`:
+    the rate in the second half of the period less that in the first. Those expected to breach most come first.
+    """
+    found = rows(
+        con,
+        """
+        WITH bad AS (SELECT DISTINCT seq FROM finding_evidence WHERE role = 'breach'),
+        middle AS (SELECT min(at_utc) + (max(at_utc) - min(at_utc)) / 2 AS at FROM contacts),
+        names AS (SELECT agent_id, arg_max(name, coalesce(from_on, DATE '1900-01-01')) AS name FROM agents GROUP BY agent_id)
+        SELECT c.agent_id, any_value(n.name) AS name, arg_max(c.team, c.at_utc) AS team, arg_max(c.vendor, c.at_utc) AS vendor, count(*) AS contacts,
+               count(bad.seq) AS breaching_contacts, count(bad.seq) / count(*) AS rate,
+               count(bad.seq) FILTER (WHERE c.at_utc > middle.at) / nullif(count(*) FILTER (WHERE c.at_utc > middle.at), 0)
+                   - count(bad.seq) FILTER (WHERE c.at_utc <= middle.at) / nullif(count(*) FILTER (WHERE c.at_utc <= middle.at), 0) AS change
+        FROM contacts c CROSS JOIN middle LEFT JOIN bad ON bad.seq = c.seq LEFT JOIN names n ON n.agent_id = c.agent_id
+        WHERE c.agent_id IS NOT NULL AND c.direction IS DISTINCT FROM 'inbound' GROUP BY c.agent_id ORDER BY c.agent_id
+        """,
+    )
+    total, bad = sum(r["contacts"] for r in found), sum(r["breaching_contacts"] for r in found)
+    overall = bad / total if total else 0.0
+    spread = sum(r["contacts"] * (r["rate"] - overall) ** 2 for r in found) / total - overall * (1 - overall) * len(found) / total if total else 0.0
+    weight = min(max(overall * (1 - overall) / spread - 1, 1.0), 10_000.0) if spread > 0 else 10_000.0
+    for row in found:
+        row["low"], row["high"] = interval(row["breaching_contacts"], row["contacts"])
+        row["expected"] = (row["breaching_contacts"] + weight * overall) / (row["contacts"] + weight)
+    return sorted(found, key=lambda r: (-r["expected"], r["agent_id"]))
+
+
+def agent_rules(con: duckdb.DuckDBPyConnection, agent_id: str) -> list[Row]:
+    """Per rule that a collector or his team broke: his findings and breaching contacts, his rate and that of his team, per outbound contact."""
+    return rows(
+        con,
+        """
+        WITH outbound AS (SELECT * FROM contacts WHERE direction IS DISTINCT FROM 'inbound'),
+        his_team AS (SELECT team FROM outbound WHERE agent_id = $agent ORDER BY at_utc DESC LIMIT 1),
+        sizes AS (SELECT count(*) FILTER (WHERE agent_id = $agent) AS mine, count(*) FILTER (WHERE team IS NOT DISTINCT FROM (SELECT team FROM his_team)) AS theirs FROM outbound)
+        SELECT f.rule, r.title_zh, r.title_en, r.severity, count(DISTINCT f.finding_id) FILTER (WHERE c.agent_id = $agent) AS findings,
+               count(DISTINCT e.seq) FILTER (WHERE c.agent_id = $agent) AS breaching_contacts,
+               count(DISTINCT e.seq) FILTER (WHERE c.agent_id = $agent) / any_value(sizes.mine) AS rate,
+               count(DISTINCT e.seq) FILTER (WHERE c.team IS NOT DISTINCT FROM (SELECT team FROM his_team)) / any_value(sizes.theirs) AS team_rate
+        FROM finding_evidence e JOIN outbound c USING (seq) JOIN findings f USING (finding_id) JOIN rules r ON r.rule = f.rule CROSS JOIN sizes
+        WHERE e.role = 'breach' AND (c.agent_id = $agent OR c.team IS NOT DISTINCT FROM (SELECT team FROM his_team))
+        GROUP BY f.rule, r.title_zh, r.title_en, r.severity ORDER BY breaching_contacts DESC, f.rule
+        """,
+        {"agent": agent_id},
+    )
+
+
+def agent_trend(con: duckdb.DuckDBPyConnection, agent_id: str) -> list[Row]:
+    """Per week: a collector's outbound contacts and those that breach."""
+    return rows(
+        con,
+        """
+        SELECT date_trunc('week', c.on_date)::DATE AS since, count(*) AS contacts, count(DISTINCT e.seq) AS breaching_contacts
+        FROM contacts c LEFT JOIN finding_evidence e ON e.seq = c.seq AND e.role = 'breach'
+        WHERE c.agent_id = ? AND c.direction IS DISTINCT FROM 'inbound' AND c.on_date IS NOT NULL GROUP BY ALL ORDER BY ALL
+        """,
+        [agent_id],
+    )
+
+
+def case_ids(con: duckdb.DuckDBPyConnection, limit: int = 500) -> list[str]:
+    """Cases, those with most findings first."""
+    return [r["case_id"] for r in rows(con, "SELECT c.case_id FROM cases c LEFT JOIN findings f USING (case_id) GROUP BY ALL ORDER BY count(f.finding_id) DESC, c.case_id LIMIT ?", [limit])]
+
+
+def case_timeline(con: duckdb.DuckDBPyConnection, case_id: str) -> list[Row]:
+    """Everything that happened in a case by time: contacts (with the rules they broke), events, promises and payments.
+
+    `what` is contact, event, promise or payment; `broken` the rules, joined by |; `detail` a word or amount.
+    """
+    return rows(
+        con,
+        """
+        WITH bad AS (SELECT e.seq, string_agg(DISTINCT f.rule, '|' ORDER BY f.rule) AS broken, any_value(f.finding_id) AS finding_id
+                     FROM finding_evidence e JOIN findings f USING (finding_id) WHERE e.role = 'breach' GROUP BY e.seq)
+        SELECT c.local_at, 'contact' AS what, c.channel::VARCHAR AS channel, c.direction::VARCHAR AS direction, c.outcome::VARCHAR AS outcome, c.relation::VARCHAR AS relation,
+               c.agent_id, c.dpd, c.account_class::VARCHAR AS account_class, c.stage::VARCHAR AS stage, bad.broken, bad.finding_id, c.text, NULL AS detail, c.contact_id
+        FROM contacts c LEFT JOIN bad ON bad.seq = c.seq WHERE c.case_id = $case
+        UNION ALL SELECT occurred_utc, 'event', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, kind, event_id FROM case_events WHERE case_id = $case
+        UNION ALL SELECT made_utc, 'promise', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, concat_ws(' ', due_on, amount, method), promise_id FROM promises WHERE case_id = $case
+        UNION ALL SELECT paid_utc, 'payment', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, amount::VARCHAR, payment_id FROM payments WHERE case_id = $case
+        ORDER BY 1 NULLS LAST, contact_id
+        """,
+        {"case": case_id},
     )
 
 

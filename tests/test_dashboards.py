@@ -86,7 +86,8 @@ def test_the_figures_are_those_of_summary(folder: Path, monkeypatch: pytest.Monk
         "10", "4 / 10", str(totals["findings"]), f"{totals['rules_not_evaluated']} / {totals['rules']}", f"{totals['rules_undetermined']} / {totals['rules']}",
     ]  # fmt: skip
     shown = at.dataframe[0].value
-    assert list(shown["规则"]) == [r["rule"] for r in rules]
+    rules = summary.applying(rules)
+    assert 0 < len(rules) < totals["rules"] and list(shown["规则"]) == [r["rule"] for r in rules]
     assert list(shown["发现"]) == [r["findings"] for r in rules] and list(shown["已判断"]) == [r["judged"] for r in rules]
     assert [c.value for c in at.caption].count(say("talk.completeness", "zh", **done)) == 3
 
@@ -126,6 +127,29 @@ def test_texts_are_escaped_and_marked(folder: Path, insult: str, monkeypatch: py
     assert all(f"<mark>{mark['words']}</mark>" in spoken[0] for entry in told.ledger for mark in entry["marks"])
 
 
+def test_a_collector_is_shown_with_his_interval_and_his_own_examples(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    con = runs.connect(runs.locate(folder))
+    try:
+        found = summary.agents(con)
+        broken = summary.agent_rules(con, "A1")
+    finally:
+        con.close()
+    assert [(r["agent_id"], r["breaching_contacts"], r["contacts"]) for r in found] == [("A1", 4, 4), ("A2", 0, 6)]
+    assert all(r["low"] - 1e-9 <= r["rate"] <= r["high"] + 1e-9 for r in found) and 0.4 < found[0]["expected"] < 1.0 and 0.0 < found[1]["expected"] < 0.4
+    assert {r["rule"]: r["breaching_contacts"] for r in broken} == {"cn-gbt-45251/quiet-hours": 3, "cn-gbt-45251/civil-language": 1}
+    at = _open(folder, "en", "agents.py", monkeypatch)
+    assert not at.exception and list(at.dataframe[0].value["collector"]) == ["A1", "A2"]
+    assert set(at.dataframe[2].value["case"]) == {"C0", "C1", "C2", "C7"}
+
+
+def test_a_case_shows_its_contacts_and_what_they_broke(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(folder, "zh", "case.py", monkeypatch, case_id="C7")
+    assert not at.exception
+    shown = at.dataframe[0].value
+    assert list(shown["违反"]) == ["cn-gbt-45251/civil-language"] and SCRIPT in shown["内容"].iloc[0]
+    assert say("page.case_counts", "zh", contacts=1, broken=1) in [c.value for c in at.caption]
+
+
 def test_marks_that_overlap_or_exceed_the_text() -> None:
     assert marked("a<b>c", [{"start": 1, "end": 3}, {"start": 2, "end": 9}]) == "a<mark>&lt;b</mark><mark>&gt;c</mark>"
 
@@ -140,7 +164,8 @@ def test_an_empty_folder_says_so(lang: str, tmp_path: Path, monkeypatch: pytest.
 def test_an_empty_run_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "agents.csv").write_text("催收员编号,姓名,机构\nA1,甲,乙\n", encoding="utf-8")
     audit.run([str(tmp_path / "agents.csv")], tmp_path / "runs", packs=["cn-gbt-45251"])
-    for page, key in (("overview.py", "page.empty_run"), ("findings.py", "page.no_findings"), ("finding.py", "page.no_findings")):
+    for page, key in (("overview.py", "page.empty_run"), ("findings.py", "page.no_findings"), ("finding.py", "page.no_findings"),
+                      ("agents.py", "page.no_agents"), ("case.py", "page.no_cases")):  # fmt: skip
         at = _open(tmp_path / "runs", "zh", page, monkeypatch)
         assert not at.exception
         assert [i.value for i in at.info] == [say(key, "zh")]
@@ -186,10 +211,11 @@ def test_in_a_browser_nothing_leaves_this_machine(server: str) -> None:
         page = browser.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda socket: asked.append(socket.url))
-        for name in ("overview", "findings", "finding"):
+        for name in ("overview", "findings", "finding", "case", "agents"):
             page.goto(f"{server}/{'' if name == 'overview' else name}")
             expect(page.get_by_role("heading", name=say(f"page.{name}", "zh"), exact=True)).to_be_visible(timeout=30_000)
-        expect(page.locator("mark").first).to_be_visible(timeout=30_000)
+            if name == "finding":
+                expect(page.locator("mark").first).to_be_visible(timeout=30_000)
         browser.close()
     local = (server + "/", server.replace("http", "ws", 1) + "/", "data:", "blob:")
     assert asked and [url for url in asked if not url.startswith(local)] == []

@@ -137,8 +137,8 @@ def test_a_verdict_is_stale_when_the_evidence_is_another(tmp_path: Path) -> None
 
 
 def test_a_share_has_wilsons_interval() -> None:
-    low, high = review.interval(18, 20)
-    assert 0.69 < low < 0.70 and 0.97 < high < 0.98 and review.interval(0, 0) == (0.0, 1.0)
+    low, high = summary.interval(18, 20)
+    assert 0.69 < low < 0.70 and 0.97 < high < 0.98 and summary.interval(0, 0) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

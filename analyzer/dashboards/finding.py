@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from analyzer import explain, review, summary
+from analyzer.dashboards import PAGES
 from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, quote, shown, t, table
 from analyzer.errors import UsageError
 
@@ -112,6 +113,9 @@ def show(told: explain.Explained) -> None:
     st.header(told.texts["title"][lang()])
     badges(told.rule)
     st.caption(f"{told.finding['rule']} · {told.finding['finding_id']}")
+    if st.button(t("page.open_case", case=told.finding["case_id"]), key="finding_case"):
+        st.session_state["case_id"] = told.finding["case_id"]
+        st.switch_page(PAGES / "case.py")
     judge(told)
     st.subheader(t("explain.why"))
     paragraph(told.texts["why"][lang()])

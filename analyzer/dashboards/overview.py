@@ -133,7 +133,8 @@ def main() -> None:
     titles = {r["rule"]: r[f"title_{lang()}"] for r in rules}
     metrics(totals)
     trend()
-    by_rule(rules, titles)
+    by_rule(summary.applying(rules), titles)
+    st.caption(t("page.rules_elsewhere", rules=len(rules) - len(summary.applying(rules))))
     by_dimension()
     hours()
     to_do(titles)

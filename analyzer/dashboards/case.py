@@ -1,0 +1,63 @@
+"""One case: everything that happened, by time, with the stage at that moment and the rules that were broken."""
+
+from __future__ import annotations
+
+import altair as alt
+import streamlit as st
+
+from analyzer import summary
+from analyzer.dashboards import PAGES
+from analyzer.dashboards._blocks import Row, ask, draw, field, shown, t, table
+
+COLUMNS = ("local_at", "what", "channel", "direction", "outcome", "relation", "agent_id", "dpd", "account_class", "stage", "broken", "detail", "text", "contact_id")
+
+
+def lane(row: Row) -> str:
+    return shown("channel", row["channel"]) or t("page.none") if row["what"] == "contact" else t(f"page.what.{row['what']}")
+
+
+def picture(rows: list[Row]) -> None:
+    data = [
+        {
+            "at": r["local_at"].isoformat(), "lane": lane(r), "state": t("word.breach" if r["broken"] else "page.no_breach" if r["what"] == "contact" else f"page.what.{r['what']}"),
+            "outcome": shown("outcome", r["outcome"]) or (r["detail"] or ""), "relation": shown("relation", r["relation"]), "stage": shown("stage", r["stage"]),
+            "dpd": "" if r["dpd"] is None else str(r["dpd"]), "broken": (r["broken"] or "").replace("|", ", "),
+        }
+        for r in rows
+        if r["local_at"] is not None
+    ]  # fmt: skip
+    chart = alt.Chart(alt.InlineData(values=data), height=alt.Step(34)).mark_point(filled=True, size=90, opacity=0.85).encode(
+        x=alt.X("at:T", title=None), y=alt.Y("lane:N", title=None, axis=alt.Axis(labelLimit=200)),
+        color=alt.Color("state:N", title=None, scale=alt.Scale(
+            domain=[t(k) for k in ("word.breach", "page.no_breach", "page.what.event", "page.what.promise", "page.what.payment")], range=["#8b1a1a", "#5b8db8", "#d9622b", "#6b8e23", "#2e7d32"]), legend=alt.Legend(orient="top")),
+        tooltip=[alt.Tooltip("at:T", title=field("local_at"), format="%Y-%m-%d %H:%M"), *(alt.Tooltip(f"{k}:N", title=field(k)) for k in ("lane", "outcome", "relation", "stage", "dpd", "broken"))],
+    ).interactive(bind_y=False)  # fmt: skip
+    draw(chart, t("page.timeline"))
+
+
+def main() -> None:
+    st.title(t("page.case"))
+    known = ask(summary.case_ids)
+    if not known:
+        st.info(t("page.no_cases"))
+        return
+    asked = st.session_state.get("case_id")
+    if asked and asked not in known:
+        known = [asked, *known]
+    case = st.selectbox(t("column.case_id"), known, index=known.index(asked) if asked else 0, key="case_choice", width=320)
+    rows = ask(summary.case_timeline, case)
+    if not rows:
+        st.info(t("page.case_empty"))
+        return
+    st.caption(t("page.case_counts", contacts=sum(r["what"] == "contact" for r in rows), broken=sum(bool(r["broken"]) for r in rows)))
+    picture(rows)
+    lines = [r | {"what": t(f"page.what.{r['what']}"), "broken": (r["broken"] or "").replace("|", ", ")} for r in rows]
+    event = table(lines, COLUMNS, t("page.timeline"), on_select="rerun", selection_mode="single-row", key=f"case_table_{case}", height=520 if len(lines) > 13 else "auto")
+    picked = event["selection"]["rows"]
+    if picked and picked[0] < len(rows) and rows[picked[0]]["finding_id"]:
+        st.session_state["finding_id"] = rows[picked[0]]["finding_id"]
+        st.session_state.pop("finding_at", None)
+        st.switch_page(PAGES / "finding.py")
+
+
+main()
