@@ -692,6 +692,23 @@ def _questions(path: Path) -> list[advise.Question]:
         return [_question(row) for row in csv.DictReader(file)]
 
 
+@rules_app.command("new", help=_help("rules_new"))
+def rules_new(
+    name: Annotated[str, typer.Argument(help=_help("new_name"))],
+    target: Annotated[Path, typer.Option("--rules", help=_help("new_target"))],
+    like: Annotated[str | None, typer.Option("--like", help=_help("new_like"))] = None,
+    kind: Annotated[str, typer.Option("--kind", help=_help("new_kind"))] = "hours",
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        own = rules.rules_folder()
+        shipped = [r for p in rules.select(own) for r in p.rules if r.kind == kind]
+        if like is None and not shipped:
+            raise UsageError("rules.unknown_kind", kind=kind[:40], have=", ".join(sorted({r.kind for p in rules.select(own) for r in p.rules})))
+        path = explain.new_rule(name, explain.find_rule(own, like) if like else min(shipped, key=lambda r: (r.status != "stable", len(r.cases), r.ref)), target)
+        _talk(_t("talk.rule_new", path=f"{path.parent.name}/{path.name}"))
+
+
 @rules_app.command("coverage", help=_help("rules_coverage"))
 def rules_coverage(
     run: Annotated[Path | None, typer.Option("--run", "--runs", help=_help("run_folder"))] = None,

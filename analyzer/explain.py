@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,3 +82,44 @@ def find_rule(folder: Path, name: str) -> Rule:
     if len(found) != 1:
         raise UsageError("rules.no_such_rule", name=name)
     return found[0]
+
+
+_PACK = """id: {id}
+title: {{zh: "{id}", en: "{id}"}}
+about: {{zh: "写明来历：哪一份文件，何时，见过什么。", en: "Say where it comes from: which document, of when, and what of it was seen."}}
+binds: {{zh: "写明约束谁。", en: "Say whom it binds."}}
+applies_to: {applies}
+"""
+
+
+def new_rule(name: str, like: Rule, target: Path) -> Path:
+    """Begin a rule as a copy of one that works, as a draft; its pack is made if it is not there.
+
+    Args:
+        name: pack/id of the new rule.
+        like: the rule to begin with.
+        target: the rules folder that gets it.
+
+    Raises:
+        UsageError: not of that form, or there is such a rule already.
+    """
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise UsageError("rules.new_name", name=name[:80])
+    pack, rule = name.split("/")
+    path = target / pack / f"{rule}.yaml"
+    if path.exists():
+        raise UsageError("rules.new_exists", name=name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = path.parent / "pack.yaml"
+    if not head.exists():
+        applies = "{" + ", ".join(f"{key}: [{', '.join(words)}]" for key, words in like.applies_to.items()) + "}"
+        head.write_text(_PACK.format(id=pack, applies=applies), encoding="utf-8")
+    text = like.path.read_text(encoding="utf-8")
+    text = re.sub(r"^id: .*$", f"id: {rule}", text, count=1, flags=re.MULTILINE)
+    text = re.sub(r"^status: .*$", "status: draft", text, count=1, flags=re.MULTILINE)
+    # Dates that the copied rule has from its pack would be lost with it.
+    for key, day in (("in_force", like.in_force), ("until", like.until)):
+        if day and not re.search(rf"^{key}:", text, re.MULTILINE):
+            text = text.replace("\ncheck:", f"\n{key}: {day.isoformat()}\ncheck:", 1)
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -189,19 +189,21 @@ def case_ids(con: duckdb.DuckDBPyConnection, limit: int = 500) -> list[str]:
 def case_timeline(con: duckdb.DuckDBPyConnection, case_id: str) -> list[Row]:
     """Everything that happened in a case by time: contacts (with the rules they broke), events, promises and payments.
 
-    `what` is contact, event, promise or payment; `broken` the rules, joined by |; `detail` a word or amount.
+    `what` is contact, event, promise or payment; `broken` the rules, joined by |; `detail` a word or amount. Times are the
+    recipient's wall clock for contacts, by the zone of the case's last contact for the rest (UTC where it has none).
     """
     return rows(
         con,
         """
         WITH bad AS (SELECT e.seq, string_agg(DISTINCT f.rule, '|' ORDER BY f.rule) AS broken, any_value(f.finding_id) AS finding_id
-                     FROM finding_evidence e JOIN findings f USING (finding_id) WHERE e.role = 'breach' GROUP BY e.seq)
+                     FROM finding_evidence e JOIN findings f USING (finding_id) WHERE e.role = 'breach' GROUP BY e.seq),
+        z AS (SELECT coalesce((SELECT arg_max(zone, at_utc) FROM contacts WHERE case_id = $case), 'UTC') AS zone)
         SELECT c.local_at, 'contact' AS what, c.channel::VARCHAR AS channel, c.direction::VARCHAR AS direction, c.outcome::VARCHAR AS outcome, c.relation::VARCHAR AS relation,
                c.agent_id, c.dpd, c.account_class::VARCHAR AS account_class, c.stage::VARCHAR AS stage, bad.broken, bad.finding_id, c.text, NULL AS detail, c.contact_id
         FROM contacts c LEFT JOIN bad ON bad.seq = c.seq WHERE c.case_id = $case
-        UNION ALL SELECT occurred_utc, 'event', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, kind, event_id FROM case_events WHERE case_id = $case
-        UNION ALL SELECT made_utc, 'promise', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, concat_ws(' ', due_on, amount, method), promise_id FROM promises WHERE case_id = $case
-        UNION ALL SELECT paid_utc, 'payment', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, amount::VARCHAR, payment_id FROM payments WHERE case_id = $case
+        UNION ALL SELECT timezone(z.zone, timezone('UTC', occurred_utc)), 'event', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, kind, event_id FROM case_events CROSS JOIN z WHERE case_id = $case
+        UNION ALL SELECT timezone(z.zone, timezone('UTC', made_utc)), 'promise', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, concat_ws(' ', due_on, amount, method), promise_id FROM promises CROSS JOIN z WHERE case_id = $case
+        UNION ALL SELECT timezone(z.zone, timezone('UTC', paid_utc)), 'payment', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, amount::VARCHAR, payment_id FROM payments CROSS JOIN z WHERE case_id = $case
         ORDER BY 1 NULLS LAST, contact_id
         """,
         {"case": case_id},

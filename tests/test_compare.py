@@ -100,7 +100,7 @@ def test_advice_says_no_yes_and_unknown(two: tuple[Path, Path]) -> None:
         ask(person_id="P9")
 
 
-@settings(max_examples=15, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.integers(0, 3 * 24 * 12), st.sampled_from(["本人", "父母"]), st.sampled_from(["接通", "无人接听"])), max_size=8),
     st.integers(3 * 24 * 12, 5 * 24 * 12), st.sampled_from(["本人", "父母"]),

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from analyzer import casebook, rules
-from analyzer.errors import RuleErrors
+from analyzer import casebook, explain, rules
+from analyzer.errors import RuleErrors, UsageError
 from analyzer.model import Pack, Rule
 from analyzer.text import Lexicons, Words
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "rules"
 PACKS: list[Pack] = rules.select(FOLDER)
+KINDS_USED = {"hours", "frequency", "gate", "sequence", "disclosure", "wording", "personal_data", "record", "share", "near_miss", "sql"}
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +56,7 @@ def test_rules_of_law_cite_no_deeper_than_is_known() -> None:
 
 
 def test_every_kind_is_used_by_a_shipped_rule() -> None:
-    assert {r.kind for p in PACKS for r in p.rules} == {
-        "hours", "frequency", "gate", "sequence", "disclosure", "wording", "personal_data", "record", "share", "near_miss", "sql",
-    }  # fmt: skip
+    assert {r.kind for p in PACKS for r in p.rules} == KINDS_USED
 
 
 @pytest.mark.parametrize(
@@ -151,3 +150,19 @@ def test_the_sql_of_a_rule_is_checked_as_code(sql: str, key: str, tmp_path: Path
     text = f"check:\n  kind: sql\n  scope: {{direction: outbound}}\n  needs: []\n  breach: |\n    {sql}\n"
     keys = [k for _, _, k in _broken(tmp_path, lambda s: s[: s.index("check:")] + text + s[s.index("cases:") :])]
     assert key in keys
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS_USED))
+def test_a_new_rule_of_any_kind_begins_as_one_that_works(kind: str, tmp_path: Path, words: Words) -> None:
+    like = min((r for p in PACKS for r in p.rules if r.kind == kind), key=lambda r: (r.status != "stable", len(r.cases), r.ref))
+    path = explain.new_rule("our-policy/our-rule", like, tmp_path)
+    packs, problems = rules.load(tmp_path)
+    # A near miss is of another rule, which has to be in use as well.
+    others = [p for p in PACKS if kind == "near_miss"]
+    found = [r for r in casebook.run_cases([*packs, *(replace(p, rules=tuple(replace(r, cases=()) for r in p.rules)) for p in others)], words, problems) if r.rule == "our-policy/our-rule"]
+    assert path.is_file() and packs[0].rules[0].status == "draft" and len(found) == len(like.cases)
+    assert [r.wrong for r in found if not r.ok] == []
+    with pytest.raises(UsageError):
+        explain.new_rule("our-policy/our-rule", like, tmp_path)
+    with pytest.raises(UsageError):
+        explain.new_rule("../x", like, tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import altair as alt
 import streamlit as st
 
@@ -16,6 +18,12 @@ def lane(row: Row) -> str:
     return shown("channel", row["channel"]) or t("page.none") if row["what"] == "contact" else t(f"page.what.{row['what']}")
 
 
+def span(rows: list[Row]) -> list[str]:
+    """What the picture shows at first: the contacts with some days about them; earlier payments are reached by dragging."""
+    times = [r["local_at"] for r in rows if r["local_at"] is not None and r["what"] == "contact"] or [r["local_at"] for r in rows if r["local_at"] is not None]
+    return [(min(times) - timedelta(days=5)).isoformat(), (max(times) + timedelta(days=2)).isoformat()] if times else []
+
+
 def picture(rows: list[Row]) -> None:
     data = [
         {
@@ -27,7 +35,7 @@ def picture(rows: list[Row]) -> None:
         if r["local_at"] is not None
     ]  # fmt: skip
     chart = alt.Chart(alt.InlineData(values=data), height=alt.Step(34)).mark_point(filled=True, size=90, opacity=0.85).encode(
-        x=alt.X("at:T", title=None), y=alt.Y("lane:N", title=None, axis=alt.Axis(labelLimit=200)),
+        x=alt.X("at:T", title=None, scale=alt.Scale(domain=span(rows))), y=alt.Y("lane:N", title=None, axis=alt.Axis(labelLimit=200)),
         color=alt.Color("state:N", title=None, scale=alt.Scale(
             domain=[t(k) for k in ("word.breach", "page.no_breach", "page.what.event", "page.what.promise", "page.what.payment")], range=["#8b1a1a", "#5b8db8", "#d9622b", "#6b8e23", "#2e7d32"]), legend=alt.Legend(orient="top")),
         tooltip=[alt.Tooltip("at:T", title=field("local_at"), format="%Y-%m-%d %H:%M"), *(alt.Tooltip(f"{k}:N", title=field(k)) for k in ("lane", "outcome", "relation", "stage", "dpd", "broken"))],
@@ -51,7 +59,7 @@ def main() -> None:
         return
     st.caption(t("page.case_counts", contacts=sum(r["what"] == "contact" for r in rows), broken=sum(bool(r["broken"]) for r in rows)))
     picture(rows)
-    lines = [r | {"what": t(f"page.what.{r['what']}"), "broken": (r["broken"] or "").replace("|", ", ")} for r in rows]
+    lines = [r | {"dpd": "" if r["dpd"] is None else str(r["dpd"]), "what": t(f"page.what.{r['what']}"), "broken": (r["broken"] or "").replace("|", ", ")} for r in rows]
     event = table(lines, COLUMNS, t("page.timeline"), on_select="rerun", selection_mode="single-row", key=f"case_table_{case}", height=520 if len(lines) > 13 else "auto")
     picked = event["selection"]["rows"]
     if picked and picked[0] < len(rows) and rows[picked[0]]["finding_id"]:
