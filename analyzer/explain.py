@@ -11,6 +11,7 @@ import duckdb
 
 from analyzer import findings, rules, summary
 from analyzer.errors import UsageError
+from analyzer.messages import LANGUAGES, say
 from analyzer.model import Rule
 
 
@@ -86,8 +87,8 @@ def find_rule(folder: Path, name: str) -> Rule:
 
 _PACK = """id: {id}
 title: {{zh: "{id}", en: "{id}"}}
-about: {{zh: "写明来历：哪一份文件，何时，见过什么。", en: "Say where it comes from: which document, of when, and what of it was seen."}}
-binds: {{zh: "写明约束谁。", en: "Say whom it binds."}}
+about: {{zh: "{about_zh}", en: "{about_en}"}}
+binds: {{zh: "{binds_zh}", en: "{binds_en}"}}
 applies_to: {applies}
 """
 
@@ -112,8 +113,9 @@ def new_rule(name: str, like: Rule, target: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     head = path.parent / "pack.yaml"
     if not head.exists():
+        said = {f"{name}_{lang}": say(f"rules.new_{name}", lang) for name in ("about", "binds") for lang in LANGUAGES}
         applies = "{" + ", ".join(f"{key}: [{', '.join(words)}]" for key, words in like.applies_to.items()) + "}"
-        head.write_text(_PACK.format(id=pack, applies=applies), encoding="utf-8")
+        head.write_text(_PACK.format(id=pack, applies=applies, **said), encoding="utf-8")
     text = like.path.read_text(encoding="utf-8")
     text = re.sub(r"^id: .*$", f"id: {rule}", text, count=1, flags=re.MULTILINE)
     text = re.sub(r"^status: .*$", "status: draft", text, count=1, flags=re.MULTILINE)

@@ -222,6 +222,8 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "help.new_like": ("照哪一条规则：包/编号。", "The rule to begin with: pack/id."),
     "help.new_kind": ("没有 --like 时，照哪一类检查。", "Without --like, the kind of check to begin with."),
     "rules.new_name": ("{name}：规则要写成 包/编号，只用小写字母、数字与连字符。", "{name}: write a rule as pack/id, in lower case letters, digits and hyphens."),
+    "rules.new_about": ("写明来历：哪一份文件，何时，见过什么。", "Say where it comes from: which document, of when, and what of it was seen."),
+    "rules.new_binds": ("写明约束谁。", "Say whom it binds."),
     "rules.new_exists": ("已经有规则 {name}。", "There is a rule {name} already."),
     "talk.rule_new": ("已写 {path}（草案）。改好之后：dunaudit rules check、rules test。", "Wrote {path} (a draft). When it is changed: dunaudit rules check, rules test."),
     "help.rules_coverage": ("每个检查条目、每一条款：由记录判断、由用语判断、还是不能判断。", "For each row of checks and each clause: decided by records, by words, or not decided."),

@@ -146,9 +146,9 @@ class Reviews:
                 names = ", ".join(values)
                 seq = con.execute(f"INSERT INTO entries ({names}) VALUES ({', '.join('?' * len(values))})", list(values.values())).lastrowid
                 con.execute("COMMIT")
-            except BaseException:
-                con.execute("ROLLBACK")
-                raise
+            finally:
+                if con.in_transaction:
+                    con.execute("ROLLBACK")
         return _entry((seq, *(values[name] for name in _COLUMNS[1:])))
 
     def history(self, finding_id: str) -> list[Entry]:
