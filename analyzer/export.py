@@ -101,20 +101,25 @@ def write(con: duckdb.DuckDBPyConnection, target: Path, filters: Mapping[str, Se
     ZIP is an evidence pack (`pack`).
 
     Raises:
-        UsageError: no finding fits, or the ending is none of `FORMATS`.
+        UsageError: no finding fits, the ending is none of `FORMATS`, or the file cannot be written.
     """
     ending = target.suffix.lower().lstrip(".")
     if ending not in FORMATS:
         raise UsageError("export.format", ending=ending or "-", have=", ".join(FORMATS))
     found = sheets(con, filters)
+    files: dict[Path, bytes]
     if ending == "zip":
-        target.write_bytes(pack(con, found, filters))
+        files = {target: pack(con, found, filters)}
     elif ending == "xlsx":
-        target.write_bytes(_xlsx(found.values(), _finished(con)))
+        files = {target: _xlsx(found.values(), _finished(con))}
     else:
         encode: Callable[[Sheet], bytes] = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}[ending]
-        target.write_bytes(encode(found["findings"]))
-        target.with_name(f"{target.stem}.evidence.{ending}").write_bytes(encode(found["evidence"]))
+        files = {target: encode(found["findings"]), target.with_name(f"{target.stem}.evidence.{ending}"): encode(found["evidence"])}
+    try:
+        for path, data in files.items():
+            path.write_bytes(data)
+    except OSError as error:
+        raise UsageError("export.cannot_write", name=target.name, why=type(error).__name__) from error
     return {name: len(sheet.rows) for name, sheet in found.items()}
 
 

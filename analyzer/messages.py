@@ -194,6 +194,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "help.verify_pack": ("证据包（.zip）。", "The evidence pack (.zip)."),
     "help.verify_run": ("用哪次运行重跑 SQL。", "The run on which the SQL is run again."),
     "export.nothing": ("没有符合条件的发现，什么也没有写。", "No finding fits, nothing was written."),
+    "export.cannot_write": ("写不了 {name}（{why}）；看看文件夹在不在、能不能写。", "Cannot write {name} ({why}); see whether its folder is there and can be written to."),
     "export.format": ("不能写 {ending}；可以写：{have}。", "Cannot write {ending}; these can be written: {have}."),
     "verify.no_pack": ("{name} 不是本软件的证据包。", "{name} is not an evidence pack of this program."),
     "verify.missing": ("缺少 {name}", "{name} is missing"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from analyzer import advise, audit, compare, coverage, rules
 from analyzer.checks import Prepared, prepare
-from analyzer.errors import UsageError
+from analyzer.errors import RuleErrors, UsageError
 from analyzer.text import Words
 from tests.conftest import ROOT
 
@@ -77,6 +77,12 @@ def test_what_cannot_be_tried_is_one_sentence(two: tuple[Path, Path], change: st
     with pytest.raises(UsageError) as caught:
         compare.backtest(two[0], ROOT / "rules", [change])
     assert caught.value.key == key
+
+
+def test_a_time_that_is_none_is_said(two: tuple[Path, Path]) -> None:
+    with pytest.raises(RuleErrors) as caught:
+        compare.backtest(two[0], ROOT / "rules", ["cn-gbt-45251/quiet-hours.opens=25:00", "cn-gbt-45251/quiet-hours.closes=25:00"])
+    assert {p.key for p in caught.value.problems} == {"rules.not_a_time"}
 
 
 @cache

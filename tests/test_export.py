@@ -149,6 +149,12 @@ def test_the_verifier_in_the_pack_needs_only_python(pack: Path, tmp_path: Path) 
     assert told.returncode == 1 and "changed: findings.csv" in told.stdout
 
 
+def test_where_nothing_can_be_written_is_one_sentence(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    for name in ("no/such/folder/a.csv", "a.doc"):
+        with pytest.raises(UsageError):
+            export.write(con, tmp_path / name)
+
+
 def test_rubbish_is_no_pack(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     path.write_bytes(b"PK rubbish")

@@ -109,7 +109,10 @@ class Compiler:
     def value(self, figure: object, at: tuple[str, ...], day: str = "s.day") -> str:
         """SQL for a parameter: itself, or the rule's value of that name in force on `day` (NULL before its first date)."""
         if not (isinstance(figure, str) and figure.startswith("$")):
-            return literal(_moment(figure))
+            try:
+                return literal(_moment(figure))
+            except ValueError as error:
+                raise BindError(at, "rules.not_a_time", text=str(figure)) from error
         name = figure[1:]
         if name not in self.rule.values:
             raise BindError(at, "rules.no_such_value", name=name, have=", ".join(self.rule.values) or "-")
