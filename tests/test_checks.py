@@ -188,3 +188,13 @@ def test_a_rule_in_sql_sees_only_what_can_be_judged(words: Words) -> None:
     with bench() as con:
         found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows}, words, "CN")
     assert found == {"a": "breach", "b": "undetermined", "c": "undetermined", "d": "undetermined", "e": "not_applicable"}
+
+
+def test_personal_data_of_another_kind_is_another_rules_business(words: Words) -> None:
+    """Another rule of the run has ID numbers looked for as well; this one asks for cards only."""
+    rule = _rule("cn-pipl/sensitive-identifiers")
+    cards = replace(rule, check=rule.check | {"entities": ["BANK_CARD"]})
+    rows = [{"id": "a", "at": "2026-03-02 10:00:00", "channel": "sms", "relation": "friend", "outcome": "delivered", "text": "身份证110101199003078515请核对。"}]
+    with bench() as con:
+        found = outcomes(con, prepare([_pack(cards)])[0], {"contacts": rows}, replace(words, entities=frozenset(["BANK_CARD", "CN_RESIDENT_ID"])), "CN")
+    assert found == {"a": "clear"}

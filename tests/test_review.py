@@ -123,6 +123,21 @@ def test_a_changed_or_removed_entry_breaks_the_chain(tamper: str, run: Path) -> 
     assert log.verify() == (3 if tamper.startswith("DELETE") or "seq = 3" in tamper else 2)
 
 
+def test_an_entry_changed_together_with_its_hash_breaks_the_chain_behind_it(run: Path) -> None:
+    log, con = review.Reviews(run), runs.connect(run)
+    for number in range(3):
+        log.decide(con, _findings(run)[0], "甲", "claimed", str(number))
+    con.close()
+    direct = sqlite3.connect(log.path)
+    direct.executescript("DROP TRIGGER entries_no_update;")
+    row = direct.execute(f"SELECT {', '.join(review._HASHED)} FROM entries WHERE seq = 2").fetchone()
+    values = dict(zip(review._HASHED, row, strict=True)) | {"comment": "forged"}
+    direct.execute("UPDATE entries SET comment = ?, hash = ? WHERE seq = 2", ["forged", review._hash(values)])
+    direct.commit()
+    direct.close()
+    assert log.verify() == 3
+
+
 def test_a_verdict_is_stale_when_the_evidence_is_another(tmp_path: Path) -> None:
     first = _audit(tmp_path, ["2026-03-02 23:10:00"], "first")
     log, con = review.Reviews(first), runs.connect(first)
