@@ -94,9 +94,7 @@ def run(
     with ThreadPoolExecutor(1) as background:
         # The files are read once for their digest and shape while the rules are put together.
         planning = background.submit(plan, sources, mapping)
-        loaded, problems = rules.load(folder, [*packs, *with_packs] if packs else ())
-        problems += rules.unknown(loaded, with_packs)
-        loaded = rules.in_use(loaded, [*packs, *with_packs], drafts)
+        loaded, problems = rules.chosen(folder, packs, with_packs, drafts)
         prepared = prepare(loaded, problems, lexicon_ids(lexicon_folder))
         days = load_calendars(folder)
         clock.lap("rules")

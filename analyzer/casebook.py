@@ -214,5 +214,6 @@ def check_all(folder: Path, only: Sequence[str] = ()) -> tuple[list[Pack], list[
         RuleErrors: with all problems of all files.
     """
     words = load_words(rules.lexicon_folder(folder))
+    load_calendars(folder)
     packs, problems = rules.load(folder, only)
     return packs, prepare(packs, problems, words.lexicons.ids), words

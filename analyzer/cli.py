@@ -655,9 +655,7 @@ def may_contact_(
     """See the catalogue."""
     with _errors():
         asked = _questions(batch) if batch else [_question({"case_id": case, "person_id": person, "channel": channel, "at": at})]
-        wanted = [*_names(packs), *_names(with_packs)]
-        loaded, problems = rules.load(folder or rules.rules_folder(), wanted if packs else ())
-        answers = advise.may_contact(runs.locate(run, name), prepare(rules.in_use(loaded, wanted), problems), asked)
+        answers = advise.may_contact(runs.locate(run, name), prepare(*rules.chosen(folder or rules.rules_folder(), _names(packs), _names(with_packs))), asked)
     if json_ or batch:
         _emit_json(answers)
     else:

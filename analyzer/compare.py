@@ -145,15 +145,18 @@ def backtest(run: Path, folder: Path, asked: list[str]) -> list[WhatIf]:
         RuleErrors: the values do not fit the check.
     """
     found = []
-    packs = {pack.id: pack for pack in select(folder)}
+    packs = select(folder)
     con = runs.connect(run)
     try:
         for name, changes in read_changes(asked).items():
-            rule = explain.find_rule(folder, name)
+            rule = explain.named_rule(packs, name)
             used = con.execute("SELECT digest, hits_sql FROM rules WHERE rule = ?", [rule.ref]).fetchall()
             if not used:
                 raise UsageError("usage.rule_not_in_run", rule=rule.ref)
-            item = prepare([replace(packs[rule.pack], rules=(changed(rule, changes),))])[0]
+            # A near miss is bound together with the rule it is of.
+            needed = (rule.ref, rule.check.get("of"))
+            few = [replace(p, rules=tuple(changed(r, changes) if r.ref == rule.ref else r for r in p.rules if r.ref in needed)) for p in packs]
+            item = next(p for p in prepare(few) if p.rule.ref == rule.ref)
             found.append(_what_if(con, rule, changes, used[0][0] != rule.digest, item.compiled.hits))
     finally:
         con.close()

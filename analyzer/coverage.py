@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import duckdb
 
 from analyzer import casebook
 from analyzer.checks import Prepared, prepare
+from analyzer.checks.bind import NEAR_MISS
 from analyzer.model import Outcome, Pack
 from analyzer.rules import ROWS
 from analyzer.text import Words
@@ -101,18 +101,17 @@ def conflicts(packs: Sequence[Pack], words: Words, progress: Callable[[int, int]
     """
     prepared = prepare(packs, (), words.lexicons.ids)
     places = {pack.id: pack.jurisdiction or "CN" for pack in packs}
-    policies = [p for p in prepared if p.rule.strength == "policy" and p.rule.status != "draft" and p.rule.pack != "early-warning"]
+    policies = [p for p in prepared if p.rule.strength == "policy" and p.rule.status != "draft" and p.rule.kind != NEAR_MISS]
     binding = [p for p in prepared if p.rule.strength in ("law", "rule", "standard", "convention") and p.rule.status not in ("draft", "retired")]
     shortest: dict[tuple[str, str], Conflict] = {}
-    total = sum(len(p.rule.cases) for p in policies)
-    done: Counter[str] = Counter()
+    total, done = sum(len(p.rule.cases) for p in policies), 0
     with casebook.bench() as con:
         for policy in policies:
             place = places[policy.rule.pack]
             against = [p for p in binding if places[p.rule.pack] == place]
             for case in policy.rule.cases:
-                done["cases"] += 1
-                progress(done["cases"], total)
+                done += 1
+                progress(done, total)
                 clear = [contact for outcome, ids in case["expect"].items() if outcome == Outcome.CLEAR for contact in ids]
                 if not clear or case["todo"]:
                     continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import duckdb
 from analyzer import findings, rules, summary
 from analyzer.errors import UsageError
 from analyzer.messages import LANGUAGES, say
-from analyzer.model import Rule
+from analyzer.model import Pack, Rule
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,16 @@ def find_rule(folder: Path, name: str) -> Rule:
         UsageError: there is none, or more than one.
         RuleErrors: the packs cannot be loaded.
     """
-    found = [r for p in rules.select(folder) for r in p.rules if name in (r.ref, r.id)]
+    return named_rule(rules.select(folder), name)
+
+
+def named_rule(packs: Sequence[Pack], name: str) -> Rule:
+    """A rule of some packs, by pack/id, or by id where only one pack has it.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    found = [r for p in packs for r in p.rules if name in (r.ref, r.id)]
     if len(found) != 1:
         raise UsageError("rules.no_such_rule", name=name)
     return found[0]

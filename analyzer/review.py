@@ -51,6 +51,8 @@ CREATE TRIGGER IF NOT EXISTS entries_no_delete BEFORE DELETE ON entries BEGIN SE
 """
 _HASHED = ("at_utc", "actor", "finding_id", "run_id", "state", "comment", "assignee", "rule", "rule_digest", "evidence_digest", "previous")
 _FIRST = "0" * 64
+# Each finding's last entry.
+_LAST = "seq IN (SELECT max(seq) FROM entries GROUP BY finding_id)"
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,9 @@ class Reviews:
 
     def standings(self, findings: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
         """Where some findings (rows with finding_id, rule_digest, evidence_digest) stand."""
-        last = {entry.finding_id: entry for entry in self.log()}
-        return {row["finding_id"]: _standing(last.get(row["finding_id"]), row) for row in findings}
+        rows = list(findings)
+        last = {entry.finding_id: entry for entry in self._entries(f"WHERE {_LAST} AND finding_id IN (SELECT value FROM json_each(?))", [json.dumps([r["finding_id"] for r in rows])])}
+        return {row["finding_id"]: _standing(last.get(row["finding_id"]), row) for row in rows}
 
     def verify(self) -> int | None:
         """The place of the first entry that breaks the chain; None if it is whole."""
@@ -186,9 +189,8 @@ class Reviews:
 
     def precision(self) -> list[dict[str, Any]]:
         """Per rule: verdicts, how many said there was a breach, and Wilson's 95 % interval, which small samples have not."""
-        last = {entry.finding_id: entry for entry in self.log()}
         counted: dict[str, list[int]] = {}
-        for entry in last.values():
+        for entry in self._entries(f"WHERE {_LAST}", []):
             if entry.state in (*TRUE, *FALSE):
                 counts = counted.setdefault(entry.rule, [0, 0])
                 counts[0] += entry.state in TRUE

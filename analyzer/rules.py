@@ -162,16 +162,21 @@ def select(folder: Path, only: Sequence[str] = ()) -> list[Pack]:
     return packs
 
 
-def unknown(packs: Sequence[Pack], names: Sequence[str]) -> list[RuleProblem]:
-    """A problem for each name that is no pack's."""
+def chosen(folder: Path, only: Sequence[str] = (), also: Sequence[str] = (), drafts: bool = False) -> tuple[list[Pack], list[RuleProblem]]:
+    """The packs an audit uses, and everything wrong with them.
+
+    Args:
+        folder: holds one folder per pack.
+        only: pack ids; all but those by choice when empty.
+        also: packs by choice to be used as well.
+        drafts: whether rules whose status is draft count.
+    """
+    packs, problems = load(folder, [*only, *also] if only else ())
     have = [pack.id for pack in packs]
-    return [RuleProblem(name, 0, "rules.no_such_pack", (("have", ", ".join(have)),)) for name in names if name not in have]
-
-
-def in_use(packs: Sequence[Pack], asked: Sequence[str] = (), drafts: bool = False) -> list[Pack]:
-    """The packs an audit uses, without what it does not: packs by choice that are not asked for, and drafts unless wanted."""
-    kept = [pack for pack in packs if not pack.by_choice or pack.id in asked]
-    return [replace(pack, rules=tuple(r for r in pack.rules if drafts or r.status != "draft")) for pack in kept]
+    if not only:
+        problems += [RuleProblem(name, 0, "rules.no_such_pack", (("have", ", ".join(have)),)) for name in also if name not in have]
+    kept = [pack for pack in packs if not pack.by_choice or pack.id in (*only, *also)]
+    return [replace(pack, rules=tuple(r for r in pack.rules if drafts or r.status != "draft")) for pack in kept], problems
 
 
 def _pack(folder: Path, problems: list[RuleProblem]) -> Pack | None:

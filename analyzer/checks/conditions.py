@@ -112,11 +112,7 @@ def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> 
     reached = literal(rule.reached)
     failed = literal(rule.failed)
     once = literal(rule.at_once) if rule.at_once else "('')"
-    events = "false"
-    if rule.events:
-        events = _three_valued(
-            f"e.case_id = c.case_id AND e.kind IN {literal(rule.events)} AND e.occurred_utc < c.at_utc AND (e.ended_utc IS NULL OR c.at_utc < e.ended_utc)"
-        )
+    events = event_holds(compiler, EventCondition(kinds=rule.events), (*at, "events")) if rule.events else "false"
     # What is not known counts both ways: an attempt without an outcome may have failed or reached him, a call to an
     # unknown number may have been to him. `least` counts certain failures since he was last possibly reached, `most`
     # possible ones since he was last certainly reached.

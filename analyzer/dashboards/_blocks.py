@@ -14,6 +14,7 @@ import duckdb
 import streamlit as st
 
 from analyzer import runs, summary
+from analyzer.dashboards import PAGES
 from analyzer.errors import DunAuditError
 from analyzer.messages import LANGUAGES, default_lang, keys, say, say_words
 from analyzer.rules import SEVERITIES as SEVERITIES
@@ -157,6 +158,18 @@ def facts(values: Mapping[str, object]) -> None:
 
 
 # Tables and charts
+def open_picked(event: Any, rows: Sequence[Row], place: int | None = None, query: tuple[dict[str, list[str]], str] | None = None) -> None:
+    """Open the finding of the row selected in a table, if one is: `place` of the first row in the list that `query` gives, where it is one."""
+    picked = event["selection"]["rows"]
+    if not picked or picked[0] >= len(rows) or not rows[picked[0]]["finding_id"]:
+        return
+    st.session_state["finding_id"] = rows[picked[0]]["finding_id"]
+    st.session_state.pop("finding_at", None)
+    if place is not None and query is not None:
+        st.session_state["finding_at"], st.session_state["findings_query"] = place + picked[0], query
+    st.switch_page(PAGES / "finding.py")
+
+
 def table(rows: Sequence[Row], names: Sequence[str], alt_text: str, **options: Any) -> Any:
     """Rows as a table with people's names for columns. Numbers stay numbers, so that they sort; `rate` is a percentage."""
     numbers = {n for n in names if n == "rate" or any(isinstance(r[n], int) and not isinstance(r[n], bool) for r in rows)}

@@ -6,8 +6,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import summary
-from analyzer.dashboards import PAGES
-from analyzer.dashboards._blocks import Row, ask, draw, field, lang, t, table
+from analyzer.dashboards._blocks import Row, ask, draw, field, lang, open_picked, t, table
 
 COLUMNS = ("agent_id", "name", "team", "vendor", "contacts", "breaching_contacts", "share", "interval", "expected", "change")
 RULES = ("title", "severity", "findings", "breaching_contacts", "share", "team_share", "rule")
@@ -62,11 +61,7 @@ def one(agent: str) -> None:
         return
     rows = [e | {"title": e[f"title_{lang()}"]} for e in examples]
     event = table(rows, ("severity", "title", "first_local", "case_id", "channel", "breaches", "measured", "finding_id"), t("page.agent_examples"), on_select="rerun", selection_mode="single-row", key=f"agent_findings_{agent}")
-    picked = event["selection"]["rows"]
-    if picked and picked[0] < len(rows):
-        st.session_state["finding_id"], st.session_state["finding_at"] = rows[picked[0]]["finding_id"], picked[0]
-        st.session_state["findings_query"] = (filters, "severity")
-        st.switch_page(PAGES / "finding.py")
+    open_picked(event, rows, 0, (filters, "severity"))
 
 
 def main() -> None:

@@ -8,8 +8,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import summary
-from analyzer.dashboards import PAGES
-from analyzer.dashboards._blocks import Row, ask, draw, field, shown, t, table
+from analyzer.dashboards._blocks import Row, ask, draw, field, open_picked, shown, t, table
 
 COLUMNS = ("local_at", "what", "channel", "direction", "outcome", "relation", "agent_id", "dpd", "account_class", "stage", "broken", "detail", "text", "contact_id")
 
@@ -61,11 +60,7 @@ def main() -> None:
     picture(rows)
     lines = [r | {"dpd": "" if r["dpd"] is None else str(r["dpd"]), "what": t(f"page.what.{r['what']}"), "broken": (r["broken"] or "").replace("|", ", ")} for r in rows]
     event = table(lines, COLUMNS, t("page.timeline"), on_select="rerun", selection_mode="single-row", key=f"case_table_{case}", height=520 if len(lines) > 13 else "auto")
-    picked = event["selection"]["rows"]
-    if picked and picked[0] < len(rows) and rows[picked[0]]["finding_id"]:
-        st.session_state["finding_id"] = rows[picked[0]]["finding_id"]
-        st.session_state.pop("finding_at", None)
-        st.switch_page(PAGES / "finding.py")
+    open_picked(event, rows)
 
 
 main()

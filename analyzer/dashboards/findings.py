@@ -7,8 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from analyzer import review, summary
-from analyzer.dashboards import PAGES
-from analyzer.dashboards._blocks import Row, ask, lang, shown, t, table
+from analyzer.dashboards._blocks import ask, lang, open_picked, shown, t, table
 
 FILTERS = ("rule", "severity", "vendor", "agent", "channel")
 SORTS = ("severity", "-time", "time", "rule", "-breaches")
@@ -34,13 +33,6 @@ def choose(titles: dict[str, str], run: str) -> tuple[dict[str, list[str]], str]
     return filters, sort
 
 
-def open_finding(row: Row, at: int, filters: dict[str, list[str]], sort: str) -> None:
-    st.session_state["finding_id"] = row["finding_id"]
-    st.session_state["finding_at"] = at
-    st.session_state["findings_query"] = (filters, sort)
-    st.switch_page(PAGES / "finding.py")
-
-
 def main() -> None:
     st.title(t("page.findings"))
     run = Path(st.session_state["run_path"]).stem
@@ -62,9 +54,7 @@ def main() -> None:
     with above:
         st.caption(t("page.range", first=offset + 1, last=offset + len(rows), total=total))
         event = table(rows, COLUMNS, t("page.findings"), on_select="rerun", selection_mode="single-row", key="findings_table", height=560 if len(rows) > 14 else "auto")
-    picked = event["selection"]["rows"]
-    if picked and picked[0] < len(rows):
-        open_finding(rows[picked[0]], offset + picked[0], filters, sort)
+    open_picked(event, rows, offset, (filters, sort))
 
 
 main()

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ def _inner_pairs() -> npt.NDArray[np.uint64]:
     return pairs
 
 
-@cache
+# Two characters are nobody's text: they may be remembered from batch to batch.
+@lru_cache(maxsize=1 << 17)
 def may_join(pair: str) -> bool:
     """Whether jieba may put these two neighbouring characters into one word: some word of the dictionary holds them so, or both are ASCII."""
     if pair.isascii():
@@ -156,4 +157,3 @@ def words(text: str) -> Iterator[tuple[str, int]]:
 def forget() -> None:
     """Drop the clauses remembered so far (they are texts of the logs)."""
     _cut.cache_clear()
-    may_join.cache_clear()
