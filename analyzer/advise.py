@@ -157,7 +157,7 @@ def _place(con: duckdb.DuckDBPyConnection, asked: Question, outcome: str) -> tup
         [asked.at, asked.case_id, asked.at, asked.at],
     ).fetchall()
     dpd, source = (due or last or [(None, None)])[0]
-    working = con.execute("SELECT working FROM calendar_days WHERE jurisdiction = ? AND on_date = ?::DATE", [place, asked.at]).fetchall()
+    working = con.execute("SELECT working FROM calendar_days WHERE jurisdiction = ? AND on_date = ?::DATE", [place.split("-")[0], asked.at]).fetchall()
     seq = con.execute("SELECT coalesce(max(seq), 0) + 1 FROM contacts").fetchall()[0][0]
     values: dict[str, Any] = {
         "seq": seq, "contact_id": _ASKED, "case_id": asked.case_id, "debtor_id": debtor, "debt_id": asked.case_id, "person_id": person, "number": number, "number_kind": number_kind, "agent_id": agent_id,

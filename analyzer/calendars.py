@@ -14,10 +14,9 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from analyzer import yamlfile
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Text2
-from analyzer.rules import CALENDARS, Day, rules_folder
+from analyzer.rules import CALENDARS, Day, rules_folder, validated
 
 Weekday = Annotated[int, Field(ge=1, le=7)]
 
@@ -79,31 +78,14 @@ def load_calendars(folder: Path) -> list[WorkDay]:
     problems: list[RuleProblem] = []
     days: list[WorkDay] = []
     for path in sorted(where.glob("*.yaml")):
-        raw = _read(path, problems)
-        if raw is not None:
+        raw = validated(path, _CalendarFile, problems)
+        if raw is not None and raw.id != path.stem:
+            problems.append(RuleProblem(f"{path.parent.name}/{path.name}", 1, "rules.id_differs", (("id", raw.id), ("name", path.stem))))
+        elif raw is not None:
             days += _days(raw)
     if problems:
         raise RuleErrors(problems)
     return days
-
-
-def _read(path: Path, problems: list[RuleProblem]) -> _CalendarFile | None:
-    document = yamlfile.read(path)
-    shown = f"{path.parent.name}/{path.name}"
-    problems += [RuleProblem(shown, line, key, tuple(params.items())) for line, key, params in document.problems]
-    if document.problems:
-        return None
-    try:
-        raw = _CalendarFile.model_validate(document.data)
-    except pydantic.ValidationError as error:
-        for item in error.errors():
-            at = tuple(part for part in item["loc"] if not str(part).startswith("function-"))
-            where = ".".join(map(str, at)) or "-"
-            problems.append(RuleProblem(shown, document.line(at), "rules.wrong_value", (("where", where), ("why", item["msg"]))))
-        return None
-    if raw.id != path.stem:
-        problems.append(RuleProblem(shown, 1, "rules.id_differs", (("id", raw.id), ("name", path.stem))))
-    return raw
 
 
 def _days(raw: _CalendarFile) -> Sequence[WorkDay]:

@@ -56,8 +56,8 @@ class CaseResult:
         return not self.wrong
 
 
-def run_cases(packs: Sequence[Pack], words: Words, problems: Sequence[RuleProblem] = ()) -> list[CaseResult]:
-    """Run every case of every rule.
+def run_cases(packs: Sequence[Pack], words: Words, problems: Sequence[RuleProblem] = (), folder: Path | None = None) -> list[CaseResult]:
+    """Run every case of every rule, by the calendars of a rules folder (the program's own by default).
 
     Raises:
         RuleErrors: a rule cannot be used, or a case gives a table or column that does not exist.
@@ -66,7 +66,7 @@ def run_cases(packs: Sequence[Pack], words: Words, problems: Sequence[RuleProble
     words = replace(words, entities=frozenset(entities_of(prepared)))
     places = {p.id: p.jurisdiction for p in packs}
     results = []
-    with bench() as con:
+    with bench(folder) as con:
         for item in prepared:
             for spec in item.rule.cases:
                 results.append(_run(con, item, spec, words, places.get(item.rule.pack) or "CN"))
@@ -91,14 +91,14 @@ def _said(signal: bool) -> str:
 
 
 @contextmanager
-def bench() -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory store for cases; each is rolled back."""
+def bench(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory store for cases, with the calendars of a rules folder; each case is rolled back."""
     con = duckdb.connect(":memory:")
     try:
         con.execute("SET autoinstall_known_extensions = false")
         con.execute("SET TimeZone = 'UTC'")
         store.create_tables(con)
-        store.fill_calendars(con, load_calendars(rules.rules_folder()))
+        store.fill_calendars(con, load_calendars(folder or rules.rules_folder()))
         yield con
     finally:
         con.close()

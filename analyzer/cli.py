@@ -462,7 +462,7 @@ def rules_test(
         where = folder or rules.rules_folder()
         words = load_words(rules.lexicon_folder(where))
         loaded, problems = rules.load(where, packs or [])
-        results = casebook.run_cases(loaded, words, problems) + ([] if packs else casebook.run_lexicon_examples(words.lexicons))
+        results = casebook.run_cases(loaded, words, problems, where) + ([] if packs else casebook.run_lexicon_examples(words.lexicons))
         failed = [r for r in results if not r.ok and not r.todo]
         if json_:
             _emit_json({"cases": len(results), "failed": len(failed), "todo": sum(r.todo for r in results), "results": results})

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -20,6 +20,7 @@ from analyzer import yamlfile
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Citation, Outcome, Pack, Rule, Text2
 
+Checked = TypeVar("Checked", bound=BaseModel)
 ROWS = frozenset([*(f"C{i}" for i in range(1, 22)), *(f"S{i}" for i in range(1, 6))])
 SEVERITIES = ("critical", "high", "medium", "low")
 LEXICON = "lexicon"
@@ -184,7 +185,7 @@ def _pack(folder: Path, problems: list[RuleProblem]) -> Pack | None:
     if not head_path.is_file():
         problems.append(RuleProblem(f"{folder.name}/pack.yaml", 0, "rules.no_pack_file"))
         return None
-    head = _validated(head_path, _PackFile, problems)
+    head = validated(head_path, _PackFile, problems)
     rules = []
     for path in sorted(folder.glob("*.yaml")):
         if path.name != "pack.yaml" and path.is_file():
@@ -206,7 +207,7 @@ def _pack(folder: Path, problems: list[RuleProblem]) -> Pack | None:
 def _rule(path: Path, head: _PackFile | None, problems: list[RuleProblem]) -> Rule | None:
     before = len(problems)
     document = yamlfile.read(path)
-    raw = _validated(path, _RuleFile, problems, document)
+    raw = validated(path, _RuleFile, problems, document)
     if not isinstance(raw, _RuleFile):
         return None
 
@@ -269,9 +270,10 @@ def _check_cases(raw: _RuleFile, values: dict[str, tuple[tuple[date, Any], ...]]
                 wrong(("values", value), "rules.one_sided", name=value, day=day.isoformat())
 
 
-def _validated(
-    path: Path, model: type[BaseModel], problems: list[RuleProblem], document: yamlfile.Document | None = None
-) -> BaseModel | None:
+def validated(
+    path: Path, model: type[Checked], problems: list[RuleProblem], document: yamlfile.Document | None = None
+) -> Checked | None:
+    """A file of the rules folder as `model`; None, and its problems added to `problems` with file and line, where it is no such."""
     document = document or yamlfile.read(path)
     for line, key, params in document.problems:
         problems.append(RuleProblem(_shown(path), line, key, tuple(params.items())))

@@ -293,7 +293,7 @@ def _events(con: duckdb.DuckDBPyConnection, clock: _Clock) -> None:
 def _event_dates(con: duckdb.DuckDBPyConnection) -> None:
     """The date of an event is that of the debtor's clock, as for a contact; the written one where the zone is unknown."""
     single = " ".join(f"WHEN {literal(code)} THEN {literal(zone)}" for code, zone in SINGLE_ZONE.items())
-    zone = f"coalesce(string_split(c.zones, '|')[1], CASE c.jurisdiction {single} END)"
+    zone = f"coalesce(string_split(c.zones, '|')[1], CASE split_part(c.jurisdiction, '-', 1) {single} END)"
     known = [row[0] for row in con.execute(f"SELECT DISTINCT {zone} FROM cases c JOIN case_events e USING (case_id)").fetchall()]
     first, last = con.execute("SELECT min(occurred_utc), max(occurred_utc) FROM case_events").fetchall()[0]
     if not first or not any(known):
@@ -399,8 +399,8 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
         else f"CASE WHEN {stated} IS NOT NULL THEN 'logged' END"
     )
     # A portfolio whose jurisdictions have no calendar need not be joined with any.
-    days = con.execute("SELECT count(*) FROM calendar_days WHERE jurisdiction IN (SELECT jurisdiction FROM cases)").fetchall()[0][0]
-    day_join = "LEFT JOIN calendar_days k ON k.jurisdiction = l.jurisdiction AND k.on_date = l.on_date" if days else ""
+    days = con.execute("SELECT count(*) FROM calendar_days WHERE jurisdiction IN (SELECT split_part(jurisdiction, '-', 1) FROM cases)").fetchall()[0][0]
+    day_join = "LEFT JOIN calendar_days k ON k.jurisdiction = split_part(l.jurisdiction, '-', 1) AND k.on_date = l.on_date" if days else ""
     working = "k.working" if days else "NULL::BOOLEAN"
     # The order of rows in the file means nothing; not keeping it lets both threads write.
     con.execute("SET preserve_insertion_order = false")
@@ -477,7 +477,7 @@ def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
             FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
         ), known AS (
             SELECT k.case_id, k.person_id, k.number, n.zones AS of_number, n.kind AS number_kind, p.zones AS of_person, c.zones AS of_case,
-                   CASE c.jurisdiction {single} END AS legal, coalesce(p.relation, 'self') = 'self' AS own
+                   CASE split_part(c.jurisdiction, '-', 1) {single} END AS legal, coalesce(p.relation, 'self') = 'self' AS own
             FROM pairs k JOIN cases c ON c.case_id = k.case_id LEFT JOIN persons p ON p.person_id = k.person_id AND p.case_id = k.case_id
             LEFT JOIN (SELECT case_id, number, string_agg(DISTINCT zones, '|') AS zones, CASE WHEN count(DISTINCT kind) = 1 THEN any_value(kind) END AS kind
                         FROM numbers GROUP BY ALL) n

@@ -55,6 +55,7 @@ def test_a_day_no_calendar_covers_is_undetermined(words: Words) -> None:
     days = {"holiday": "2026-10-01", "exchanged": "2026-10-10", "ordinary": "2026-03-03", "beyond": "2027-10-01"}
     found = _outcomes(check, [{"id": name, "at": f"{day} 12:00:00"} for name, day in days.items()], words)
     assert found == {"holiday": "breach", "exchanged": "not_applicable", "ordinary": "not_applicable", "beyond": "undetermined"}
+    assert _outcomes(check, [{"id": "a", "at": "2026-10-01 12:00:00"}], words, "CN", "CN-GD") == {"a": "breach"}
     weekend = _outcomes(check | {"scope": {"weekday": {"min": 6}}}, [{"id": "a", "at": "2026-03-07 12:00:00"}, {"id": "b", "at": "2026-03-06 12:00:00"}], words)
     assert weekend == {"a": "breach", "b": "not_applicable"}
 

@@ -73,7 +73,7 @@ def compile_sequence(rule: Rule, params: Sequence) -> Compiled:
     needed = [*compiler.needs, *(k for k in keys if k not in _NEVER_NULL), "at_utc"]
     nth, join_t = "NULL::BIGINT", ""
     if step.working_days is not None:
-        nth, join = "k.nth", "LEFT JOIN calendar_days k ON k.jurisdiction = {0}.jurisdiction AND k.on_date = {0}.on_date"
+        nth, join = "k.nth", "LEFT JOIN calendar_days k ON k.jurisdiction = split_part({0}.jurisdiction, '-', 1) AND k.on_date = {0}.on_date"
         compiler.joins.append(join.format("c"))
         join_t = join.format("t")
     base = compiler.base(*(f"c.{k}" for k in keys), "c.jurisdiction", f"{nth} AS nth", f"({closed}) AS wanted", f"{compiler.missing(needed)} AS missing")
@@ -125,6 +125,6 @@ def _window(compiler: Compiler, step: Step, name: str, earlier: bool) -> tuple[s
         return f"{side} AND {within}", out, "false"
     distance = "(s.nth - o.other_nth)" if earlier else "(o.other_nth - s.nth)"
     within = f"{distance} BETWEEN {step.lead} AND {days}::INTEGER"
-    limit = f"(SELECT nth FROM calendar_days e WHERE e.jurisdiction = s.jurisdiction AND e.on_date = {ends})"
+    limit = f"(SELECT nth FROM calendar_days e WHERE e.jurisdiction = split_part(s.jurisdiction, '-', 1) AND e.on_date = {ends})"
     out = f"(s.nth {sign} {days}::INTEGER {'<' if earlier else '>='} {limit})"
     return f"{side} AND {within}", f"coalesce({out}, false)", "(s.nth IS NULL)"

@@ -19,10 +19,9 @@ import numpy.typing as npt
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from analyzer import yamlfile
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Text2
-from analyzer.rules import rules_folder
+from analyzer.rules import rules_folder, validated
 from analyzer.text.normalise import SEPARATOR, normalise, normalise_one
 from analyzer.text.safe_regex import compile_safe
 from analyzer.text.terms import LONGEST_TERM, Terms
@@ -281,7 +280,7 @@ def load_lexicons(folder: Path) -> Lexicons:
     problems: list[RuleProblem] = []
     sets = _Sets()
     context_path = folder / CONTEXT_FILE
-    context = _read(context_path, _ContextFile, problems) if context_path.is_file() else None
+    context = validated(context_path, _ContextFile, problems) if context_path.is_file() else None
     if isinstance(context, _ContextFile):
         for marker in MARKERS:
             sets.add(sets.number("", marker), getattr(context, marker))
@@ -289,7 +288,7 @@ def load_lexicons(folder: Path) -> Lexicons:
         problems.append(RuleProblem(_shown(context_path), 0, "rules.no_context"))
     files: list[tuple[Path, _LexiconFile]] = []
     for path in sorted(folder.glob("[!_]*.yaml")):
-        raw = _read(path, _LexiconFile, problems)
+        raw = validated(path, _LexiconFile, problems)
         if not isinstance(raw, _LexiconFile):
             continue
         if raw.id != path.stem:
@@ -352,23 +351,6 @@ def _compile(path: Path, raw: _LexiconFile, sets: _Sets, problems: list[RuleProb
         raw.id, raw.version, raw.label, Text2(raw.title.zh, raw.title.en), raw.audience, frozenset(raw.despite), alone,
         sets.number(raw.id, _INNOCENT), tuple(patterns), tuple(raw.examples), tuple(raw.counterexamples),
     )  # fmt: skip
-
-
-def _read(path: Path, model: type[BaseModel], problems: list[RuleProblem]) -> BaseModel | None:
-    document = yamlfile.read(path)
-    for line, key, params in document.problems:
-        problems.append(RuleProblem(_shown(path), line, key, tuple(params.items())))
-    if document.problems:
-        return None
-    try:
-        return model.model_validate(document.data)
-    except pydantic.ValidationError as error:
-        for item in error.errors():
-            where = ".".join(map(str, item["loc"])) or "-"
-            problems.append(
-                RuleProblem(_shown(path), document.line(item["loc"]), "rules.wrong_value", (("where", where), ("why", item["msg"])))
-            )
-        return None
 
 
 def _shown(path: Path) -> str:
