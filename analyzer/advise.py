@@ -94,7 +94,7 @@ def _advise(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared], asked: Qu
     _take_over(con, asked)
     found: dict[tuple[str, Answer, str | None], list[str]] = {}
     outcomes = OUTCOMES.get(asked.channel, WRITTEN)
-    usable = [p for p in rules if p.rule.kind not in LATER_KINDS and "text" not in p.rule.check.get("needs", [])]
+    usable = [p for p in rules if not _waits(p)]
     for outcome in outcomes:
         seq, person = _place(con, asked, outcome)
         for item in usable:
@@ -105,6 +105,12 @@ def _advise(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared], asked: Qu
     answers = {reason.answer for reason in reasons}
     answer: Answer = "no" if "no" in answers else "unknown" if answers else "yes"
     return Advice(asked.case_id, person, asked.channel, asked.at, answer, reasons, len(rules) - len(usable))
+
+
+def _waits(item: Prepared) -> bool:
+    """Whether a rule can only answer afterwards: it asks for words, for records, or for what must follow."""
+    check = item.rule.check
+    return item.rule.kind in LATER_KINDS or "text" in check.get("needs", []) or (item.rule.kind == "sequence" and "after" in check)
 
 
 def _take_over(con: duckdb.DuckDBPyConnection, asked: Question) -> None:

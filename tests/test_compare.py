@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.conftest import ROOT
 Write = Callable[[str, str], Path]
 HEADER = "contact_id,案件编号,联系人编号,与客户关系,渠道,方向,通话时间,通话结果,通话类型,坐席工号,催记内容\n"
 CASES = "案件编号,客户编号,放款机构,机构类型,法域\nK1,D1,甲,消费金融,CN\nK2,D2,甲,消费金融,CN\n"
+AGENTS = "坐席工号,姓名,小组,委外机构\nA1,甲某,一组,\nA2,乙某,二组,乙机构\n"
 PEOPLE = "联系人编号,案件编号,姓名,与客户关系\nP1,K1,张一,本人\nP2,K1,张二,父母\n"
 
 
@@ -34,6 +36,7 @@ def _logs(folder: Path, calls: list[str]) -> Path:
     (folder / "calls.csv").write_text(HEADER + "".join(calls), encoding="utf-8")
     (folder / "cases.csv").write_text(CASES, encoding="utf-8")
     (folder / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    (folder / "agents.csv").write_text(AGENTS, encoding="utf-8")
     return folder
 
 
@@ -106,6 +109,25 @@ def test_advice_says_no_yes_and_unknown(two: tuple[Path, Path]) -> None:
         ask(person_id="P9")
 
 
+def _own(check: dict[str, Any]) -> list[Prepared]:
+    """One rule of our own, that asks `check` of every contact in China."""
+    pack = rules.select(ROOT / "rules", ["cn-gbt-45251"])[0]
+    return prepare([replace(pack, rules=(replace(pack.rules[0], check=check, values={}, in_force=None, cases=()),))])
+
+
+def test_advice_knows_who_would_call_and_nothing_that_comes_later(two: tuple[Path, Path]) -> None:
+    def ask(check: dict[str, Any], **more: Any) -> advise.Advice:
+        return advise.may_contact(two[1], _own(check), [advise.Question(**{"case_id": "K1", "channel": "call", "at": datetime(2026, 3, 6, 10), **more})])[0]
+
+    agency = {"kind": "hours", "scope": {"vendor": "乙机构", "team": "二组"}, "opens": "12:00", "closes": "13:00"}
+    assert ask(agency, agent_id="A2").answer == "no" and ask(agency, agent_id="A1").answer != "no"
+    # Six contacts in all, of which one came before that moment.
+    many = {"kind": "sql", "scope": {}, "needs": [], "breach": "SELECT contact_id AS episode, seq, NULL AS measured FROM scoped WHERE (SELECT count(*) FROM contacts) > 2"}
+    assert ask(many).answer == "no" and ask(many, at=datetime(2026, 3, 4, 9)).answer == "yes"
+    follows = {"kind": "sequence", "scope": {}, "after": {"where": {"channel": "sms"}, "per": ["case"], "dates": 0}}
+    assert (ask(follows).answer, ask(follows).not_asked) == ("yes", 1)
+
+
 @settings(max_examples=8, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.integers(0, 3 * 24 * 12), st.sampled_from(["本人", "父母"]), st.sampled_from(["接通", "无人接听"])), max_size=8),
@@ -143,6 +165,13 @@ def test_conflicts_of_policy_and_law_are_computed(clashes: list[coverage.Conflic
         (c.policy, c.against) for c in clashes
     }
     assert all(c.contacts and c.strength == "standard" for c in clashes)
+
+
+def test_the_shortest_example_is_shown_whatever_the_order_of_cases(clashes: list[coverage.Conflict], words: Words) -> None:
+    policy, law = rules.select(ROOT / "rules", ["lender-playbook"])[0], rules.select(ROOT / "rules", ["cn-gbt-45251"])[0]
+    few = [replace(r, cases=r.cases[::-1]) for r in policy.rules if r.id in ("days-6-to-17", "days-18-to-30")]
+    again = coverage.conflicts([replace(policy, rules=tuple(few)), law], words)
+    assert {(c.policy, c.against, c.size) for c in again} == {(c.policy, c.against, c.size) for c in clashes if c.policy.split("/")[1] in ("days-6-to-17", "days-18-to-30")}
 
 
 def test_every_row_and_clause_is_accounted_for() -> None:

@@ -150,6 +150,17 @@ def test_a_case_shows_its_contacts_and_what_they_broke(folder: Path, monkeypatch
     assert say("page.case_counts", "zh", contacts=1, broken=1) in [c.value for c in at.caption]
 
 
+def test_a_timeline_is_told_by_one_clock(tmp_path: Path) -> None:
+    """The log's own clock for all: contacts, events, payments."""
+    (tmp_path / "calls.csv").write_text("案件编号,通话时间,渠道,方向,结果,与借款人关系,内容,催收员\nC1,2026-03-02 10:00:00,电话,呼出,接通,本人,核对账单,A1\n", encoding="utf-8")
+    (tmp_path / "events.csv").write_text("案件编号,事件类型,事件时间\nC1,投诉,2026-03-02 11:00:00\n", encoding="utf-8")
+    (tmp_path / "payments.csv").write_text("还款编号,案件编号,还款时间,还款金额\nP1,C1,2026-03-02 09:00:00,100\n", encoding="utf-8")
+    con = runs.connect(audit.run([str(tmp_path)], tmp_path / "runs", packs=["cn-gbt-45251"]).path)
+    told = [(row["what"], f"{row['local_at']:%H:%M}") for row in summary.case_timeline(con, "C1")]
+    con.close()
+    assert told == [("payment", "09:00"), ("contact", "10:00"), ("event", "11:00")]
+
+
 def test_marks_that_overlap_or_exceed_the_text() -> None:
     assert marked("a<b>c", [{"start": 1, "end": 3}, {"start": 2, "end": 9}]) == "a<mark>&lt;b</mark><mark>&gt;c</mark>"
 
