@@ -110,11 +110,15 @@ def _run(con: duckdb.DuckDBPyConnection, item: Prepared, spec: dict[str, Any], w
         found = outcomes(con, item, spec["given"], words, jurisdiction)
     finally:
         con.execute("ROLLBACK")
+    return CaseResult(item.rule.ref, spec["name"], spec["todo"], tuple(found_wrong(spec, found)))
+
+
+def found_wrong(spec: dict[str, Any], found: dict[str, str]) -> list[tuple[str, str, str]]:
+    """(contact, expected, found) of each contact of a case that came out otherwise; contacts not named may be in no trouble."""
     expected = {contact: str(outcome) for outcome, ids in spec["expect"].items() for contact in ids}
     wrong = [(contact, outcome, found.get(contact, "-")) for contact, outcome in expected.items() if found.get(contact) != outcome]
     quiet = (Outcome.BREACH.value, Outcome.UNDETERMINED.value, Outcome.NOT_EVALUATED.value)
-    wrong += [(contact, "-", outcome) for contact, outcome in found.items() if contact not in expected and outcome in quiet]
-    return CaseResult(item.rule.ref, spec["name"], spec["todo"], tuple(wrong))
+    return wrong + [(contact, "-", outcome) for contact, outcome in found.items() if contact not in expected and outcome in quiet]
 
 
 def outcomes(
@@ -122,6 +126,11 @@ def outcomes(
 ) -> dict[str, str]:
     """Contact id -> outcome, for one rule over the rows of `given`. The connection's tables must be empty."""
     derive_given(con, given, words, jurisdiction, item.rule.ref)
+    return judged(con, item)
+
+
+def judged(con: duckdb.DuckDBPyConnection, item: Prepared) -> dict[str, str]:
+    """Contact id -> outcome, for one rule over the rows in the store. Nothing may have been judged there yet."""
     judge(con, [item])
     failed = con.execute("SELECT count(*) FROM rule_results WHERE outcome = 'not_evaluated'").fetchall()[0]
     if failed and failed[0]:
@@ -130,10 +139,10 @@ def outcomes(
         # The pack binds none of the contacts: nothing was run, and there is no table of what it found.
         return dict(con.execute("SELECT contact_id, 'not_applicable' FROM contacts").fetchall())
     found = dict(con.execute(f"SELECT c.contact_id, s.standing FROM ({item.compiled.standing}) s JOIN contacts c USING (seq)").fetchall())
-    judged = {k: Outcome.CLEAR.value if v in ("in_scope", "undetermined") else v for k, v in found.items()}
+    told = {k: Outcome.CLEAR.value if v in ("in_scope", "undetermined") else v for k, v in found.items()}
     roles = con.execute("SELECT c.contact_id, f.role FROM found f JOIN contacts c USING (seq) WHERE f.role IN ('breach', 'undetermined')")
-    judged.update(dict(sorted(roles.fetchall(), key=lambda pair: pair[1], reverse=True)))
-    return judged
+    told.update(dict(sorted(roles.fetchall(), key=lambda pair: pair[1], reverse=True)))
+    return told
 
 
 def derive_given(con: duckdb.DuckDBPyConnection, given: dict[str, list[dict[str, Any]]], words: Words, jurisdiction: str, where: str) -> None:

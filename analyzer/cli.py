@@ -29,13 +29,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from analyzer import __version__, advise, audit, casebook, compare, coverage, explain, export, intake, review, rules, runs, summary
+from analyzer import __version__, advise, audit, casebook, compare, coverage, explain, export, intake, mutation, review, rules, runs, summary
 from analyzer.checks import prepare
 from analyzer.errors import DunAuditError, RuleErrors, UsageError
 from analyzer.intake.mapping import check_zone
 from analyzer.messages import LANGUAGES, default_lang, say, say_words
 from analyzer.model import ExitCode, Rule
-from analyzer.text import load_words
+from analyzer.text import Words, load_words
 
 _HELP_LANG = default_lang()
 
@@ -455,12 +455,17 @@ def rules_check(folder: RulesFolder = None, json_: Json = False) -> None:
 
 @rules_app.command("test", help=_help("rules_test"))
 def rules_test(
-    packs: Annotated[list[str] | None, typer.Argument(help=_help("packs"))] = None, folder: RulesFolder = None, json_: Json = False
-) -> None:
+    packs: Annotated[list[str] | None, typer.Argument(help=_help("packs"))] = None,
+    mutate: Annotated[bool, typer.Option("--mutate", help=_help("mutate"))] = False,
+    folder: RulesFolder = None, json_: Json = False,
+) -> None:  # fmt: skip
     """See the catalogue."""
     with _errors():
         where = folder or rules.rules_folder()
         words = load_words(rules.lexicon_folder(where))
+        if mutate:
+            _mutated(where, packs or [], words, json_)
+            return
         loaded, problems = rules.load(where, packs or [])
         results = casebook.run_cases(loaded, words, problems, where) + ([] if packs else casebook.run_lexicon_examples(words.lexicons))
         failed = [r for r in results if not r.ok and not r.todo]
@@ -473,6 +478,20 @@ def rules_test(
             _talk(_t("talk.cases", cases=len(results), failed=len(failed), todo=sum(r.todo for r in results)))
     if failed:
         raise typer.Exit(ExitCode.BAD_RULES)
+
+
+def _mutated(where: Path, packs: Sequence[str], words: Words, json_: bool) -> None:
+    """Changes that no case notices, and the share noticed by pack."""
+    rules.select(where, [name.split("/")[0] for name in packs])
+    loaded = rules.select(where)
+    with _progress(json_) as progress:
+        found = mutation.mutate(loaded, packs, words, where, lambda done, total: progress("mutate", done, total))
+    scores = mutation.scores(found)
+    if json_:
+        _emit_json({"packs": [dataclasses.asdict(s) | {"share": s.share} for s in scores], "unnoticed": [m for m in found if m.noticed is None]})
+        return
+    _emit_table([_t("column.rule"), _t("column.change")], [[m.rule, m.what] for m in found if m.noticed is None])
+    _emit_table([_t(f"column.{k}") for k in ("pack", "changes", "noticed", "share")], [[s.pack, s.changes, s.noticed, f"{s.share:.0%}"] for s in scores])
 
 
 @rules_app.command("explain", help=_help("rules_explain"))

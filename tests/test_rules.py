@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer import casebook, explain, rules
+from analyzer import casebook, explain, mutation, rules
 from analyzer.errors import RuleErrors, UsageError
 from analyzer.model import Pack, Rule
 from analyzer.text import Lexicons, Words
@@ -166,3 +166,17 @@ def test_a_new_rule_of_any_kind_begins_as_one_that_works(kind: str, tmp_path: Pa
         explain.new_rule("our-policy/our-rule", like, tmp_path)
     with pytest.raises(UsageError):
         explain.new_rule("../x", like, tmp_path)
+
+
+def test_changes_that_no_case_notices_are_told(words: Words) -> None:
+    """seven-in-seven with and without the cases that lie beside the limit."""
+    def unnoticed(cases: int | None) -> set[str]:
+        packs = [replace(p, rules=tuple(replace(r, cases=r.cases[:cases]) if r.id == "seven-in-seven" else r for r in p.rules)) for p in PACKS]
+        return {m.what for m in mutation.mutate(packs, ["us-reg-f/seven-in-seven"], words, FOLDER) if m.noticed is None}
+
+    # The first two cases hold the eighth call in seven dates and in eight.
+    first = unnoticed(2)
+    assert {"values.max_calls.2021-11-30 7 -> 6", "values.max_calls.2021-11-30 7 -> 8", "check.dates 7 -> 6", "check.dates 7 -> 8"}.isdisjoint(first)
+    assert {"check.scope.direction left out", "check.scope.channel without voicemail", "check.per without collector"} <= first
+    assert unnoticed(None) < first
+    assert unnoticed(0) > first

@@ -90,6 +90,22 @@ def prepare(packs: Sequence[Pack], problems: Sequence[RuleProblem] = (), concept
     return done
 
 
+def rebind(rules: Sequence[Rule], others: Mapping[str, Rule], concepts: Sequence[str]) -> list[Prepared | None]:
+    """Each rule prepared, or None where it cannot be: rules that somebody changed.
+
+    Args:
+        rules: to be compiled and bound.
+        others: every rule by its name, for those that are about another.
+        concepts: the lexicons that exist.
+    """
+    con = duckdb.connect(":memory:")
+    try:
+        store.create_tables(con)
+        return [_bind(con, rule, others, [], concepts) for rule in rules]
+    finally:
+        con.close()
+
+
 def _bind(con: duckdb.DuckDBPyConnection, rule: Rule, others: Mapping[str, Rule], problems: list[RuleProblem], concepts: Sequence[str] | None) -> Prepared | None:
     def wrong(at: tuple[str | int, ...], key: str, **params: object) -> None:
         path = [str(part) for part in at]
