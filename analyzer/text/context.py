@@ -58,7 +58,7 @@ class Context:
 
     def count(self, within: str) -> int:
         """How many clauses, sentences or texts there are, the last one included where it has no end."""
-        return {"clause": len(self._clause_ends), "sentence": len(self._sentence_ends), "text": len(self._text_starts)}[within] + 1
+        return {"clause": len(self._clause_ends) + 1, "sentence": len(self._sentence_ends) + 1, "text": len(self._text_starts)}[within]
 
     def clause_start(self, at: Index) -> Index:
         """Where the clause of each position begins."""

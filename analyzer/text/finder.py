@@ -93,6 +93,8 @@ class Finder:
         self._others = None if owes is None else ~owes
         self._scopes: dict[str, tuple[Index, Index]] = {}
         self._members: dict[int, Mask] = {}
+        self._presence: dict[tuple[int, str], Mask] = {}
+        self._told_others: dict[str, Mask] = {}
         self._borders: dict[tuple[int, int], bool] = {}
 
     def _of_set(self, number: int) -> Index:
@@ -158,7 +160,7 @@ class Finder:
                 for start, end in self._spans(np.setdiff1d(matches, wanted)):
                     self._refuse(_Hit(start, -end, not sure, lexicon, group, False, lexicon.despite), "inside an innocent longer string, or said to somebody who owes")
         for pattern in lexicon.patterns:
-            if all(self._counts[number] for number in pattern.all):
+            if all(self._counts[number] for number in (*pattern.all, *pattern.implied)):
                 for start, end in self._of_pattern(lexicon, pattern, innocent):
                     found.append(_Hit(start, -end, not pattern.sure, lexicon, pattern.name, pattern.anyone, pattern.despite))
         found.sort(key=_ORDER)
@@ -191,44 +193,72 @@ class Finder:
     def _of_pattern(self, lexicon: Lexicon, pattern: Pattern, innocent: Index) -> Iterator[tuple[int, int]]:
         """(start, end) of each clause, sentence or text in which the pattern holds: the shortest span of its elements.
 
-        Where its rarest element stands, all matches are taken, and the other elements are looked for among these alone.
+        First which of these hold something of every element, all at once; then the elements' places in the few that do.
         """
-        numbers, _ = self._scope(pattern.within)
-        rarest = min(range(len(pattern.all)), key=lambda place: self._counts[pattern.all[place]])
-        first = self._wanted(lexicon, self._of_set(pattern.all[rarest]), innocent)
-        keys = _distinct(numbers[first])
+        keys = self._candidates(lexicon, pattern)
         if not len(keys):
             return
-        around = self._around(pattern.within, keys) if len(pattern.all) > 1 or pattern.of or pattern.none is not None else first
+        numbers, _ = self._scope(pattern.within)
+        around = self._around(pattern.within, keys)
         elements = []
-        for place, number in enumerate(pattern.all):
-            mine = first if place == rarest else self._wanted(lexicon, self._among(number, around), innocent)
+        for number in pattern.all:
+            mine = self._wanted(lexicon, self._among(number, around), innocent)
             elements.append(mine)
             keys = keys[_isin(keys, numbers[mine])]
             if not len(keys):
                 return
-        if pattern.none is not None:
-            keys = keys[~_isin(keys, numbers[self._among(pattern.none, around)])]
-        if pattern.of:
-            keys = keys[sum(_isin(keys, numbers[self._among(number, around)]).astype(np.int64) for number in pattern.of) >= pattern.at_least]
         if pattern.first is not None or pattern.last is not None:
             keys = keys[self._placed(pattern, self._found.start[elements[0][np.searchsorted(numbers[elements[0]], keys)]])]
         if pattern.regex or pattern.unless:
             keys = keys[self._worded(pattern, keys)]
         if not len(keys):
             return
-        choices_of = []
-        for mine in elements:
-            lows, highs = (np.searchsorted(numbers[mine], keys, side=side).tolist() for side in ("left", "right"))
-            # Few keys are left of many matches, as a rule: each takes its own.
-            spans = self._spans(mine) if len(keys) * 4 > len(mine) else None
-            cuts = [slice(low, min(high, low + MOST_OF_ONE)) for low, high in zip(lows, highs, strict=True)]
-            choices_of.append([spans[cut] if spans is not None else self._spans(mine[cut]) for cut in cuts])
+        choices_of = [self._first_spans(mine, numbers[mine], keys) for mine in elements]
         for choices in zip(*choices_of, strict=True):
             for picked in _shortest_first(choices, pattern.near, pattern.ordered):
                 if all(self._on_borders(start, end) for start, end in picked):
                     yield min(s for s, _ in picked), max(e for _, e in picked)
                     break
+
+    def _first_spans(self, matches: Index, numbers: Index, keys: Index) -> list[list[tuple[int, int]]]:
+        """The spans of the first `MOST_OF_ONE` matches in each clause, sentence or text; `numbers` are those of the matches."""
+        lows, highs = np.searchsorted(numbers, keys, side="left"), np.searchsorted(numbers, keys, side="right")
+        sizes = np.minimum(highs - lows, MOST_OF_ONE)
+        ends = np.cumsum(sizes)
+        spans = self._spans(matches[np.arange(int(ends[-1])) + np.repeat(lows - ends + sizes, sizes)])
+        return [spans[low:high] for low, high in zip((ends - sizes).tolist(), ends.tolist(), strict=True)]
+
+    def _candidates(self, lexicon: Lexicon, pattern: Pattern) -> Index:
+        """The clauses, sentences or texts that hold something of every element, as many of `of` as it asks, and nothing of `none`."""
+        within = pattern.within
+        held = self._held(pattern.all[0], within)
+        for number in (*pattern.all[1:], *pattern.implied):
+            held = held & self._held(number, within)
+        if lexicon.audience == "others" and self._others is not None:
+            held = held & self._of_others(within)
+        if pattern.of:
+            held = held & (sum(self._held(number, within).view(np.uint8) for number in pattern.of) >= pattern.at_least)
+        if pattern.none is not None and self._counts[pattern.none]:
+            held = held & ~self._held(pattern.none, within)
+        return np.flatnonzero(held)
+
+    def _held(self, number: int, within: str) -> Mask:
+        """Per clause, sentence or text, whether it holds a term of a set."""
+        known = self._presence.get((number, within))
+        if known is None:
+            known = self._presence[number, within] = np.zeros(self._context.count(within), np.bool_)
+            numbers, _ = self._scope(within)
+            for matches in self._found.parts(self._lexicons.terms_of(number)) if self._counts[number] else ():
+                known[numbers[matches]] = True
+        return known
+
+    def _of_others(self, within: str) -> Mask:
+        """Per clause, sentence or text, whether its recipient is not known to owe the debt."""
+        if within not in self._told_others:
+            starts, _ = self._context.spans(within, np.arange(self._context.count(within)))
+            assert self._others is not None
+            self._told_others[within] = self._others[self._context.text_of(np.minimum(starts, len(self._whole) - 1))]
+        return self._told_others[within]
 
     def _scope(self, within: str) -> tuple[Index, Index]:
         """(numbers, bounds): the clause, sentence or text of each match; matches bounds[n] to bounds[n + 1] are in number n."""

@@ -23,7 +23,7 @@ from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Text2
 from analyzer.rules import rules_folder, validated
 from analyzer.text.normalise import SEPARATOR, normalise, normalise_one
-from analyzer.text.safe_regex import compile_safe
+from analyzer.text.safe_regex import compile_safe, necessary
 from analyzer.text.terms import LONGEST_TERM, Terms
 
 Index = npt.NDArray[np.int64]
@@ -119,11 +119,12 @@ class Pattern:
     """Concepts put together: every element of `all` and `at_least` of `of` in one `within`, none of `none`.
 
     An element is a set of terms any of which will do. `near` is the most characters between neighbouring elements,
-    `ordered` that they follow each other as listed. `first`/`last` bound the sentences of the text it may stand in.
+    `ordered` that they follow each other as listed. `implied`: sets of which `regex` needs something anyway. `first`/`last` bound the sentences of the text it may stand in.
     """
 
     name: str
     all: tuple[int, ...]
+    implied: tuple[int, ...]
     of: tuple[int, ...]
     at_least: int
     none: int | None
@@ -217,6 +218,12 @@ class _Sets:
         """The numbers of a concept's groups, or of the one named."""
         return tuple(n for (c, g), n in self._numbers.items() if c == concept and (g == group or not group) and g != _INNOCENT)
 
+    def words(self, words: Sequence[str]) -> int:
+        """The number of a set of words that belongs to no concept; the same for the same words."""
+        number = self.number(_WORDS, "|".join(words))
+        self.add(number, words)
+        return number
+
     def union(self, numbers: Iterable[int]) -> int:
         """The number of the set of all that is in some sets; these may still grow."""
         key = tuple(sorted(set(numbers)))
@@ -247,7 +254,7 @@ class _Sets:
         return next((term for members in self._members for term in members if len(term) > LONGEST_TERM), None)
 
 
-_INNOCENT = "!"
+_INNOCENT, _WORDS = "!", "#"
 _LONGEST_DISGUISED = 6
 
 
@@ -306,7 +313,7 @@ def load_lexicons(folder: Path) -> Lexicons:
         problems.append(RuleProblem(_shown(folder), 0, "rules.wrong_value", (("where", long[:20]), ("why", f"> {LONGEST_TERM}"))))
     if problems:
         raise RuleErrors(problems)
-    elements = [n for item in items for p in item.patterns for n in (*p.all, *p.of, *(() if p.none is None else (p.none,)))]
+    elements = [n for item in items for p in item.patterns for n in (*p.all, *p.implied, *p.of, *(() if p.none is None else (p.none,)))]
     return Lexicons(tuple(items), *sets.compiled(elements))
 
 
@@ -339,10 +346,11 @@ def _compile(path: Path, raw: _LexiconFile, sets: _Sets, problems: list[RuleProb
                 problems.append(RuleProblem(_shown(path), 1, "rules.wrong_value", (("where", f"patterns.{name}"), ("why", str(error)))))
                 regexes.append(None)
         needed = tuple(sets.union(element(name, next(places), e)) for e in item.all)
+        implied = [sets.words(words) for words in necessary(item.regex)] if item.regex and regexes[0] else []
         optional = tuple(sets.union(element(name, next(places), e)) for e in item.of)
         refused = [n for e in item.none for n in element(name, next(places), e)]
         patterns.append(Pattern(
-            name, needed, optional, item.at_least if item.of else 0, sets.union(refused) if refused else None, item.within, item.near, item.ordered,
+            name, needed, tuple(implied), optional, item.at_least if item.of else 0, sets.union(refused) if refused else None, item.within, item.near, item.ordered,
             item.place.first if item.place else None, item.place.last if item.place else None, item.said_by == "anyone",
             frozenset([*raw.despite, *item.despite]), regexes[0], regexes[1], item.sure,
         ))  # fmt: skip

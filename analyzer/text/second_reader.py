@@ -138,15 +138,23 @@ class SecondReader:
     veto: Mapping[str, float]
     version: str
 
-    def scores(self, seen: Features) -> Scores:
-        """Probabilities, shape (texts, labels)."""
-        out = np.zeros((seen.texts, len(LABELS)), dtype=np.float32)
+    def scores(self, seen: Features, asked: npt.NDArray[np.bool_] | None = None) -> Scores:
+        """Probabilities, shape (texts, labels). With `asked`, of the same shape, only those are worked out and the others are nothing (NaN)."""
+        out = np.full((seen.texts, len(LABELS)), np.nan, dtype=np.float32)
         value = weights_of(seen)
         for number in range(len(LABELS)):
-            gained = self.weights[number][seen.columns].astype(np.float32) * value
-            total = np.bincount(seen.rows, weights=gained, minlength=seen.texts)
+            rows, columns, weight = seen.rows, seen.columns, value
+            if asked is not None:
+                if not asked[:, number].any():
+                    continue
+                here = np.flatnonzero(asked[:, number][rows])
+                rows, columns, weight = rows[here], columns[here], value[here]
+            total = np.bincount(rows, weights=self.weights[number][columns] * weight, minlength=seen.texts)
             out[:, number] = total * self.step[number] + self.bias[number]
-        return (1.0 / (1.0 + np.exp(-np.clip(out, -30, 30)))).astype(np.float32)
+        found: Scores = (1.0 / (1.0 + np.exp(-np.clip(out, -30, 30)))).astype(np.float32)
+        if asked is not None:
+            found[~asked] = np.nan
+        return found
 
     def decided(self, signal: Signal, score: float) -> Signal:
         """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is or objected to."""
@@ -192,7 +200,11 @@ def settle(texts: Sequence[str], found: Sequence[Signal], recipients: Sequence[R
     if not doubtful:
         return list(found)
     place = {text: number for number, text in enumerate(doubtful)}
-    scores = reader.scores(features([texts[i] for i in doubtful], [recipients[i] for i in doubtful]))
+    asked = np.zeros((len(doubtful), len(LABELS)), np.bool_)
+    for signal in found:
+        if not signal.taken_back:
+            asked[place[signal.text], LABELS.index(signal.label)] = True
+    scores = reader.scores(features([texts[i] for i in doubtful], [recipients[i] for i in doubtful]), asked)
     return [
         s if s.taken_back else reader.decided(s, float(scores[place[s.text]][LABELS.index(s.label)])) for s in found
     ]

@@ -117,13 +117,18 @@ class Matches:
 
     def of(self, terms: Index) -> Index:
         """The numbers of all matches of some terms, in the order of place."""
-        here = terms[self.counts[terms] > 0]
-        parts = [self._order[self._bounds[t] : self._bounds[t + 1]] for t in here.tolist()]
+        parts = self.parts(terms)
         if len(parts) < 2:
             return parts[0] if parts else np.zeros(0, np.int64)
         found = np.concatenate(parts)
         found.sort()
         return found
+
+
+    def parts(self, terms: Index) -> list[Index]:
+        """The numbers of the matches of each of some terms that has any, each in the order of place."""
+        here = terms[self.counts[terms] > 0]
+        return [self._order[self._bounds[t] : self._bounds[t + 1]] for t in here.tolist()]
 
 
 def _numbered(characters: Sequence[str]) -> tuple[npt.NDArray[np.int32], int]:
