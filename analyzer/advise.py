@@ -8,8 +8,8 @@ to say yet.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ OUTCOMES = {
 WRITTEN = ("delivered",)
 CHANNELS = tuple(WORDS["channel"])
 _ASKED = "(asked)"
+# So far ahead a time is looked for at which a refused contact would not be refused.
+DAYS_AHEAD = 60
 Answer = Literal["yes", "no", "unknown"]
 
 
@@ -45,7 +47,11 @@ class Reason:
 
 @dataclass(frozen=True)
 class Advice:
-    """`no` as soon as one rule forbids it however it ends or may end, else `unknown` as soon as one cannot tell, else `yes`."""
+    """`no` as soon as one rule forbids it however it ends or may end, else `unknown` as soon as one cannot tell, else `yes`.
+
+    `not_before`: of a refused contact, the first moment from which no rule refuses it any more, as long as nobody is contacted
+    meanwhile: the same time on a later day, or an opening hour. None where there is none within `DAYS_AHEAD` days, or nobody asked.
+    """
 
     case_id: str
     person_id: str
@@ -54,6 +60,7 @@ class Advice:
     answer: Answer
     reasons: tuple[Reason, ...]
     not_asked: int
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,14 @@ class Question:
     agent_id: str | None = None
 
 
-def may_contact(run: Path, rules: Sequence[Prepared], asked: Sequence[Question]) -> list[Advice]:
+def may_contact(run: Path, rules: Sequence[Prepared], asked: Sequence[Question], when: bool = False) -> list[Advice]:
     """Answers in the order of the questions.
 
     Args:
         run: the run whose contacts, events and people are known; it is only read.
         rules: the rules in use.
         asked: what is to be done.
+        when: whether to look for the time from which a refused contact is not refused any more.
 
     Raises:
         UsageError: no such case or person, or the debtor's zone is not known.
@@ -85,26 +93,62 @@ def may_contact(run: Path, rules: Sequence[Prepared], asked: Sequence[Question])
         con.execute("SET TimeZone = 'UTC'")
         con.execute(f"ATTACH {literal(str(run))} AS past (READ_ONLY)")
         store.create_tables(con)
-        return [_advise(con, rules, question) for question in asked]
+        return [_advise(con, rules, question, when) for question in asked]
     finally:
         con.close()
 
 
-def _advise(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared], asked: Question) -> Advice:
+def _advise(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared], asked: Question, when: bool) -> Advice:
     _take_over(con, asked)
-    found: dict[tuple[str, Answer, str | None], list[str]] = {}
-    outcomes = OUTCOMES.get(asked.channel, WRITTEN)
     usable = [p for p in rules if not _waits(p)]
-    for outcome in outcomes:
+    person, reasons = _reasons(con, usable, asked)
+    answers = {reason.answer for reason in reasons}
+    answer: Answer = "no" if "no" in answers else "unknown" if answers else "yes"
+    not_before = _not_before(con, usable, asked, reasons) if when and answer == "no" else None
+    return Advice(asked.case_id, person, asked.channel, asked.at, answer, reasons, len(rules) - len(usable), not_before)
+
+
+def _reasons(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared], asked: Question) -> tuple[str, tuple[Reason, ...]]:
+    """Who would be contacted, and what speaks against it, over the history that was taken over."""
+    found: dict[tuple[str, Answer, str | None], list[str]] = {}
+    person = ""
+    for outcome in OUTCOMES.get(asked.channel, WRITTEN):
         seq, person = _place(con, asked, outcome)
-        for item in usable:
+        for item in rules:
             for role, missing in con.execute(f"SELECT DISTINCT role, missing FROM ({item.compiled.hits}) WHERE seq = ? AND role IN ('breach', 'undetermined')", [seq]).fetchall():
                 found.setdefault((item.rule.ref, "no" if role == "breach" else "unknown", missing), []).append(outcome)
         con.execute("DELETE FROM contacts WHERE seq = ?", [seq])
-    reasons = tuple(Reason(answer, rule, missing, tuple(ends)) for (rule, answer, missing), ends in sorted(found.items(), key=lambda pair: (pair[0][1], pair[0][0])))
-    answers = {reason.answer for reason in reasons}
-    answer: Answer = "no" if "no" in answers else "unknown" if answers else "yes"
-    return Advice(asked.case_id, person, asked.channel, asked.at, answer, reasons, len(rules) - len(usable))
+    return person, tuple(Reason(answer, rule, missing, tuple(ends)) for (rule, answer, missing), ends in sorted(found.items(), key=lambda pair: (pair[0][1], pair[0][0])))
+
+
+def _not_before(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared], asked: Question, reasons: Sequence[Reason]) -> datetime | None:
+    """See `Advice`. Rules that refused are asked first; where they let a moment pass, so must all the others."""
+    against = {reason.rule for reason in reasons if reason.answer == "no"}
+    for moment in _later(asked.at, rules):
+        later = replace(asked, at=moment)
+        refusing = [p for p in rules if p.rule.ref in against]
+        if _refused(con, refusing, later):
+            continue
+        refused = _refused(con, rules, later)
+        if not refused:
+            return moment
+        against |= refused
+    return None
+
+
+def _refused(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared], asked: Question) -> set[str]:
+    return {reason.rule for reason in _reasons(con, rules, asked)[1] if reason.answer == "no"}
+
+
+def _later(at: datetime, rules: Sequence[Prepared]) -> list[datetime]:
+    """Moments after `at`: on each day the same time, and each time at which permitted hours begin by some rule."""
+    opening = {at.time()}
+    for item in rules:
+        written = item.rule.check.get("opens")
+        texts = [str(value) for _, value in item.rule.values.get(written[1:], ())] if isinstance(written, str) and written.startswith("$") else [written]
+        opening |= {time.fromisoformat(text) for text in texts if isinstance(text, str) and ":" in text}
+    days = [at.date() + timedelta(day) for day in range(DAYS_AHEAD + 1)]
+    return [moment for day in days for moment in sorted(datetime.combine(day, clock) for clock in opening) if moment > at]
 
 
 def _waits(item: Prepared) -> bool:
@@ -126,6 +170,7 @@ def _take_over(con: duckdb.DuckDBPyConnection, asked: Question) -> None:
         con.execute(f"INSERT INTO {table} SELECT * FROM past.{table}")
     # What has not happened yet at that moment must not be seen.
     con.execute("DELETE FROM contacts WHERE local_at > ?", [asked.at])
+    con.execute("DELETE FROM case_events WHERE occurred_on > ?", [asked.at.date()])
 
 
 def _place(con: duckdb.DuckDBPyConnection, asked: Question, outcome: str) -> tuple[int, str]:

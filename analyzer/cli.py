@@ -29,7 +29,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from analyzer import __version__, advise, audit, casebook, compare, coverage, explain, export, intake, mutation, review, rules, runs, summary
+from analyzer import __version__, advise, audit, casebook, compare, coverage, explain, export, intake, mutation, reference, review, rules, runs, summary
 from analyzer.checks import prepare
 from analyzer.errors import DunAuditError, RuleErrors, UsageError
 from analyzer.intake.mapping import check_zone
@@ -674,7 +674,7 @@ def may_contact_(
     """See the catalogue."""
     with _errors():
         asked = _questions(batch) if batch else [_question({"case_id": case, "person_id": person, "channel": channel, "at": at})]
-        answers = advise.may_contact(runs.locate(run, name), prepare(*rules.chosen(folder or rules.rules_folder(), _names(packs), _names(with_packs))), asked)
+        answers = advise.may_contact(runs.locate(run, name), prepare(*rules.chosen(folder or rules.rules_folder(), _names(packs), _names(with_packs))), asked, when=not batch)
     if json_ or batch:
         _emit_json(answers)
     else:
@@ -683,6 +683,8 @@ def may_contact_(
             for reason in one.reasons:
                 ends = ", ".join(_t(f"word.{o}") for o in reason.outcomes)
                 typer.echo(_t(f"advice.because_{reason.answer}", rule=reason.rule, ends=ends, missing=say_words(reason.missing or "-", _state["lang"])))
+            if one.answer == "no":
+                typer.echo(_t("advice.not_before", at=f"{one.not_before:%Y-%m-%d %H:%M}") if one.not_before else _t("advice.never", days=advise.DAYS_AHEAD))
             _talk(_t("advice.not_asked", rules=one.not_asked))
     answer = {a.answer for a in answers}
     raise typer.Exit(ExitCode.BREACHES if "no" in answer else ExitCode.UNDETERMINED if "unknown" in answer else ExitCode.CLEAN)
@@ -724,6 +726,26 @@ def rules_new(
             raise UsageError("rules.unknown_kind", kind=kind[:40], have=", ".join(sorted({r.kind for p in rules.select(own) for r in p.rules})))
         path = explain.new_rule(name, explain.find_rule(own, like) if like else min(shipped, key=lambda r: (r.status != "stable", len(r.cases), r.ref)), target)
         _talk(_t("talk.rule_new", path=f"{path.parent.name}/{path.name}"))
+
+
+@rules_app.command("keys", help=_help("rules_keys"))
+def rules_keys(markdown: Annotated[bool, typer.Option("--markdown", help=_help("markdown"))] = False, json_: Json = False) -> None:
+    """See the catalogue."""
+    found = reference.keys()
+    if json_:
+        _emit_json(found)
+    elif markdown:
+        typer.echo(reference.markdown(), nl=False)
+    else:
+        lang = _state["lang"]
+        lines = [[k.within, k.key, k.type, "✓" if k.required else "", k.default, k.zh if lang == "zh" else k.en] for k in found]
+        _emit_table([_t(f"column.{k}") for k in ("within", "key", "type", "required", "default", "meaning")], lines)
+
+
+@rules_app.command("schema", help=_help("rules_schema"))
+def rules_schema() -> None:
+    """See the catalogue."""
+    _emit_json(reference.schema())
 
 
 @rules_app.command("coverage", help=_help("rules_coverage"))

@@ -12,9 +12,21 @@ chooses the language. Parameters never hold a message text, a name or a number f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from analyzer.messages import say
+
+# The parameter that holds what was written, where `have` lists what could have been.
+_WRITTEN = ("name", "kind", "column", "table", "label", "where", "state", "channel", "ending")
+
+
+def nearest(params: Mapping[str, object], lang: str) -> str:
+    """" Did you mean X?", where a sentence tells what there is (`have`) and something of it looks like what was written."""
+    written = next((str(params[key]) for key in _WRITTEN if key in params), "").rsplit(".", 1)[-1]
+    close = get_close_matches(written, str(params.get("have", "")).split(", "), n=1, cutoff=0.7)
+    return say("error.nearest", lang, name=close[0]) if close and close[0] != written else ""
 
 
 class DunAuditError(Exception):
@@ -30,7 +42,7 @@ class DunAuditError(Exception):
 
     def text(self, lang: str) -> str:
         """The sentence in `lang` ("zh" or "en")."""
-        return say(self.key, lang, **self.params)
+        return say(self.key, lang, **self.params) + nearest(self.params, lang)
 
 
 class UsageError(DunAuditError):
@@ -60,7 +72,7 @@ class RuleProblem:
 
     def text(self, lang: str) -> str:
         """`path:line: sentence` in `lang`."""
-        return f"{self.path}:{self.line}: {say(self.key, lang, **dict(self.params))}"
+        return f"{self.path}:{self.line}: {say(self.key, lang, **dict(self.params))}{nearest(dict(self.params), lang)}"
 
 
 class RuleErrors(DunAuditError):  # noqa: N818 - it is many

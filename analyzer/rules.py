@@ -82,7 +82,9 @@ class CaseSpec(_Strict):
         return {Outcome(k) if k in set(Outcome) else k: v for k, v in value.items()}
 
 
-class _RuleFile(_Strict):
+class RuleFile(_Strict):
+    """A rule as its file writes it; `check` is read by `analyzer.checks`."""
+
     id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     title: _Text
     why: _Text
@@ -109,7 +111,9 @@ class _RuleFile(_Strict):
         return value
 
 
-class _PackFile(_Strict):
+class PackFile(_Strict):
+    """A pack as pack.yaml writes it."""
+
     id: str
     title: _Text
     about: _Text
@@ -185,14 +189,14 @@ def _pack(folder: Path, problems: list[RuleProblem]) -> Pack | None:
     if not head_path.is_file():
         problems.append(RuleProblem(f"{folder.name}/pack.yaml", 0, "rules.no_pack_file"))
         return None
-    head = validated(head_path, _PackFile, problems)
+    head = validated(head_path, PackFile, problems)
     rules = []
     for path in sorted(folder.glob("*.yaml")):
         if path.name != "pack.yaml" and path.is_file():
-            rule = _rule(path, head if isinstance(head, _PackFile) else None, problems)
+            rule = _rule(path, head if isinstance(head, PackFile) else None, problems)
             if rule:
                 rules.append(rule)
-    if not isinstance(head, _PackFile):
+    if not isinstance(head, PackFile):
         return None
     if head.id != folder.name:
         problems.append(RuleProblem(_shown(head_path), 1, "rules.id_differs", (("id", head.id), ("name", folder.name))))
@@ -204,11 +208,11 @@ def _pack(folder: Path, problems: list[RuleProblem]) -> Pack | None:
     )  # fmt: skip
 
 
-def _rule(path: Path, head: _PackFile | None, problems: list[RuleProblem]) -> Rule | None:
+def _rule(path: Path, head: PackFile | None, problems: list[RuleProblem]) -> Rule | None:
     before = len(problems)
     document = yamlfile.read(path)
-    raw = validated(path, _RuleFile, problems, document)
-    if not isinstance(raw, _RuleFile):
+    raw = validated(path, RuleFile, problems, document)
+    if not isinstance(raw, RuleFile):
         return None
 
     def wrong(at: tuple[str | int, ...], key: str, **params: object) -> None:
@@ -251,7 +255,7 @@ def _dated(name: str, spans: dict[str, Any], wrong: Any) -> tuple[tuple[date, An
     return tuple(sorted(found, key=lambda pair: pair[0]))
 
 
-def _check_cases(raw: _RuleFile, values: dict[str, tuple[tuple[date, Any], ...]], wrong: Any) -> None:
+def _check_cases(raw: RuleFile, values: dict[str, tuple[tuple[date, Any], ...]], wrong: Any) -> None:
     """At least one case that breaches, one that is clear, and both sides of every later date of a value."""
     told = {outcome for case in raw.cases if not case.todo for outcome, ids in case.expect.items() if ids}
     for outcome in (Outcome.BREACH, Outcome.CLEAR):
@@ -286,17 +290,24 @@ def validated(
             at = tuple(part for part in item["loc"] if not str(part).startswith("function-"))
             where = ".".join(map(str, at)) or "-"
             problems.append(
-                RuleProblem(_shown(path), document.line(at), *_explained(item["type"], where, item["msg"]))
+                RuleProblem(_shown(path), document.line(at), *explained(item["type"], where, item["msg"], model))
             )
         return None
 
 
-def _explained(kind: str, where: str, message: str) -> tuple[str, tuple[tuple[str, object], ...]]:
+def explained(kind: str, where: str, message: str, model: type[BaseModel]) -> tuple[str, tuple[tuple[str, object], ...]]:
+    """Key and parameters of the sentence for one of pydantic's errors, found while reading a `model`."""
     if kind == "extra_forbidden":
-        return "rules.unknown_key", (("where", where),)
+        return "rules.unknown_key", (("where", where), ("have", ", ".join(sorted(_keys_of(model)))))
     if kind == "missing":
         return "rules.missing_key", (("where", where),)
     return "rules.wrong_value", (("where", where), ("why", message))
+
+
+def _keys_of(model: type[BaseModel]) -> set[str]:
+    """All keys that a file of this model may have anywhere."""
+    schema = model.model_json_schema()
+    return {key for part in (schema, *schema.get("$defs", {}).values()) for key in part.get("properties", {})}
 
 
 def read_head(source: str) -> dict[str, Any]:

@@ -109,6 +109,22 @@ def test_advice_says_no_yes_and_unknown(two: tuple[Path, Path]) -> None:
         ask(person_id="P9")
 
 
+def test_advice_says_from_when(two: tuple[Path, Path]) -> None:
+    def ask(rules_: list[Prepared], at: datetime, **more: Any) -> datetime | None:
+        told = advise.may_contact(two[1], rules_, [advise.Question(**{"case_id": "K1", "channel": "call", "at": at, "call_type": "interactive", **more})], when=True)[0]
+        assert told.answer == "no"
+        if told.not_before:
+            assert advise.may_contact(two[1], rules_, [advise.Question(**{"case_id": "K1", "channel": "call", "at": told.not_before, "call_type": "interactive", **more})])[0].answer != "no"
+        return told.not_before
+
+    assert ask(standard(), datetime(2026, 3, 6, 22)) == datetime(2026, 3, 7, 8)
+    # The fourth conversation of a day waits for the next one, whose first permitted time is not the same hour.
+    assert ask(standard(), datetime(2026, 3, 4, 18)) == datetime(2026, 3, 5, 8)
+    assert ask(standard(), datetime(2026, 3, 6, 10), person_id="P2") is None
+    night = {"kind": "hours", "scope": {}, "opens": "23:30", "closes": "23:40"}
+    assert ask(_own(night), datetime(2026, 3, 6, 22)) == datetime(2026, 3, 6, 23, 30)
+
+
 def _own(check: dict[str, Any]) -> list[Prepared]:
     """One rule of our own, that asks `check` of every contact in China."""
     pack = rules.select(ROOT / "rules", ["cn-gbt-45251"])[0]

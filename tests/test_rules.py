@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 
-from analyzer import casebook, explain, mutation, rules
+from analyzer import casebook, explain, mutation, reference, rules, yamlfile
 from analyzer.errors import RuleErrors, UsageError
 from analyzer.model import Pack, Rule
 from analyzer.text import Lexicons, Words
@@ -116,6 +117,44 @@ def test_a_mistake_is_found_with_its_line(old: str, new: str, key: str, tmp_path
     assert all(line >= 1 for _, line, _ in problems)
     expected = text[: text.index(old)].count("\n") + 1
     assert min(abs(line - expected) for _, line, k in problems if k == key) <= 2 or key in ("rules.one_sided", "rules.scope_column", "rules.wrong_value", "rules.no_such_value")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "meant"),
+    [
+        ("severity: high", "severitty: high", "severity"), ("  kind: hours", "  kind: hour", "hours"), ("  opens: $quiet_until", "  opens: $quiet_untill", "quiet_until"),
+        ("    direction: outbound\n", "    directions: outbound\n", "direction"), ("  closes:", "  closses:", "closes"), ("  kind: hours", "  kind: zzz", None),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_what_was_meant(old: str, new: str, meant: str | None, tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    shutil.copytree(FOLDER / "cn-gbt-45251", folder / "cn-gbt-45251")
+    path = folder / "cn-gbt-45251" / "quiet-hours.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(RuleErrors) as caught:
+        casebook.check_all(folder)
+    for lang, told in (("zh", "是不是 {}？"), ("en", " Did you mean {}?")):
+        asked = [line for line in caught.value.text(lang).splitlines() if told.split("{}")[0] in line]
+        assert bool(asked) == (meant is not None) and all(line.endswith(told.format(meant)) for line in asked)
+
+
+def test_the_schema_takes_every_shipped_rule_and_no_misspelt_key() -> None:
+    check = jsonschema.Draft202012Validator(reference.schema())
+    for pack in PACKS:
+        for rule in pack.rules:
+            data = yamlfile.read(rule.path).data
+            assert check.is_valid(data), rule.ref
+            key = next(k for k in data["check"] if k != "kind")
+            data["check"][f"{key}s_"] = data["check"].pop(key)
+            assert not check.is_valid(data), rule.ref
+
+
+def test_the_page_of_keys_is_as_generated() -> None:
+    assert (ROOT / "docs" / "rule-keys.md").read_text(encoding="utf-8") == reference.markdown()
+    found = reference.keys()
+    assert {k.within for k in found} >= {"rule", "pack", "event_condition", "unless", "unreachable", *KINDS_USED}
 
 
 def test_a_rule_without_cases_for_both_sides_does_not_load(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from analyzer.checks.sqlcheck import Sql, compile_sql
 from analyzer.checks.wording import Disclosure, PersonalData, Wording, compile_wording
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Pack, Rule
+from analyzer.rules import explained
 
 # A near miss is of another rule, which its compiler has to be shown.
 NEAR_MISS = "near_miss"
@@ -39,6 +40,7 @@ KINDS: dict[str, tuple[type[Params], Callable[[Rule, Any], Compiled]]] = {
     "share": (Share, compile_share),
     "sql": (Sql, compile_sql),
 }
+PARAMS: dict[str, type[Params]] = {kind: model for kind, (model, _) in KINDS.items()} | {NEAR_MISS: NearMiss}
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,8 @@ def _bind(con: duckdb.DuckDBPyConnection, rule: Rule, others: Mapping[str, Rule]
     except pydantic.ValidationError as error:
         for item in error.errors():
             at = ("check", *item["loc"])
-            key = {"extra_forbidden": "rules.unknown_key", "missing": "rules.missing_key"}.get(item["type"], "rules.wrong_value")
-            wrong(at, key, where=".".join(map(str, at)), **({} if key != "rules.wrong_value" else {"why": item["msg"]}))
+            key, told = explained(item["type"], ".".join(map(str, at)), item["msg"], model)
+            wrong(at, key, **dict(told))
         return None
     for name in getattr(params, "concepts", []) if concepts is not None else []:
         if name not in (concepts or ()):
