@@ -19,6 +19,7 @@ from analyzer import runs, store
 from analyzer.checks import Prepared
 from analyzer.errors import UsageError
 from analyzer.intake.columns import WORDS
+from analyzer.model import UNNAMED
 from analyzer.sql import literal
 
 # Rules of these kinds wait for words, records or a whole month.
@@ -212,7 +213,7 @@ def _place(con: duckdb.DuckDBPyConnection, asked: Question, outcome: str) -> tup
     seq = con.execute("SELECT coalesce(max(seq), 0) + 1 FROM contacts").fetchall()[0][0]
     values: dict[str, Any] = {
         "seq": seq, "contact_id": _ASKED, "case_id": asked.case_id, "debtor_id": debtor, "debt_id": asked.case_id, "person_id": person, "number": number, "number_kind": number_kind, "agent_id": agent_id,
-        "team": team, "vendor": vendor, "collector": vendor or lender or "(unknown)", "lender": lender, "lender_kind": kind, "jurisdiction": place,
+        "team": team, "vendor": vendor, "collector": vendor or lender or UNNAMED, "lender": lender, "lender_kind": kind, "jurisdiction": place,
         "channel": asked.channel, "direction": "outbound", "at_utc": at_utc, "zone": first, "local_at": asked.at, "other_local_at": other_clocks, "on_date": asked.at.date(),
         "weekday": asked.at.isoweekday(), "working_day": working[0][0] if working else None, "outcome": outcome, "call_type": asked.call_type, "relation": relation,
         "party": party, "knows": knows, "dpd": dpd, "dpd_source": source, "account_class": store.class_of(dpd), "stage": store.stage_of(dpd),

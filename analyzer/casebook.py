@@ -180,7 +180,9 @@ def place_given(con: duckdb.DuckDBPyConnection, given: dict[str, list[dict[str, 
             if name != "cases":
                 row.setdefault("case_id", CASE)
             for key in table(name).key:
-                row.setdefault(key, str(number))
+                # A row has an id of its own; a date that is left out is not known.
+                if (column := table(name).column(key)) is None or column.type != "date":
+                    row.setdefault(key, str(number))
             _insert(con, table(name), row, number, where)
     columns = {key for row in rows["contacts"] for key in row}
     con.executemany("INSERT INTO provided VALUES (1, ?)", [[c] for c in columns])

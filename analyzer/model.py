@@ -20,6 +20,10 @@ class Outcome(StrEnum):
     NOT_EVALUATED = "not_evaluated"
 
 
+# What stands for a collector where the log names neither agency nor lender.
+UNNAMED = "(unknown)"
+
+
 class ExitCode(IntEnum):
     """Exit codes of the command line.
 

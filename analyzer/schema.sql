@@ -5,7 +5,7 @@
 CREATE TYPE channel_word AS ENUM ('call', 'ai_call', 'voicemail', 'sms', 'wechat', 'im', 'email', 'letter', 'visit', 'legal');
 CREATE TYPE direction_word AS ENUM ('outbound', 'inbound');
 CREATE TYPE outcome_word AS ENUM ('conversation', 'answered_dropped', 'no_answer', 'voicemail', 'recorded_message', 'busy', 'switched_off',
-    'invalid', 'sent', 'delivered', 'failed', 'met', 'not_met');
+    'invalid', 'wrong_number', 'sent', 'delivered', 'failed', 'met', 'not_met');
 CREATE TYPE call_type_word AS ENUM ('interactive', 'notice');
 CREATE TYPE relation_word AS ENUM ('self', 'spouse', 'parent', 'child', 'sibling', 'relative', 'emergency_contact', 'guarantor', 'co_borrower',
     'colleague', 'employer', 'friend', 'neighbour', 'village_committee', 'attorney', 'guardian', 'executor', 'unknown_third_party');

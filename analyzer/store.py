@@ -23,6 +23,7 @@ from analyzer import zones
 from analyzer.calendars import WorkDay
 from analyzer.errors import UsageError
 from analyzer.intake import Settings, input_table
+from analyzer.model import UNNAMED
 from analyzer.sql import literal
 
 # The one legal time of a jurisdiction that has one; a debtor there needs no zone of his own.
@@ -380,6 +381,7 @@ def _arrears(con: duckdb.DuckDBPyConnection) -> None:
 def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings) -> None:
     contacts = input_table(con, "contacts")
     first, last = clock.range(contacts, "started_at")
+    _selves(con, contacts)
     _zone_candidates(con, contacts)
     known_zones = [row[0] for row in con.execute("SELECT DISTINCT unnest(string_split(zones, '|')) FROM candidates").fetchall()]
     local = _local_by_zone("at_utc", "zone", known_zones, first, last)
@@ -414,9 +416,10 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
         ), placed AS (
             SELECT t.*, c.debtor_id AS case_debtor, c.lender, c.lender_kind, c.jurisdiction,
                    coalesce(t.relation, p.relation) AS rel, p.obliged, p.knows_since,
-                   coalesce(t.zone, z.zones) AS zones, z.number_kind, CASE WHEN t.relation = 'self' THEN 'self:' || c.debtor_id END AS himself
+                   coalesce(t.zone, z.zones) AS zones, z.number_kind, CASE WHEN t.relation = 'self' THEN coalesce(i.person_id, 'self:' || c.debtor_id) END AS himself
             FROM timed t JOIN cases c ON c.case_id = t.case_id
             LEFT JOIN persons p ON p.person_id = t.whom AND p.case_id = t.case_id
+            LEFT JOIN memory.main.selves i ON i.case_id = t.case_id
             LEFT JOIN candidates z ON z.case_id = t.case_id AND z.person_id IS NOT DISTINCT FROM t.whom
                 AND z.number IS NOT DISTINCT FROM t.number
         ), clocked AS (
@@ -430,7 +433,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
             FROM l {agent_join} {arrears_join} {day_join}
         )
         SELECT t.row_no + {_row_base(con, contacts)}, contact_id, case_id, coalesce(debtor_id, case_debtor), coalesce(debt_id, case_id), coalesce(whom, himself), number, number_kind,
-               agent_id, team_then, coalesce(vendor, vendor_then), coalesce(vendor, vendor_then, lender, '(unknown)'), lender, lender_kind,
+               agent_id, team_then, coalesce(vendor, vendor_then), coalesce(vendor, vendor_then, lender, {literal(UNNAMED)}), lender, lender_kind,
                jurisdiction, channel, direction, at_utc, zone, local_at, other_local_at, on_date, isodow(on_date), working_day, ended_utc, duration_s, outcome,
                call_type, rel,
                CASE WHEN rel = 'self' THEN 'debtor' WHEN rel IN ('guarantor', 'co_borrower') OR obliged THEN 'obliged'
@@ -464,8 +467,17 @@ def _owners(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _selves(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
+    """Who the debtor of a case is, where exactly one person is logged as he: he is the same person where his id was left out."""
+    con.execute(
+        "CREATE OR REPLACE TABLE memory.main.selves AS SELECT case_id, any_value(person_id) AS person_id FROM ("
+        f" SELECT case_id, person_id FROM persons WHERE relation = 'self' UNION SELECT case_id, person_id FROM {contacts} WHERE relation = 'self' AND person_id IS NOT NULL"
+        ") GROUP BY case_id HAVING count(*) = 1"
+    )
+
+
 def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
-    """Candidate zones per (case, person, number) that occurs: what number, person and case point to, else the jurisdiction's.
+    """Candidate zones per (case, person, number) that occurs: what the person, all his numbers and the case point to, else the jurisdiction's.
 
     For a person other than the debtor the debtor's own zone says nothing unless nothing else is known.
     """
@@ -476,12 +488,14 @@ def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
             SELECT DISTINCT t.case_id, coalesce(t.person_id, o.person_id) AS person_id, t.number
             FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
         ), known AS (
-            SELECT k.case_id, k.person_id, k.number, n.zones AS of_number, n.kind AS number_kind, p.zones AS of_person, c.zones AS of_case,
+            SELECT k.case_id, k.person_id, k.number, nullif(concat_ws('|', n.zones, m.zones), '') AS of_number, n.kind AS number_kind, p.zones AS of_person, c.zones AS of_case,
                    CASE split_part(c.jurisdiction, '-', 1) {single} END AS legal, coalesce(p.relation, 'self') = 'self' AS own
             FROM pairs k JOIN cases c ON c.case_id = k.case_id LEFT JOIN persons p ON p.person_id = k.person_id AND p.case_id = k.case_id
             LEFT JOIN (SELECT case_id, number, string_agg(DISTINCT zones, '|') AS zones, CASE WHEN count(DISTINCT kind) = 1 THEN any_value(kind) END AS kind
                         FROM numbers GROUP BY ALL) n
                 ON n.case_id = k.case_id AND n.number = k.number
+            LEFT JOIN (SELECT case_id, person_id, string_agg(DISTINCT zones, '|') AS zones FROM numbers WHERE zones IS NOT NULL AND person_id IS NOT NULL GROUP BY ALL) m
+                ON m.case_id = k.case_id AND m.person_id = k.person_id
         ), together AS (
             SELECT case_id, person_id, number, number_kind, legal,
                    CASE WHEN own OR (of_number IS NULL AND of_person IS NULL) THEN concat_ws('|', of_case, of_person, of_number)

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from analyzer.model import Rule
+from analyzer.model import UNNAMED, Rule
 from analyzer.sql import literal
 
 HITS = "episode, seq, role, measured, permitted, missing, signal_ids"
@@ -59,9 +59,10 @@ class Range(Params):
 
 
 class Not(Params):
-    """None of these."""
+    """None of these; with `unknown`, a contact of which the fact is not known is taken to be none of them too."""
 
     none_of: list[str] = Field(alias="not")
+    unknown: bool = False
 
 
 Condition = bool | str | list[str] | Not | Range
@@ -101,7 +102,7 @@ class Compiler:
         for column, wanted in scope.items():
             if column not in SCOPE_COLUMNS:
                 raise BindError((*at, column), "rules.scope_column", column=column, have=", ".join(sorted(SCOPE_COLUMNS)))
-            if alias == "c":
+            if alias == "c" and not (isinstance(wanted, Not) and wanted.unknown):
                 self.needs[column] = None
             parts.append(_condition(f"{alias}.{column}", wanted))
         return "(" + " AND ".join(parts) + ")" if parts else "true"
@@ -226,7 +227,8 @@ def _condition(column: str, wanted: Condition) -> str:
         case list():
             return f"{column} IN {literal(wanted)}"
         case Not():
-            return f"{column} NOT IN {literal(wanted.none_of)}"
+            none = f"{column} NOT IN {literal(wanted.none_of)}"
+            return f"({none}) IS NOT FALSE" if wanted.unknown else none
         case Range():
             ends = [f"{column} >= {wanted.min}"] if wanted.min is not None else []
             ends += [f"{column} <= {wanted.max}"] if wanted.max is not None else []
@@ -249,6 +251,29 @@ def dated(spans: tuple[tuple[date, Any], ...], day: str) -> str:
 def keys_of(per: Sequence[Key]) -> list[str]:
     """The columns that make up a key."""
     return [KEYS[key] for key in per]
+
+
+def guests(keys: Sequence[str], rows: str, there: str, known: str) -> str:
+    """SELECT of rows that may belong to a key they do not name: they lack a part of it, or name no collector, and another row of
+    their case has that key whole and agrees with the rest.
+
+    Args:
+        keys: the columns of the key.
+        rows: SELECT with seq, contact_id, at_utc, day, missing, case_id and the keys.
+        there: SELECT of the other rows, with day, case_id and the keys.
+        known: SQL: whether one of those has its whole key.
+
+    The columns are the keys (those of the other row), seq, contact_id, at_utc, day, missing, and `lost`: whether a part is lacking.
+    """
+    doubt = {k: f"(b.{k} IS NULL{f' OR b.{k} = {literal(UNNAMED)}' if k == 'collector' else ''})" for k in keys}
+    agrees = " AND ".join(f"({doubt[k]} OR b.{k} = g.{k})" for k in keys)
+    return (
+        f"SELECT {', '.join(f'g.{k}' for k in keys)}, b.seq, b.contact_id, b.at_utc, b.day, coalesce(b.missing, 'vendor') AS missing,"
+        f" {' OR '.join(f'b.{k} IS NULL' for k in keys)} AS lost"
+        f" FROM (SELECT * FROM ({rows}) b WHERE b.day IS NOT NULL AND ({' OR '.join(doubt.values())})) b"
+        f" JOIN (SELECT DISTINCT case_id AS case_there, {', '.join(keys)} FROM ({there}) WHERE {known}) g"
+        f" ON g.case_there = b.case_id AND {agrees} AND NOT ({' AND '.join(f'b.{k} IS NOT DISTINCT FROM g.{k}' for k in keys)})"
+    )
 
 
 def either(breach: str) -> str:

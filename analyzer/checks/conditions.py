@@ -11,17 +11,19 @@ from analyzer.sql import literal
 
 # What a user would have to supply where only an event's time leaves the answer open.
 EVENT_TIME = "case_events.occurred_at"
+_CASES_OF_DEBTOR = "SELECT d.case_id FROM cases d WHERE d.debtor_id = c.debtor_id"
 
 
 class EventCondition(Params):
     """An event of the case that holds at the moment of the contact.
 
-    `match` says whose: any event of the case, or one of the person contacted. `for_dates` ends it so many calendar
+    `match` says whose: any event of the case, of any case of the debtor, or one of the person contacted: in the case, or in any
+    case of the debtor (`person_any_case`; an event there that names nobody is nobody's). `for_dates` ends it so many calendar
     dates after it, its own date being the first.
     """
 
     kinds: list[str] = Field(min_length=1)
-    match: Literal["case", "person", "debtor"] = "case"
+    match: Literal["case", "person", "person_any_case", "debtor"] = "case"
     for_dates: Figure | None = None
 
 
@@ -66,10 +68,13 @@ def event_join(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) -
         case "case":
             whose = "e.case_id = c.case_id"
         case "debtor":
-            whose = "e.case_id IN (SELECT d.case_id FROM cases d WHERE d.debtor_id = c.debtor_id)"
+            whose = f"e.case_id IN ({_CASES_OF_DEBTOR})"
         case "person":
             compiler.needs["person_id"] = None
             whose = "e.case_id = c.case_id AND e.person_id = c.person_id"
+        case "person_any_case":
+            compiler.needs["person_id"] = None
+            whose = f"(e.case_id = c.case_id OR e.person_id IS NOT NULL) AND e.case_id IN ({_CASES_OF_DEBTOR}) AND e.person_id = c.person_id"
     parts = [
         f"e.kind IN {literal(event.kinds)}", whose, "e.occurred_utc < c.at_utc",
         "(e.ended_utc IS NULL OR c.at_utc < e.ended_utc)",
@@ -84,13 +89,18 @@ def event_holds(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) 
     """SQL over `c`: true if such an event holds, NULL if one may (it is not known whose it is), else false."""
     joined = event_join(compiler, event, at)
     compiler.open_question = compiler.open_question or EVENT_TIME
-    if event.match != "person":
+    if event.match not in ("person", "person_any_case"):
         return _three_valued(joined)
     return (
         f"(SELECT CASE WHEN count(*) FILTER (WHERE {joined}) > 0 THEN true"
         f" WHEN count(*) FILTER (WHERE ({joined}) IS NULL) > 0 THEN NULL ELSE false END"
-        f" FROM case_events e WHERE e.case_id = c.case_id)"
+        f" FROM case_events e WHERE {whose_case(event)})"
     )
+
+
+def whose_case(event: EventCondition) -> str:
+    """SQL over contact `c` and event `e`: the cases whose events may concern it."""
+    return "e.case_id = c.case_id" if event.match in ("case", "person") else f"e.case_id IN ({_CASES_OF_DEBTOR})"
 
 
 def _three_valued(joined: str) -> str:

@@ -2,7 +2,8 @@
 
 Every contact in scope counts. One of which it is not known whether it counts (its scope is unknown) is only possible:
 where the certain ones alone pass the limit there is a breach, where they pass it only together with the possible ones
-the last of them are undetermined.
+the last of them are undetermined. So is a contact that lacks a part of the key: it is possible under each whole key of its case
+that agrees with the rest (`base.guests`).
 
 Windows: `calendar_day`, `calendar_week` (Monday to Sunday), `dates: N` (the contact's date and the N-1 before it),
 `hours: N` (the N hours up to the contact, both ends included). Contacts at the same instant follow each other by id.
@@ -14,7 +15,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from analyzer.checks.base import BindError, Compiled, Compiler, Figure, Key, Params, Scope, keys_of, row
+from analyzer.checks.base import BindError, Compiled, Compiler, Figure, Key, Params, Scope, guests, keys_of, row
 from analyzer.checks.conditions import EventCondition, event_holds
 from analyzer.model import Rule
 from analyzer.sql import literal
@@ -53,14 +54,18 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
         raise BindError(("check", "limit"), "rules.value_not_figure", name="limit")
     standing = compiler.standing()
     needed = [*compiler.needs, *(k for k in keys if k not in ("debtor_id", "case_id", "debt_id", "collector")), "at_utc"]
-    base = compiler.base(*(f"c.{k}" for k in keys), f"{compiler.missing(needed)} AS missing", in_force=False)
+    base = compiler.base(*(f"c.{k}" for k in dict.fromkeys(["case_id", *keys])), f"{compiler.missing(needed)} AS missing", in_force=False)
     known = " AND ".join(f"{k} IS NOT NULL" for k in ["day", *keys])
     key_list = ", ".join(keys)
+    rows = (
+        f"SELECT {key_list}, seq, contact_id, at_utc, day, missing, sure, false AS lost FROM ({base}) WHERE {known}"
+        f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, day, missing, false, lost FROM ({guests(keys, base, base, known)})"
+    )
     if params.window:
         bucket = "day" if params.window == "calendar_day" else "date_trunc('week', day)::DATE"
-        counted = _by_bucket(base, known, key_list, bucket, least)
+        counted = _by_bucket(rows, key_list, bucket, least)
     else:
-        counted = _by_sliding(base, known, key_list, params, least)
+        counted = _by_sliding(rows, key_list, params, least)
     excess = f"s.sure AND s.n_sure > {limit}"
     doubtful = f"NOT ({excess}) AND s.n_all > {limit}"
     force = compiler.in_force("s.day")
@@ -80,16 +85,16 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
         f" SELECT {row(episode, role='CASE WHEN s.over THEN ' + literal('breach') + ' ELSE ' + literal('counted') + ' END', measured='s.n_sure', permitted=limit_text)}"
         f" FROM ledger s WHERE s.breached AND s.sure"
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
-        f" FROM ledger s WHERE s.open"
+        f" FROM (SELECT seq, min(missing) AS missing FROM ledger WHERE NOT lost GROUP BY seq HAVING bool_or(open) AND NOT bool_or(over)) s"
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
         f" FROM ({base}) s WHERE NOT ({known}) AND (s.day IS NULL OR {force})"
     )
     return Compiled(*standing, hits)
 
 
-def _by_bucket(base: str, known: str, keys: str, bucket: str, least: int) -> str:
+def _by_bucket(rows: str, keys: str, bucket: str, least: int) -> str:
     """Running counts within a key's day or week. Groups that cannot pass any limit are dropped before the sort."""
-    rows = f"SELECT *, {bucket} AS bucket FROM ({base}) WHERE {known}"
+    rows = f"SELECT *, {bucket} AS bucket FROM ({rows})"
     return (
         f"SELECT *, sum(CASE WHEN sure THEN 1 ELSE 0 END) OVER w AS n_sure, count(*) OVER w AS n_all"
         f" FROM (SELECT *, count(*) OVER (PARTITION BY {keys}, bucket) AS in_bucket FROM ({rows}) QUALIFY in_bucket > {least})"
@@ -97,9 +102,8 @@ def _by_bucket(base: str, known: str, keys: str, bucket: str, least: int) -> str
     )
 
 
-def _by_sliding(base: str, known: str, keys: str, params: Frequency, least: int) -> str:
+def _by_sliding(rows: str, keys: str, params: Frequency, least: int) -> str:
     """Counts over the window that ends with each row. Rows of the same date (instant) after it are taken off again."""
-    rows = f"SELECT * FROM ({base}) WHERE {known}"
     few = f"SELECT *, count(*) OVER (PARTITION BY {keys}) AS in_key FROM ({rows}) QUALIFY in_key > {least}"
     if params.dates:
         frame = f"PARTITION BY {keys} ORDER BY day RANGE BETWEEN INTERVAL {params.dates - 1} DAY PRECEDING AND CURRENT ROW"

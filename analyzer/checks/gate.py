@@ -16,8 +16,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from analyzer.checks.base import Compiled, Compiler, Figure, Key, Params, Scope, either, keys_of, row
-from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, lifted
+from analyzer.checks.base import Compiled, Compiler, Figure, Key, Params, Scope, either, guests, keys_of, row
+from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, lifted, whose_case
 from analyzer.model import Rule
 from analyzer.sql import literal
 
@@ -93,7 +93,7 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str) -> Comp
         f" 'maybe': bool_or(({joined}) IS NULL AND e.kind IN {literal(event.kinds)}),"
         f" 'timeless': bool_or(({joined}) IS NULL AND e.kind IN {literal(event.kinds)} AND e.occurred_utc IS NULL),"
         f" 'kind': min(CASE WHEN {joined} THEN e.kind || ' ' || e.occurred_on::VARCHAR END)}}"
-        f" FROM case_events e WHERE {_whose(event)})"
+        f" FROM case_events e WHERE {whose_case(event)})"
     )
     base = compiler.base(
         "c.case_id", "coalesce(c.person_id, c.number, '') AS whom", f"{found} AS e", f"({closed}) AS shut_else",
@@ -104,7 +104,7 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str) -> Comp
         "SELECT *, CASE WHEN e.yes IS NOT NULL THEN shut_else WHEN coalesce(e.maybe, false) AND shut_else IS NOT FALSE THEN NULL ELSE false END AS shut"
         f" FROM ({base})"
     )
-    episode = "concat_ws(chr(124), s.case_id, s.whom, s.e.kind)" if event.match == "person" else "concat_ws(chr(124), s.case_id, s.e.kind)"
+    episode = "concat_ws(chr(124), s.case_id, s.whom, s.e.kind)" if event.match.startswith("person") else "concat_ws(chr(124), s.case_id, s.e.kind)"
     breach = "s.sure AND s.shut IS TRUE"
     missing_or = f"coalesce(s.missing, CASE WHEN s.e.timeless THEN {literal(EVENT_TIME)} ELSE 'case_events.person_id' END)"
     hits = (
@@ -112,12 +112,6 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str) -> Comp
         f" FROM ({base}) s WHERE s.shut IS NOT FALSE"
     )
     return Compiled(*compiler.standing(), hits)
-
-
-def _whose(event: EventCondition) -> str:
-    if event.match == "debtor":
-        return "e.case_id IN (SELECT d.case_id FROM cases d WHERE d.debtor_id = c.debtor_id)"
-    return "e.case_id = c.case_id"
 
 
 def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Compiled:
@@ -128,16 +122,18 @@ def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Comp
     needed = [*compiler.needs, *(k for k in keys if k not in ("debtor_id", "case_id", "debt_id", "collector")), "at_utc"]
     key_list = ", ".join(keys)
     known = " AND ".join(f"{k} IS NOT NULL" for k in ["day", *keys])
-    base = compiler.base(*(f"c.{k}" for k in keys), f"({closed}) AS shut_else", f"{compiler.fields(needed)} AS missing", in_force=False)
+    base = compiler.base(*(f"c.{k}" for k in dict.fromkeys(["case_id", *keys])), f"({closed}) AS shut_else", f"{compiler.fields(needed)} AS missing", in_force=False)
     day = compiler.day.replace("c.", "t.")
     applies = compiler.applies.replace("c.", "t.")
     causes = (
-        f"SELECT t.seq, t.contact_id, t.at_utc, {day} AS day, {', '.join(f't.{k}' for k in keys)}, ({cause}) AS happened"
+        f"SELECT t.seq, t.contact_id, t.at_utc, {day} AS day, NULL::VARCHAR AS missing, {', '.join(f't.{k}' for k in dict.fromkeys(['case_id', *keys]))}, ({cause}) AS happened"
         f" FROM contacts t WHERE {applies} AND ({cause}) IS NOT FALSE AND {day} IS NOT NULL"
     )
     together = (
         f"SELECT seq, contact_id, at_utc, day, {key_list}, sure, shut_else, missing, NULL::BOOLEAN AS happened, 1 AS kind FROM ({base}) WHERE {known}"
         f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, happened, 0 FROM ({causes})"
+        # A cause that does not name the whole key may be one of this key.
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, NULL, 0 FROM ({guests(keys, causes, base, known)})"
     )
     earlier = f"PARTITION BY {key_list} ORDER BY at_utc, contact_id, kind DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
     # A contact is its own cause only for later ones: as a row to be judged (kind 1) it sorts before itself as a cause (0).
