@@ -9,7 +9,7 @@ import streamlit as st
 
 from analyzer.dashboards import PAGES, _blocks
 
-NAMES = ("overview", "findings", "finding", "case", "agents")
+NAMES = ("overview", "findings", "finding", "case", "agents", "early_warning", "portfolio")
 
 
 def main() -> None:

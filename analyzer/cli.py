@@ -29,7 +29,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from analyzer import __version__, advise, audit, casebook, compare, coverage, explain, export, intake, mutation, reference, review, rules, runs, summary
+from analyzer import __version__, advise, audit, casebook, compare, coverage, early_warning, explain, export, intake, mutation, portfolio, reference, review, rules, runs, summary
 from analyzer.checks import prepare
 from analyzer.errors import DunAuditError, RuleErrors, UsageError
 from analyzer.intake.mapping import check_zone
@@ -798,6 +798,70 @@ def rules_conflicts(packs: Annotated[list[str] | None, typer.Argument(help=_help
     keys = ("policy", "against", "strength", "case", "contacts")
     _emit_table([_t(f"column.{k}") for k in keys], [[c.policy, c.against, _t(f"word.{c.strength}"), c.case, ", ".join(c.contacts)] for c in found])
     _talk(_t("talk.conflicts", conflicts=len(found)))
+
+
+@app.command("portfolio", help=_help("portfolio"))
+def portfolio_(
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    by: Annotated[str | None, typer.Option("--by", help=_help("portfolio_by"))] = None,
+    folder: RulesFolder = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        if by is not None and by not in portfolio.SCOPES:
+            raise UsageError("usage.portfolio_by", asked=by, have=", ".join(portfolio.SCOPES))
+        used = portfolio.measures(folder)
+        con = runs.connect(runs.locate(run, name))
+        try:
+            told = {
+                "measures": used, "span": portfolio.span(con), "rates": portfolio.rates(con, by, used), "effort_totals": portfolio.effort_totals(con),
+                "effort": {d: portfolio.effort(con, d) for d in portfolio.EFFORT}, "share": {d or "whole": portfolio.m1_share(con, d, used) for d in (None, "month", "vendor", "team")},
+                "near": early_warning.near_rules(con), "rising": {g: early_warning.rising(con, g) for g in early_warning.GROUPS},
+            }  # fmt: skip
+        finally:
+            con.close()
+    if json_:
+        _emit_json(told)
+    else:
+        _show_portfolio(told, by)
+
+
+def _show_portfolio(told: dict[str, Any], by: str | None) -> None:
+    rates = [
+        r | {
+            "value": (r["value"] or _t("page.none")) if r["assigned"] else _t("page.portfolio.nobody"), "month": f"{r['month']:%Y-%m}", "ratio": _share(r["rate"]),
+            "missing": say_words(r["missing"], _state["lang"]), "complete": _t("page.yes" if r["complete"] else "page.no"), "breaching": f"{r['breaching_contacts']} / {r['contacts']}",
+        }
+        for r in told["rates"] if r["figure"] != portfolio.INFLOW
+    ]  # fmt: skip
+    keys = ("month", "figure", "on_date", "base_on", "numerator", "denominator", "ratio", "in_class", "accounts", "unknown", "missing", "complete", "breaching")
+    _emit_rows(("jurisdiction", *(("value",) if by else ()), *keys), rates)
+    effort = [r | {"vendor": r["value"] or _t("page.none"), "per_case_week": f"{r['per_case_week']:.2f}", "followed": "-" if r["paying"] is None else f"{r['paying']} / {r['case_weeks']}"} for r in told["effort"]["vendor"]]
+    _emit_rows(("jurisdiction", "vendor", "contacts", "reached", "not_reached", "unknown", "case_weeks", "per_case_week", "repaid", "followed"), effort)
+    share = [r | {"on_class": f"{r['on_class']} / {r['contacts']} {_share(r['rate'])}", "target": _share(r["target"]), "time": _share(r["time_rate"])} for r in told["share"]["whole"]]
+    _emit_rows(("on_class", "target", "time", "untimed", "reminders", "unknown"), share)
+    rising = [
+        r | {"value": r["value"] or _t("page.none"), "before": f"{r['breaching_before']} / {r['contacts_before']}", "now": f"{r['breaching_contacts']} / {r['contacts']}", "ratio": _share(r["rate"]), "trend": _t(f"word.{r['trend']}")}
+        for group in early_warning.GROUPS for r in told["rising"][group] if r["enough"]
+    ]  # fmt: skip
+    _emit_rows(("value", "before", "now", "ratio", "trend"), rising)
+    _emit_rows(("rule", "of", "near", "judged", "undetermined", "findings"), told["near"])
+    _talk(_t("talk.portfolio", last_payment=told["span"]["last_payment"] or "-"))
+    for row in told["effort_totals"]:
+        _talk(_t("talk.effort", **row))
+    if not told["near"]:
+        _talk(_t("talk.near_none", pack=early_warning.PACK))
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _emit_rows(names: Sequence[str], found: Sequence[dict[str, Any]]) -> None:
+    if found:
+        _emit_table([_t(f"page.field.{n}" if n == "jurisdiction" else f"column.{n}") for n in names], [["-" if r[n] is None else r[n] for n in names] for r in found])
 
 
 @app.command("dashboard", help=_help("dashboard"))

@@ -132,10 +132,9 @@ def rates(con: duckdb.DuckDBPyConnection, by: str | None = None, used: Measures 
     Returns:
         Rows by jurisdiction, value, month, date: `jurisdiction`; `value` and `assigned` (of `by`); `month` (its first day); `figure` (of
         `FIGURES`, or `inflow`: one due date of C-M1%($)); `on_date`, `base_on` (days of numerator and denominator); `numerator`,
-        `denominator` (money to the cent, or accounts; for C-M1%($) the sums over its due dates); `rate` (None where it cannot be
-        told; for C-M1%($) the mean of its rates); `in_class` and `cases` (accounts counted in numerator and denominator);
+        `denominator` (money to the cent, or accounts); `rate` (None where it cannot be told); `in_class` and `accounts` (accounts counted in numerator and denominator);
         `unknown` (accounts left out for want of a fact) and `missing` (which: instalments, payments, principal, joined by |);
-        `complete`; `contacts`, `breaching_contacts`, `breach_rate` (outbound contacts of the month; near misses are no breaches).
+        all of these are for C-M1%($) the sums over its due dates, and its rate the mean of theirs; `complete`; `contacts`, `breaching_contacts`, `breach_rate` (outbound contacts of the month; near misses are no breaches).
 
     Raises:
         KeyError: there is no such scope.
@@ -228,7 +227,7 @@ def _rates_sql(by: str | None, points: list[_Point]) -> str:
         ),
         state AS (
             SELECT s.*, CASE WHEN dpd IS NULL THEN NULL {classes} ELSE {literal(LAST_CLASS)} END AS class,
-                   CASE WHEN $payments THEN (lent * greatest(0, 1 - coalesce(p.paid, 0) / nullif(owed, 0)))::DECIMAL(18, 2) END AS remaining,
+                   CASE WHEN $payments AND owed > 0 THEN (lent * greatest(0, 1 - coalesce(p.paid, 0) / owed))::DECIMAL(18, 2) END AS remaining,
                    EXISTS (SELECT 1 FROM arrears a WHERE a.case_id = s.case_id AND a.overdue AND a.reference_on = s.day AND a.from_on = s.day + 1) AS flows,
                    EXISTS (SELECT 1 FROM instalments i WHERE i.case_id = s.case_id AND i.due_on = s.day) OR (s.reference_on = s.day AND NOT s.overdue) AS falls_due
             FROM placed s ASOF LEFT JOIN paid p ON p.case_id = s.case_id AND s.day >= p.paid_on
@@ -249,7 +248,7 @@ def _rates_sql(by: str | None, points: list[_Point]) -> str:
                CASE WHEN {money} THEN coalesce(sum(remaining) FILTER (WHERE hit), 0) ELSE count(*) FILTER (WHERE hit) END::DECIMAL(18, 2) AS numerator,
                CASE WHEN {money} THEN coalesce(sum(base_remaining), 0) ELSE count(*) FILTER (WHERE in_base) END::DECIMAL(18, 2) AS denominator,
                count(*) FILTER (WHERE hit AND (remaining IS NOT NULL OR NOT {money})) AS in_class,
-               count(*) FILTER (WHERE in_base AND (base_remaining IS NOT NULL OR NOT {money})) AS cases, count(*) FILTER (WHERE gap) AS unknown,
+               count(*) FILTER (WHERE in_base AND (base_remaining IS NOT NULL OR NOT {money})) AS accounts, count(*) FILTER (WHERE gap) AS unknown,
                bool_or(gap AND unscheduled) AS no_instalments, bool_or(gap AND NOT $payments) AS no_payments, bool_or(gap AND unlent AND {money}) AS no_principal,
                figure <> {literal(INFLOW)} OR (complete AND bool_or(due)) AS told
         FROM judged GROUP BY figure, month, on_date, base_on, complete, jurisdiction, value, assigned
@@ -267,8 +266,8 @@ def _means(found: list[Row]) -> list[Row]:
         told = [r for r in dues if r["rate"] is not None]
         means.append({
             **dues[0], "figure": FIGURES[0], "on_date": max(r["on_date"] for r in told or dues), "base_on": max(r["base_on"] for r in told or dues),
-            **{name: sum(r[name] for r in dues if r["complete"]) for name in ("numerator", "denominator", "in_class", "cases")},
-            "unknown": max(r["unknown"] for r in dues), "missing": "|".join(n for n in _NEEDS if any(n in r["missing"].split("|") for r in dues)),
+            **{name: sum(r[name] for r in dues if r["complete"]) for name in ("numerator", "denominator", "in_class", "accounts", "unknown")},
+            "missing": "|".join(n for n in _NEEDS if any(n in r["missing"].split("|") for r in dues)),
             "rate": sum(r["rate"] for r in told) / len(told) if told else None, "complete": len(told) == len(dues),
         })  # fmt: skip
     return means

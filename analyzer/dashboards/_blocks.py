@@ -70,6 +70,17 @@ def named(name: str, value: object) -> str:
     return shown(name, value) or t("page.none")
 
 
+def percent(share: float | None) -> str:
+    """A share as people read it; empty when it cannot be told."""
+    return "" if share is None else f"{share:.1%}"
+
+
+def of(hits: int, total: int, share: float | None = None) -> str:
+    """A figure with its denominator, and their ratio."""
+    ratio = percent(hits / total if share is None and total else share)
+    return f"{hits:,} / {total:,} ({ratio})" if ratio else f"{hits:,} / {total:,}"
+
+
 def choose_language() -> None:
     """The switch in the sidebar; `?lang=` sets it at the start."""
     if st.session_state.get("lang") not in LANGUAGES:
@@ -168,6 +179,14 @@ def open_picked(event: Any, rows: Sequence[Row], place: int | None = None, query
     if place is not None and query is not None:
         st.session_state["finding_at"], st.session_state["findings_query"] = place + picked[0], query
     st.switch_page(PAGES / "finding.py")
+
+
+def open_case(event: Any, rows: Sequence[Row]) -> None:
+    """Open the case of the row selected in a table, if one is."""
+    picked = event["selection"]["rows"]
+    if picked and picked[0] < len(rows):
+        st.session_state["case_id"] = rows[picked[0]]["case_id"]
+        st.switch_page(PAGES / "case.py")
 
 
 def table(rows: Sequence[Row], names: Sequence[str], alt_text: str, **options: Any) -> Any:

@@ -6,15 +6,11 @@ import altair as alt
 import streamlit as st
 
 from analyzer import summary
-from analyzer.dashboards._blocks import Row, ask, draw, field, lang, open_picked, t, table
+from analyzer.dashboards._blocks import Row, ask, draw, field, lang, open_picked, percent, t, table
 
 COLUMNS = ("agent_id", "name", "team", "vendor", "contacts", "breaching_contacts", "share", "interval", "expected", "change")
 RULES = ("title", "severity", "findings", "breaching_contacts", "share", "team_share", "rule")
 EXAMPLES = 50
-
-
-def percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
 
 
 def written(row: Row) -> Row:
