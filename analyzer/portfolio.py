@@ -302,11 +302,11 @@ def _worked() -> str:
                    CASE WHEN outcome IN {literal(REACHED)} THEN true WHEN outcome IN {literal(NOT_REACHED)} THEN false END AS reached
             FROM contacts WHERE direction IS DISTINCT FROM 'inbound' AND on_date IS NOT NULL
         ),
-        last_at AS (SELECT case_id, moment, arg_max(seq, contact_id) AS seq FROM outbound GROUP BY case_id, moment),
         paid AS (
             SELECT p.*, CASE WHEN timezone(coalesce(b.zone, 'UTC'), timezone('UTC', p.paid_utc))::TIME = TIME '00:00' THEN p.paid_utc + INTERVAL 1 DAY ELSE p.paid_utc END AS moment
-            FROM payments p LEFT JOIN batches b USING (batch_id)
+            FROM payments p LEFT JOIN batches b USING (batch_id) WHERE p.paid_on >= (SELECT min(on_date) - 1 FROM contacts)
         ),
+        last_at AS (SELECT case_id, moment, arg_max(seq, contact_id) AS seq FROM outbound WHERE case_id IN (SELECT case_id FROM paid) GROUP BY case_id, moment),
         money AS (
             SELECT p.case_id, p.amount, p.paid_on, CASE WHEN p.moment - l.moment <= INTERVAL {FOLLOW_DAYS} DAY THEN l.seq END AS seq
             FROM paid p ASOF LEFT JOIN last_at l ON l.case_id = p.case_id AND p.moment >= l.moment
@@ -345,10 +345,14 @@ def effort(con: duckdb.DuckDBPyConnection, by: str, channels: bool = False) -> l
     found = rows(
         con,
         f"""
-        {_worked()}
-        SELECT country AS jurisdiction, {column} AS value, {"channel::VARCHAR" if channels else "NULL::VARCHAR"} AS channel, {_COUNTS},
-               count(DISTINCT (case_id, week)) AS case_weeks, coalesce(sum(amount), 0)::DECIMAL(18, 2) AS repaid, count(DISTINCT (case_id, week)) FILTER (WHERE amount > 0) AS paying
-        FROM worked GROUP BY country, {column}, {"channel" if channels else "NULL"} ORDER BY ALL NULLS LAST
+        {_worked()},
+        by_week AS (
+            SELECT country, {column} AS value, {"channel::VARCHAR" if channels else "NULL::VARCHAR"} AS channel, case_id, week AS monday, {_COUNTS}, sum(amount) AS amount
+            FROM worked GROUP BY country, value, {"worked.channel" if channels else "NULL"}, case_id, week
+        )
+        SELECT country AS jurisdiction, value, channel, {", ".join(f"sum({n})::BIGINT AS {n}" for n in ("contacts", "reached", "not_reached", "unknown"))},
+               count(*) AS case_weeks, coalesce(sum(amount), 0)::DECIMAL(18, 2) AS repaid, count(*) FILTER (WHERE amount > 0) AS paying
+        FROM by_week GROUP BY country, value, channel ORDER BY country, value NULLS LAST, channel NULLS LAST
         """,
     )
     known = span(con)["payments"]
@@ -407,13 +411,17 @@ def case_weeks(con: duckdb.DuckDBPyConnection, jurisdiction: str | None = None, 
         con,
         f"""
         {_worked()},
-        by_channel AS (SELECT case_id, week, channel::VARCHAR AS channel, count(*) AS n FROM worked GROUP BY ALL),
-        listed AS (SELECT case_id, week, map_from_entries(list({{'k': coalesce(channel, ''), 'v': n}} ORDER BY n DESC, channel)) AS channels FROM by_channel GROUP BY ALL)
-        SELECT case_id, week, {_COUNTS}, any_value(listed.channels) AS channels, arg_max({{'x': vendor}}, (moment, contact_id)).x AS vendor, arg_max({{'x': team}}, (moment, contact_id)).x AS team,
-               arg_max({{'x': account_class::VARCHAR}}, (moment, contact_id)).x AS account_class,
-               CASE WHEN EXISTS (SELECT 1 FROM batches WHERE table_name = 'payments') THEN coalesce(sum(amount), 0)::DECIMAL(18, 2) END AS repaid
-        FROM worked JOIN listed USING (case_id, week) WHERE $country IS NULL OR country = $country
-        GROUP BY case_id, week ORDER BY contacts DESC, repaid, week DESC, case_id LIMIT $limit
+        heaviest AS (
+            SELECT case_id, week, {_COUNTS},
+                   CASE WHEN EXISTS (SELECT 1 FROM batches WHERE table_name = 'payments') THEN coalesce(sum(amount), 0)::DECIMAL(18, 2) END AS repaid
+            FROM worked WHERE $country IS NULL OR country = $country GROUP BY case_id, week ORDER BY contacts DESC, repaid, week DESC, case_id LIMIT $limit
+        ),
+        theirs AS (SELECT * FROM worked SEMI JOIN heaviest USING (case_id, week)),
+        by_channel AS (SELECT case_id, week, channel::VARCHAR AS channel, count(*) AS n FROM theirs GROUP BY ALL),
+        listed AS (SELECT case_id, week, map_from_entries(list({{'k': coalesce(channel, ''), 'v': n}} ORDER BY n DESC, channel)) AS channels FROM by_channel GROUP BY ALL),
+        ends AS (SELECT case_id, week, arg_max({{'vendor': vendor, 'team': team, 'account_class': account_class::VARCHAR}}, (moment, contact_id)) AS at_end FROM theirs GROUP BY ALL)
+        SELECT heaviest.* EXCLUDE (repaid), channels, at_end.vendor, at_end.team, at_end.account_class, repaid
+        FROM heaviest JOIN listed USING (case_id, week) JOIN ends USING (case_id, week) ORDER BY contacts DESC, repaid, week DESC, case_id
         """,
         {"country": jurisdiction, "limit": limit},
     )

@@ -128,6 +128,18 @@ def ask(question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *args:
         cursor.close()
 
 
+@st.cache_data(max_entries=100, show_spinner=False)
+def _answer(_question: Callable[..., Any], name: str, path: str, changed: int, args: tuple[object, ...]) -> Any:
+    return ask(_question, *args)
+
+
+def ask_once(question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *args: P.args, **_: P.kwargs) -> T:
+    """As `ask`, for a figure that takes its time: a run never changes, so the answer is kept. Only for arguments by position."""
+    path = st.session_state["run_path"]
+    found: T = _answer(question, f"{question.__module__}.{question.__qualname__}", path, Path(path).stat().st_mtime_ns, args)
+    return found
+
+
 def completeness_line() -> None:
     """Under every chart: what was read, and what is unknown in it."""
     st.caption(t("talk.completeness", **ask(summary.completeness)))

@@ -6,7 +6,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import early_warning, summary
-from analyzer.dashboards._blocks import Row, ask, draw, field, lang, named, of, open_picked, percent, t, table
+from analyzer.dashboards._blocks import Row, ask, ask_once, draw, field, lang, named, of, open_picked, percent, t, table
 
 RULES = ("title", "margin", "near", "judged", "ratio", "undetermined", "not_evaluated", "of")
 NEAR = ("first_local", "case_id", "measured", "permitted", "agent_id", "vendor", "team", "channel", "title", "finding_id")
@@ -76,7 +76,7 @@ def written(rows: list[Row], by: str) -> list[Row]:
 def rising(by: str, days: int) -> None:
     title = t(f"page.early_warning.rising_{by}")
     st.subheader(title)
-    every = ask(early_warning.rising, by, days)
+    every = ask_once(early_warning.rising, by, days)
     rows = [r for r in every if r["enough"]]
     hidden = t("page.early_warning.hidden", hidden=len(every) - len(rows), total=len(every), least=early_warning.LEAST)
     if not rows:

@@ -8,7 +8,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import portfolio
-from analyzer.dashboards._blocks import Row, ask, draw, field, lang, named, of, open_case, paragraph, percent, shown, t, table
+from analyzer.dashboards._blocks import Row, ask, ask_once, draw, field, lang, named, of, open_case, paragraph, percent, shown, t, table
 from analyzer.errors import RuleErrors
 
 RATES = ("month", "figure", "ratio", "complete", "numerator", "denominator", "unknown", "missing", "breaching", "in_class", "accounts", "on_date", "base_on")
@@ -81,7 +81,7 @@ def rates(country: str, used: portfolio.Measures) -> None:
     left, right = st.columns(2)
     words = {"": t("page.portfolio.whole")} | {name: field(name) for name in portfolio.SCOPES}
     by = left.selectbox(t("page.portfolio.by"), list(words), format_func=words.__getitem__, key="portfolio_by")
-    rows = [r for r in ask(portfolio.rates, by or None, used) if r["jurisdiction"] == country]
+    rows = [r for r in ask_once(portfolio.rates, by or None, used) if r["jurisdiction"] == country]
     monthly = [r for r in rows if r["figure"] != portfolio.INFLOW]
     if by:
         one = right.selectbox(t("column.figure"), portfolio.FIGURES, key="portfolio_figure")
@@ -130,7 +130,7 @@ def effort(country: str, totals: Row, paid: bool) -> None:
     st.subheader(t("page.portfolio.effort"))
     words = {name: field(name) for name in portfolio.EFFORT}
     by = st.selectbox(t("page.dimension"), portfolio.EFFORT, format_func=words.__getitem__, key="portfolio_effort", width=260)
-    rows = [r for r in ask(portfolio.effort, by) if r["jurisdiction"] == country]
+    rows = [r for r in ask_once(portfolio.effort, by) if r["jurisdiction"] == country]
     if paid:
         scatter(rows, by)
         st.caption(t("page.portfolio.effort_paid", **{k: f"{totals[k]:,}" for k in ("payments", "paid", "repaid", "unprompted", "open", "contacts")}))
@@ -140,13 +140,13 @@ def effort(country: str, totals: Row, paid: bool) -> None:
     table(effort_lines(rows, by), [by, *EFFORT], t("page.portfolio.effort"))
     if by != "channel":
         with st.expander(t("page.portfolio.by_channel")):
-            split = [r for r in ask(portfolio.effort, by, True) if r["jurisdiction"] == country]
+            split = [r for r in ask_once(portfolio.effort, by, True) if r["jurisdiction"] == country]
             table(effort_lines(split, by), [by, "channel", *EFFORT], t("page.portfolio.by_channel"))
 
 
 def heaviest(country: str) -> None:
     st.subheader(t("page.portfolio.case_weeks"))
-    rows = ask(portfolio.case_weeks, country, LISTED)
+    rows = ask_once(portfolio.case_weeks, country, LISTED)
     comma = t("page.comma")
     told = [r | {"repaid": money(r["repaid"]), "channels": comma.join(f"{named('channel', k)} {n}" for k, n in r["channels"].items())} for r in rows]
     st.caption(t("page.portfolio.case_weeks_help", shown=len(rows)))
@@ -167,7 +167,7 @@ def share_lines(rows: list[Row], name: str) -> list[Row]:
 def on_class(used: portfolio.Measures) -> None:
     """The share of the effort on M1 beside its target, over all jurisdictions: contacts and seconds can be added up."""
     st.subheader(t("page.portfolio.share", wanted=used.effort_class))
-    total = ask(portfolio.m1_share, None, used)[0]
+    total = ask_once(portfolio.m1_share, None, used)[0]
     if not total["contacts"]:
         st.info(t("page.portfolio.share_none", unknown=total["unknown"]))
         return
@@ -178,7 +178,7 @@ def on_class(used: portfolio.Measures) -> None:
     st.caption(t("page.portfolio.share_help", wanted=used.effort_class, target=percent(used.effort_target), **{k: f"{total[k]:,}" for k in ("reminders", "unknown", "untimed")}))
     words = {name: field(name) for name in ("month", "vendor", "team")}
     by = st.selectbox(t("page.dimension"), list(words), format_func=words.__getitem__, key="portfolio_share", width=260)
-    rows = ask(portfolio.m1_share, by, used)
+    rows = ask_once(portfolio.m1_share, by, used)
     told = [{"name": line[by], "share": row["rate"], "figures": line["on_class"], "target": row["target"]} for row, line in zip(rows, share_lines(rows, by), strict=True) if row["rate"] is not None]
     base = alt.Chart(alt.InlineData(values=told), height=90 + 34 * len(told))
     tips = [alt.Tooltip("name:N", title=field(by)), alt.Tooltip("figures:N", title=t("column.on_class")), alt.Tooltip("target:Q", title=t("column.target"), format=".0%")]
@@ -195,7 +195,7 @@ def main() -> None:
     except RuleErrors as error:
         st.error(error.text(lang()))
         return
-    span, totals = ask(portfolio.span), {r["jurisdiction"]: r for r in ask(portfolio.effort_totals)}
+    span, totals = ask(portfolio.span), {r["jurisdiction"]: r for r in ask_once(portfolio.effort_totals)}
     if span["first"] is None or not totals:
         st.info(t("page.empty_run"))
         return
