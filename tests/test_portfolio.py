@@ -155,6 +155,17 @@ def test_a_due_date_without_instalments_has_no_rate(small: Callable[..., duckdb.
     assert {p.params[0][1] for p in caught.value.problems} >= {"known", "knwon"} and any("due_days" in p.text("en") for p in caught.value.problems)
 
 
+def test_who_was_behind_before_does_not_flow_in_and_who_is_closed_is_out(run: Run, write: Write) -> None:
+    """K1 settles February's instalment on 20 March: on the 16th it was behind already. K2 was closed unpaid before the base date. K3 flows in."""
+    cases = "案件编号,借款金额,放款日期,结清日期\nK1,2000,2026-01-01,\nK2,2000,2026-01-01,2026-02-10\nK3,1000,2026-01-01,\n"
+    dues = "案件编号,期次,应还日期,应还金额\nK1,1,2026-02-16,1000\nK1,2,2026-03-16,1000\nK2,1,2026-03-16,2000\nK3,1,2026-03-16,1000\n"
+    paid = "还款编号,案件编号,还款时间,还款金额\nP1,K1,2026-03-20 10:00:00,1000\n"
+    contacts = CONTACTS.splitlines()[0] + "\nc1,K1,本人,电话,呼出,2026-03-25 10:00:00,60,接通,B1,,核对账单\n"
+    files = [write(name, text) for name, text in (("cases.csv", cases), ("instalments.csv", dues), ("payments.csv", paid), ("contacts.csv", contacts))]
+    march = figures(portfolio.rates(run(files)[1]), MARCH)["inflow 16"]
+    assert (march["numerator"], march["denominator"], march["in_class"], march["accounts"]) == (1000, 3000, 1, 2)
+
+
 def test_a_balance_stands_in_for_the_amount_lent(run: Run, write: Write) -> None:
     """K1: 5000 left now of 8 x 1000 of which 4 are paid: 10000 lent. K2: neither, so it is unknown."""
     cases = "案件编号,剩余本金,放款日期\nK1,5000,2025-12-16\nK2,,2025-12-16\n"
