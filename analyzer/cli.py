@@ -29,7 +29,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from analyzer import __version__, advise, audit, casebook, compare, coverage, early_warning, explain, export, intake, mutation, portfolio, reference, review, rules, runs, summary
+from analyzer import __version__, advise, audit, casebook, compare, coverage, early_warning, explain, export, intake, mutation, portfolio, reference, report, review, rules, runs, summary
 from analyzer.checks import prepare
 from analyzer.errors import DunAuditError, RuleErrors, UsageError
 from analyzer.intake.mapping import check_zone
@@ -589,6 +589,50 @@ def export_(
             _emit_json({"file": out.name, "rows": written})
         else:
             _talk(_t("talk.exported", name=out.name, findings=written["findings"], evidence=written["evidence"]))
+
+
+@app.command("report", help=_help("report"))
+def report_(
+    to: Annotated[Path, typer.Option("--to", help=_help("report_to"))],
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help=_help("filter_rule"))] = None,
+    agent: Annotated[list[str] | None, typer.Option("--agent", help=_help("filter_agent"))] = None,
+    vendor: Annotated[list[str] | None, typer.Option("--vendor", help=_help("filter_vendor"))] = None,
+    severity: Annotated[list[str] | None, typer.Option("--severity", help=_help("filter_severity"))] = None,
+    case: Annotated[list[str] | None, typer.Option("--case", help=_help("filter_case"))] = None,
+    since: Annotated[str | None, typer.Option("--from", help=_help("report_from"))] = None,
+    until: Annotated[str | None, typer.Option("--until", help=_help("report_until"))] = None,
+    lang: Annotated[str | None, typer.Option("--lang", help=_help("report_lang"))] = None,
+    fonts: Annotated[Path | None, typer.Option("--fonts", help=_help("report_fonts"))] = None,
+    sheets: Annotated[int, typer.Option("--sheets", min=0, help=_help("report_sheets"))] = report.SHEETS,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    chosen = {"rule": rule, "agent": agent, "vendor": vendor, "severity": severity, "case": case}
+    with _errors():
+        if lang is not None and lang not in LANGUAGES:
+            raise UsageError("usage.lang", asked=lang)
+        con = runs.connect(runs.locate(run, name))
+        try:
+            made = report.report(con, lang or _state["lang"], {k: v for k, v in chosen.items() if v}, (_day(since), _day(until)), sheets)
+        finally:
+            con.close()
+        report.write(made, to, fonts)
+        told = {"findings": made.population.findings, "sheets": len(made.sheets), "rules": len(made.rules)}
+        if json_:
+            _emit_json({"file": to.name, "lang": made.lang, "grouped": made.grouped, "contacts": made.population.contacts, **told})
+        else:
+            _talk(_t("talk.reported", name=to.name, **told))
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError("usage.date", text=text[:40]) from error
 
 
 @app.command("verify", help=_help("verify"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
-from analyzer import review, summary
+from analyzer import report, review, runs, summary
 from analyzer.dashboards._blocks import ask, lang, open_picked, shown, t, table
 
 FILTERS = ("rule", "severity", "vendor", "agent", "channel")
@@ -33,9 +34,19 @@ def choose(titles: dict[str, str], run: str) -> tuple[dict[str, list[str]], str]
     return filters, sort
 
 
+def whole_report(path: Path, language: str, filters: dict[str, list[str]]) -> bytes:
+    """Made when it is asked for, on a connection of its own: nobody waits for it who does not want it."""
+    con = runs.connect(path)
+    try:
+        return report.render(report.report(con, language, filters), "html")
+    finally:
+        con.close()
+
+
 def main() -> None:
     st.title(t("page.findings"))
-    run = Path(st.session_state["run_path"]).stem
+    path = Path(st.session_state["run_path"])
+    run = path.stem
     titles = {r["rule"]: r[f"title_{lang()}"] for r in ask(summary.by_rule)}
     filters, sort = choose(titles, run)
     _, total = ask(summary.findings, filters, sort, 0, 0)
@@ -49,11 +60,13 @@ def main() -> None:
     page = st.pagination(pages, key=f"findings_page_{asked}") if pages > 1 else 1
     offset = (page - 1) * ROWS
     rows, _ = ask(summary.findings, filters, sort, ROWS, offset)
-    standings = review.Reviews(Path(st.session_state["run_path"])).standings(rows)
+    standings = review.Reviews(path).standings(rows)
     rows = [r | {"title": titles[r["rule"]], "state": t(f"word.{standings[r['finding_id']].state}")} for r in rows]
     with above:
         st.caption(t("page.range", first=offset + 1, last=offset + len(rows), total=total))
         event = table(rows, COLUMNS, t("page.findings"), on_select="rerun", selection_mode="single-row", key="findings_table", height=560 if len(rows) > 14 else "auto")
+    make = partial(whole_report, path, lang(), filters)
+    st.download_button(t("page.report"), make, f"{run}-{lang()}.html", "text/html", key="findings_report", on_click="ignore")
     open_picked(event, rows, offset, (filters, sort))
 
 

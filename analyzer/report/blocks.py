@@ -73,11 +73,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture as SVG with a caption; `alt` says it in words."""
+    """A picture as SVG with a caption; `alt` says it in words, `rows` holds its labels and figures."""
 
     caption: str
     svg: str
     alt: str
+    rows: tuple[tuple[str, str], ...]
     kind: str = "chart"
 
 
@@ -91,7 +92,7 @@ class Blank:
 
 @dataclass(frozen=True)
 class Break:
-    """What follows begins a page."""
+    """The heading that follows begins a page."""
 
     kind: str = "break"
 

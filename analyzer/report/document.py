@@ -170,7 +170,7 @@ def _results(report: Report, t: Say) -> tuple[str, list[Block]]:
 
 
 def _chart(caption: str, rows: Sequence[charts.Bar]) -> Chart:
-    return Chart(caption, charts.bars(rows), f"{caption}: " + "; ".join(f"{row.label} {row.figure}" for row in rows))
+    return Chart(caption, charts.bars(rows), f"{caption}: " + "; ".join(f"{row.label} {row.figure}" for row in rows), tuple((row.label, row.figure) for row in rows))
 
 
 def _by_severity(report: Report, t: Say) -> Chart:
@@ -283,7 +283,7 @@ def _ledger(told: Explained, t: Say) -> list[Block]:
             str(e["ordinal"]), when, _value(e["contact_id"]), _word(e["role"], t), how or "–", _word(e["outcome"], t), _word(e["relation"], t), _value(e["agent_id"]),
             t.words(e["measured"]), place,
         ])  # fmt: skip
-    blocks: list[Block] = [_table("ledger", columns, (4, 17, 12, 8, 11, 10, 9, 8, 10, 15), rows, t, (0,))]
+    blocks: list[Block] = [_table("ledger", columns, (4, 16, 11, 9, 11, 12, 10, 10, 11, 15), rows, t, (0,))]
     if len(entries) < len(told.ledger):
         blocks.append(Paragraph(t("report.ledger_first", shown=len(entries), total=f"{len(told.ledger):,}"), "note"))
     for e in entries:

@@ -13,7 +13,7 @@ from analyzer.report.blocks import numbered
 
 # One design under three names.
 FAMILIES = ("Noto Sans CJK SC", "Source Han Sans SC", "Noto Sans SC")
-_CHINESE = frozenset(map(ord, "催收合规审计"))
+_CHINESE = frozenset(map(ord, say("report.title", "zh")))
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from typing import Any
 from analyzer.report.blocks import Document
 from analyzer.report.fonts import Face, face
 
-STANDARDS = ("a-2a", "ua-1")
-
 
 def pdf(document: Document, fonts: Path | None = None) -> bytes:
     """The bytes of the PDF; the same for the same document and font.
@@ -33,7 +31,7 @@ def pdf(document: Document, fonts: Path | None = None) -> bytes:
     data = _plain(dataclasses.asdict(document) | {"made": None}, with_face) | {"family": with_face.family}
     made: bytes = typst.compile(
         (Path(__file__).parent / "template.typ").read_bytes(), font_paths=with_face.fonts, ignore_system_fonts=True,
-        sys_inputs={"data": json.dumps(data, ensure_ascii=False)}, format="pdf", pdf_standards=list(STANDARDS),
+        sys_inputs={"data": json.dumps(data, ensure_ascii=False)}, format="pdf", pdf_standards=["a-2a", "ua-1"],
         timestamp=document.made.replace(tzinfo=UTC),
     )  # fmt: skip
     return made

@@ -6,7 +6,7 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from analyzer.report.blocks import Block, Blank, Break, Chart, Document, Facts, Heading, Paragraph, Quote, Span, Table
+from analyzer.report.blocks import Blank, Block, Break, Chart, Document, Facts, Heading, Paragraph, Quote, Span, Table
 
 if TYPE_CHECKING:
     from docx.document import Document as Book
@@ -25,8 +25,8 @@ def word(document: Document) -> bytes:
     _prepare(book, document)
     book.add_paragraph(document.title, style="Title")
     _note(book.add_paragraph(document.subtitle))
-    for block in document.blocks:
-        _draw(book, block)
+    for before, block in zip((None, *document.blocks), document.blocks, strict=False):
+        _draw(book, block, isinstance(before, Break))
     packed = io.BytesIO()
     book.save(packed)
     return _timeless(packed)
@@ -92,10 +92,11 @@ def _note(lines: Lines) -> None:
         run.font.size, run.font.color.rgb = Pt(8), RGBColor.from_string("5B6B79")
 
 
-def _draw(book: Book, block: Block) -> None:
+def _draw(book: Book, block: Block, new_page: bool) -> None:
     match block:
         case Heading():
-            book.add_heading(block.text, block.level)
+            # A break of its own would leave an empty page where the last one is full.
+            book.add_heading(block.text, block.level).paragraph_format.page_break_before = new_page or None
         case Paragraph():
             lines = book.add_paragraph()
             lines.add_run(block.text).bold = block.style == "head" or None
@@ -109,12 +110,13 @@ def _draw(book: Book, block: Block) -> None:
         case Table():
             _grid(book, block.widths, [list(block.columns), *map(list, block.rows)], True, block.right)
         case Chart():
-            # The figures of a chart in words: Word shows no SVG everywhere, and the table that follows has them all.
-            _note(book.add_paragraph(block.alt))
+            # A chart's figures: not every Word shows SVG.
+            book.add_paragraph().add_run(block.caption).bold = True
+            _grid(book, (70, 30), [list(row) for row in block.rows], False, (1,))
         case Blank():
             _grid(book, (100,), [[f"{block.text}\n\n\n"]], False, ())
         case Break():
-            book.add_page_break()
+            pass
 
 
 def _quote(book: Book, head: str, parts: tuple[Span, ...]) -> None:
@@ -150,12 +152,12 @@ def _grid(book: Book, widths: tuple[int, ...], rows: list[list[str]], header: bo
             settings.append(part("shd", val="clear", color="auto", fill="E9EEF2"))
         lines, run, look = part("p"), part("r"), part("rPr")
         about = part("pPr")
-        about.append(part("spacing", after="20"))
+        about.append(part("spacing", before="30", after="40"))
         if column in right:
             about.append(part("jc", val="right"))
         if head:
             look.append(part("b"))
-        look.append(part("sz", val="15"))
+        look.append(part("sz", val="14"))
         run.append(look)
         for number, line in enumerate(text.split("\n")):
             if number:
