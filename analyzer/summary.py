@@ -88,10 +88,10 @@ def batches(con: duckdb.DuckDBPyConnection) -> list[Row]:
 
 
 def rejected(con: duckdb.DuckDBPyConnection) -> list[Row]:
-    """Per file and reason: rows rejected, with the column or clash of one of them."""
+    """Per file and reason: rows rejected, with the column or clash of one of them: the first by name, so that it is the same each time."""
     return rows(
         con,
-        "SELECT b.file, r.reason, any_value(r.detail) AS detail, count(*) AS rows FROM rejects r JOIN batches b USING (batch_id) GROUP BY ALL ORDER BY rows DESC, b.file",
+        "SELECT b.file, r.reason, min(r.detail) AS detail, count(*) AS rows FROM rejects r JOIN batches b USING (batch_id) GROUP BY ALL ORDER BY rows DESC, b.file, r.reason",
     )
 
 

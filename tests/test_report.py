@@ -209,6 +209,14 @@ def test_more_findings_than_sheets_are_grouped_and_it_says_so(con: duckdb.DuckDB
     assert say("report.group_ledgers", "en", shown=3, total=large.total) in page.text
 
 
+def test_the_same_question_has_the_same_answer(con: duckdb.DuckDBPyConnection) -> None:
+    first = lay_out(report.report(con, "en", {"severity": ["critical"]}))
+    for _ in range(2):
+        assert lay_out(report.report(con, "en", {"severity": ["critical"]})) == first
+    rejected = summary.rejected(con)
+    assert rejected == sorted(rejected, key=lambda r: (-r["rows"], r["file"], r["reason"])) and len(rejected) > 2
+
+
 @pytest.mark.parametrize("ending", report.FORMATS)
 def test_the_same_run_and_selection_give_the_same_bytes(path: Path, tmp_path: Path, ending: str) -> None:
     code = (
