@@ -90,7 +90,7 @@ def _read(data: bytes) -> str:
 
 
 def _close(text: str) -> str:
-    return re.sub(r"[\s\u200b]+", "", text)
+    return re.sub(r"\s+", "", text)
 
 
 def _word_tables(data: bytes) -> list[list[list[str]]]:
