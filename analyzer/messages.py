@@ -440,6 +440,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "report.text_of": ("第 {ordinal} 次联系（{contact}）的内容", "Text of contact no. {ordinal} ({contact})"),
     "report.group_all": ("全部 {total} 个发现：", "All {total} findings:"),
     "report.group_first": ("列出 {shown} 个，共 {total} 个发现；其余见导出文件或证据包。", "{shown} of {total} findings are listed; the others are in the export or the evidence pack."),
+    "report.listed_there": ("按规则归并时，发现列在各份底稿上。", "Grouped by rule, the findings are listed on their sheets."),
     "report.group_ledgers": ("下面完整印出 {shown} 个发现的证据；{total} 个发现的全部证据见导出文件或证据包。", "The evidence of {shown} findings is printed in full below; that of all {total} is in the export or the evidence pack."),
     "report.ledger_first": ("印出前 {shown} 次联系，共 {total} 次；其余见导出文件或证据包。", "The first {shown} of {total} contacts are printed; the others are in the export or the evidence pack."),
     "report.annex_files": ("文件与校验和", "Files and their sums"),

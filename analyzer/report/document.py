@@ -304,12 +304,12 @@ def _rules_used(report: Report, t: Say) -> tuple[str, list[Block]]:
 
 
 def _index(report: Report, t: Say) -> tuple[str, list[Block]]:
+    per = [f"{t(f'word.{s}')} {report.severities[s]:,}" for s in SEVERITIES]
+    if report.grouped:
+        return t("report.annex_findings"), [Paragraph(_BETWEEN.join(per)), Paragraph(t("report.listed_there"))]
     listed = [(number, sheet, f) for number, sheet in enumerate(report.sheets, start=1) for f in sheet.findings]
     rows = [[f["finding_id"], str(number), sheet.result.rule, t(f"word.{f['severity']}"), _value(f["case_id"]), _value(f["agent_id"]), _value(f["first_local"])] for number, sheet, f in listed]
-    total = report.population.findings
-    said = t("report.group_all", total=f"{total:,}") if len(rows) == total else t("report.group_first", shown=f"{len(rows):,}", total=f"{total:,}")
-    per = [f"{t(f'word.{s}')} {report.severities[s]:,}" for s in SEVERITIES]
-    blocks: list[Block] = [Paragraph(f"{said} {_BETWEEN.join(per)}")]
+    blocks: list[Block] = [Paragraph(f"{t('report.group_all', total=f'{len(rows):,}')} {_BETWEEN.join(per)}")]
     if rows:
         blocks.append(_table("index", ("finding_id", "sheet", "rule", "severity", "case_id", "agent_id", "first_local"), (18, 7, 28, 9, 13, 9, 16), rows, t, (1,)))
     return t("report.annex_findings"), blocks

@@ -17,7 +17,7 @@ from analyzer.rules import SEVERITIES, read_head
 # Up to so many findings have a sheet each; more are grouped, a sheet per rule.
 SHEETS = 200
 # What a sheet prints in full: ledgers of a group, findings listed, rows of a ledger.
-EXAMPLES, LISTED, LEDGER = 3, 1000, 300
+EXAMPLES, LISTED, LEDGER = 3, 300, 300
 
 
 @dataclass(frozen=True)
