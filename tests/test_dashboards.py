@@ -100,6 +100,14 @@ def test_a_filter_reaches_the_list(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert set(at.dataframe[0].value["case"]) == {"C0", "C1", "C2"}
 
 
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_findings_can_be_taken_away_as_a_report(lang: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(folder, lang, "findings.py", monkeypatch)
+    button = at.get("download_button")[0].proto
+    # Made only when somebody asks for it.
+    assert button.label == say("page.report", lang) and button.deferred_file_id and not button.url
+
+
 def test_a_selected_row_opens_its_finding(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = _open(folder, "en", "findings.py", monkeypatch)
     wanted = at.dataframe[0].value["id"][1]

@@ -163,7 +163,7 @@ def _results(report: Report, t: Say) -> tuple[str, list[Block]]:
         blocks += [_by_severity(report, t), _by_rate(report, t)]
     if len(report.weeks) > 1:
         blocks.append(_by_week(report, t))
-    blocks.append(_table("rules", columns, (32, 7, 7, 8, 8, 14, 9, 7, 8), rows, t, tuple(range(1, 9))))
+    blocks.append(_table("rules", columns, (30, 7, 7, 7, 8, 14, 11, 7, 9), rows, t, tuple(range(1, 9))))
     if report.rules_elsewhere:
         blocks.append(Paragraph(t("page.rules_elsewhere", rules=len(report.rules_elsewhere)), "note"))
     return t("report.results"), blocks
