@@ -29,7 +29,26 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from analyzer import __version__, advise, audit, casebook, compare, coverage, early_warning, explain, export, intake, mutation, portfolio, reference, report, review, rules, runs, summary
+from analyzer import (
+    __version__,
+    advise,
+    audit,
+    casebook,
+    compare,
+    coverage,
+    early_warning,
+    explain,
+    export,
+    intake,
+    mutation,
+    portfolio,
+    reference,
+    report,
+    review,
+    rules,
+    runs,
+    summary,
+)
 from analyzer.checks import prepare
 from analyzer.errors import DunAuditError, RuleErrors, UsageError
 from analyzer.intake.mapping import check_zone
