@@ -485,8 +485,10 @@ def rules_test(
         if mutate:
             _mutated(where, packs or [], words, json_)
             return
-        loaded, problems = rules.load(where, packs or [])
-        results = casebook.run_cases(loaded, words, problems, where) + ([] if packs else casebook.run_lexicon_examples(words.lexicons))
+        rules.select(where, packs or [])
+        # A near miss is of a rule of another pack, so all are loaded.
+        loaded, problems = rules.load(where)
+        results = casebook.run_cases(loaded, words, problems, where, packs or []) + ([] if packs else casebook.run_lexicon_examples(words.lexicons))
         failed = [r for r in results if not r.ok and not r.todo]
         if json_:
             _emit_json({"cases": len(results), "failed": len(failed), "todo": sum(r.todo for r in results), "results": results})

@@ -160,10 +160,14 @@ def _noticed(item: Prepared, alive: dict[str, Prepared], words: Words, jurisdict
                 continue
             con.execute("BEGIN")
             derive_given(con, spec["given"], words, jurisdiction, item.rule.ref)
-            for what in left:
-                if found_wrong(spec, judged(con, alive[what])):
-                    told[what] = spec["name"]
+            # A case that does not hold as it is notices nothing.
+            for what, variant in (("", item), *((what, alive[what]) for what in left)):
+                wrong = found_wrong(spec, judged(con, variant))
                 con.execute("DELETE FROM rule_results")
                 con.execute("DELETE FROM hits")
+                if wrong and not what:
+                    break
+                if wrong:
+                    told[what] = spec["name"]
             con.execute("ROLLBACK")
     return [Mutant(item.rule.ref, what, by) for what, by in told.items()]

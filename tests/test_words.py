@@ -227,7 +227,7 @@ def test_the_model_is_what_the_examples_give(words: Words) -> None:
     paths = sorted((ROOT / "rules/examples").glob("*.jsonl"))
     assert words.reader is not None
     assert words.reader.version == sha256(b"".join(p.read_bytes() for p in paths)).hexdigest()[:12]
-    assert set(words.reader.settle) == set(words.reader.veto) == set(LABELS)
+    assert set(words.reader.settle) == set(LABELS)
 
 
 def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     truth = training.truth_of(examples)
     truth[0, :], truth[1, :] = True, False
     for name in ("a", "b"):
-        training.save(tmp_path / name, *training.fit(training.matrix(examples), truth), {"settle": {}, "veto": {}, "version": "v"})
+        training.save(tmp_path / name, *training.fit(training.matrix(examples), truth), {"settle": {}, "version": "v"})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -269,7 +269,7 @@ def test_settled_signals_carry_the_score(words: Words) -> None:
     decided = words.reader.decided(doubtful, 0.97)
     assert decided.counts and decided.confidence == pytest.approx(0.97) and "second reader 0.97" in decided.why
     assert not words.reader.decided(doubtful, 0.01).counts
-    assert words.reader.decided(sure, 0.97) is sure and not replace(words.reader, veto={"threat_violence": 0.2}).decided(sure, 0.1).counts
+    assert words.reader.decided(sure, 0.97) is sure and words.reader.decided(sure, 0.0) is sure
     assert np.all((words.reader.weights >= -127) & (words.reader.weights <= 127))
 
 

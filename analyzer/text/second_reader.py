@@ -1,7 +1,7 @@
 """The second reader: a small statistical model that scores a text for each conduct label.
 
-It settles what the words leave in doubt, objects where they are sure and the text speaks against them, and points out texts
-for review; it never makes a finding alone. A text is a bag of character n-grams (1 to 4 characters of its normal form) and of
+It settles what the words leave in doubt and points out texts for review; it never makes a finding alone, and where the words are
+sure it is not asked: noise around a plain threat must not talk it away. A text is a bag of character n-grams (1 to 4 characters of its normal form) and of
 who was spoken to, each hashed into one of `WIDTH` columns. It is not told which signals were found: the lexicons were
 written with the training examples in sight, and a second opinion that leans on the first is none.
 
@@ -128,14 +128,12 @@ def weights_of(seen: Features) -> npt.NDArray[np.float32]:
 @dataclass(frozen=True, repr=False)
 class SecondReader:
     """A trained model. `weights` is (labels, WIDTH) in steps of `step`; `bias` one per label; `settle`: per label the
-    score from which a doubtful signal counts; `veto`: the score below which a sure one does not; `version` says which examples
-    it was trained from."""
+    score from which a doubtful signal counts; `version` says which examples it was trained from."""
 
     weights: npt.NDArray[np.int8]
     step: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
     settle: Mapping[str, float]
-    veto: Mapping[str, float]
     version: str
 
     def scores(self, seen: Features, asked: npt.NDArray[np.bool_] | None = None) -> Scores:
@@ -157,10 +155,10 @@ class SecondReader:
         return found
 
     def decided(self, signal: Signal, score: float) -> Signal:
-        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is or objected to."""
-        needed = (self.veto if signal.sure else self.settle).get(signal.label, 0.0 if signal.sure else 0.5)
-        if signal.sure and score >= needed:
+        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is."""
+        if signal.sure:
             return signal
+        needed = self.settle.get(signal.label, 0.5)
         why = f"{signal.why}, second reader {score:.2f} of {needed:.2f}"
         return signal._replace(counts=score >= needed, confidence=round(min(max(score, 0.02), 0.98), 3), why=why)
 
@@ -195,18 +193,18 @@ def normalise_plain(text: str) -> Normal:
 
 
 def settle(texts: Sequence[str], found: Sequence[Signal], recipients: Sequence[Recipient], reader: SecondReader) -> list[Signal]:
-    """The signals as the reader's scores leave them (`SecondReader.decided`); those taken back stay as they are."""
-    doubtful = sorted({s.text for s in found if not s.taken_back})
+    """The signals as the reader's scores leave them (`SecondReader.decided`); sure ones, and those taken back, stay as they are."""
+    doubtful = sorted({s.text for s in found if not (s.sure or s.taken_back)})
     if not doubtful:
         return list(found)
     place = {text: number for number, text in enumerate(doubtful)}
     asked = np.zeros((len(doubtful), len(LABELS)), np.bool_)
     for signal in found:
-        if not signal.taken_back:
+        if not (signal.sure or signal.taken_back):
             asked[place[signal.text], LABELS.index(signal.label)] = True
     scores = reader.scores(features([texts[i] for i in doubtful], [recipients[i] for i in doubtful]), asked)
     return [
-        s if s.taken_back else reader.decided(s, float(scores[place[s.text]][LABELS.index(s.label)])) for s in found
+        s if s.sure or s.taken_back else reader.decided(s, float(scores[place[s.text]][LABELS.index(s.label)])) for s in found
     ]
 
 
@@ -236,4 +234,4 @@ def load_reader(folder: Path) -> SecondReader | None:
         return None
     with np.load(path, allow_pickle=False) as file:
         told = json.loads(bytes(file["told"]).decode("utf-8"))
-        return SecondReader(file["weights"], file["step"], file["bias"], told["settle"], told["veto"], told["version"])
+        return SecondReader(file["weights"], file["step"], file["bias"], told["settle"], told["version"])
