@@ -9,6 +9,7 @@ import csv
 import dataclasses
 import json
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -47,6 +48,7 @@ from analyzer import (
     review,
     rules,
     runs,
+    sampling,
     summary,
 )
 from analyzer.checks import prepare
@@ -588,7 +590,8 @@ def log_verify(run: RunFolder = Path("runs"), json_: Json = False) -> None:
 
 @app.command("export", help=_help("export"))
 def export_(
-    out: Annotated[Path, typer.Argument(help=_help("export_out"))],
+    out: Annotated[Path | None, typer.Argument(help=_help("export_out"))] = None,
+    to: Annotated[Path | None, typer.Option("--to", help=_help("export_out"))] = None,
     run: RunFolder = Path("runs"),
     name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
     rule: Annotated[list[str] | None, typer.Option("--rule", help=_help("filter_rule"))] = None,
@@ -596,20 +599,30 @@ def export_(
     vendor: Annotated[list[str] | None, typer.Option("--vendor", help=_help("filter_vendor"))] = None,
     severity: Annotated[list[str] | None, typer.Option("--severity", help=_help("filter_severity"))] = None,
     case: Annotated[list[str] | None, typer.Option("--case", help=_help("filter_case"))] = None,
+    edition: Annotated[str, typer.Option("--edition", help=_help("edition"))] = "full",
+    key: Annotated[Path | None, typer.Option("--key", help=_help("key"))] = None,
+    sign: Annotated[Path | None, typer.Option("--sign", help=_help("sign"))] = None,
+    sample: Annotated[list[Path] | None, typer.Option("--sample", help=_help("export_sample"))] = None,
+    by: Annotated[str, typer.Option("--by", help=_help("export_by"))] = "",
     json_: Json = False,
 ) -> None:
     """See the catalogue."""
     chosen = {"rule": rule, "agent": agent, "vendor": vendor, "severity": severity, "case": case}
     with _errors():
-        con = runs.connect(runs.locate(run, name))
+        target = to or out
+        if target is None:
+            raise UsageError("usage.no_target")
+        path = runs.locate(run, name)
+        options = export.Options(edition, key, sign, review.Reviews(path), tuple(sample or ()), by)
+        con = runs.connect(path)
         try:
-            written = export.write(con, out, {k: v for k, v in chosen.items() if v})
+            written = export.write(con, target, {k: v for k, v in chosen.items() if v}, options)
         finally:
             con.close()
         if json_:
-            _emit_json({"file": out.name, "rows": written})
+            _emit_json({"file": target.name, "edition": edition, "rows": written})
         else:
-            _talk(_t("talk.exported", name=out.name, findings=written["findings"], evidence=written["evidence"]))
+            _talk(_t("talk.exported", name=target.name, findings=written["findings"], evidence=written["evidence"]))
 
 
 @app.command("report", help=_help("report"))
@@ -661,13 +674,15 @@ def verify_(
     pack: Annotated[Path, typer.Argument(help=_help("verify_pack"))],
     run: Annotated[Path | None, typer.Option("--run", "--runs", help=_help("verify_run"))] = None,
     name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    public_key: Annotated[Path | None, typer.Option("--public-key", help=_help("public_key"))] = None,
+    full: Annotated[Path | None, typer.Option("--full", help=_help("verify_full"))] = None,
     json_: Json = False,
 ) -> None:
     """See the catalogue."""
     with _errors():
         con = runs.connect(runs.locate(run, name)) if run is not None else None
         try:
-            told = export.verify(pack, con)
+            told = export.verify(pack, con, public_key, full)
         finally:
             if con is not None:
                 con.close()
@@ -676,9 +691,63 @@ def verify_(
         else:
             for kind, what in told.wrong:
                 _talk(_t(kind, name=what))
+            for kind in (f"verify.signature_{told.signature}", *told.unseen):
+                _talk(_t(kind))
             _talk(_t("talk.verified", findings=told.findings, files=told.files, repeated=told.repeated, wrong=len(told.wrong)))
     if told.wrong:
         raise typer.Exit(ExitCode.BREACHES)
+
+
+@app.command("sample", help=_help("sample"))
+def sample_(
+    of: Annotated[str, typer.Option("--of", help=_help("sample_of"))] = "findings",
+    method: Annotated[str, typer.Option("--method", help=_help("sample_method"))] = "random",
+    strata: Annotated[str | None, typer.Option("--strata", help=_help("sample_strata"))] = None,
+    size: Annotated[int | None, typer.Option("--size", min=1, help=_help("sample_size"))] = None,
+    reason: Annotated[str, typer.Option("--reason", help=_help("sample_reason"))] = "",
+    confidence: Annotated[float, typer.Option("--confidence", help=_help("sample_confidence"))] = 0.95,
+    tolerable: Annotated[float, typer.Option("--tolerable", help=_help("sample_tolerable"))] = 0.05,
+    expected: Annotated[float, typer.Option("--expected", help=_help("sample_expected"))] = 0.0,
+    seed: Annotated[str | None, typer.Option("--seed", help=_help("sample_seed"))] = None,
+    to: Annotated[Path | None, typer.Option("--to", help=_help("sample_to"))] = None,
+    paper: Annotated[Path | None, typer.Option("--judge", help=_help("sample_judge"))] = None,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help=_help("filter_rule"))] = None,
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        if paper is not None:
+            told = sampling.judge(paper)
+        elif to is None:
+            raise UsageError("usage.no_target")
+        else:
+            # A seed nobody chose is as good, so long as it is told.
+            plan = sampling.Plan(of, method, seed or str(secrets.randbelow(2**32)), size, reason, strata, confidence, tolerable, expected, {"rule": rule} if rule else None)
+            con = runs.connect(runs.locate(run, name))
+            try:
+                drawn = sampling.draw(con, plan, _state["lang"])
+                sampling.write_paper(drawn, to, summary.run(con)["started_utc"].replace(microsecond=0))
+            finally:
+                con.close()
+            if json_:
+                _emit_json({"file": to.name, "of": of, "method": method, "seed": plan.seed, "population": drawn.population, "size": drawn.size, "allowed": drawn.allowed, "reason": drawn.reason})
+            else:
+                _talk(_t("talk.sampled", name=to.name, size=drawn.size, population=drawn.population, seed=plan.seed, reason=drawn.reason))
+            return
+    if json_:
+        _emit_json(told)
+    else:
+        _show_judged(told)
+    raise typer.Exit({"accepted": ExitCode.CLEAN, "rejected": ExitCode.BREACHES, "open": ExitCode.UNDETERMINED}[told.verdict])
+
+
+def _show_judged(told: sampling.Judged) -> None:
+    keys = ("stratum", "population", "size", "examined", "deviations", "unclear", "rate", "upper")
+    lines = [[f"{100 * getattr(one, k):.2f} %" if k in ("rate", "upper") else getattr(one, k) for k in keys] for one in (*told.strata, told)]
+    _emit_table([_t("column.deviation_rate" if k == "rate" else f"column.{k}") for k in keys], lines)
+    _talk(_t(f"sampling.{told.verdict}", upper=f"{100 * told.upper:.2f}", tolerable=f"{100 * told.tolerable:g}", confidence=f"{100 * told.confidence:g}", left=told.size - told.examined))
 
 
 @app.command("diff", help=_help("diff"))

@@ -1,126 +1,217 @@
 """Findings that leave the system: one selection as CSV, XLSX, Parquet or JSON Lines, and as an evidence pack.
 
-The same run and selection give the same bytes. A cell that a spreadsheet would take for a formula is defused.
+The same run, selection, log of reviews and options give the same bytes. There are two editions: full, and redacted (see `redact`).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-from pyarrow import parquet
 
-from analyzer import summary
+from analyzer import pack_verifier, redact, sampling, signature, summary, yamlfile
+from analyzer.checks.base import KEYS
 from analyzer.errors import UsageError
 from analyzer.findings import reproducing_sql
+from analyzer.review import FIRST, Reviews, entry_hash
+from analyzer.tables import Sheet, csv_bytes, defused, jsonl_bytes, parquet_bytes, plain, write_whole, xlsx_bytes, zip_bytes
 
+__all__ = ["FORMATS", "MANIFEST", "Options", "Sheet", "Verified", "defused", "pack", "plain", "sheets", "verify", "write"]
 FORMATS = ("csv", "xlsx", "parquet", "jsonl", "zip")
-# What a sheet holds beside its header.
-XLSX_ROWS = 1_048_575
-# What a cell holds; a longer text is cut there, and says so.
-XLSX_TEXT = 32_767
-_CUT = "…[cut]"
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+MANIFEST, VERIFIER = pack_verifier.MANIFEST, "verify.py"
+SECRET = "link.txt"
+"""In a full edition: what ties the redacted one to it (see `redact.secret_of`)."""
+FORMAT = "dunaudit-evidence-2"
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A named table: columns, and rows of plain values."""
+class Options:
+    """How an export is made, beside its selection.
 
-    name: str
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
+    `edition`: full or redacted; `key_file`: the key of the masks, which a redacted edition needs; `sign_with`: the private key that signs
+    a pack; `reviews`: the log whose verdicts go along; `samples`: work papers of `sampling`; `made_by`: who makes it, as the
+    reconciliation sheet says.
+    """
+
+    edition: str = "full"
+    key_file: Path | None = None
+    sign_with: Path | None = None
+    reviews: Reviews | None = None
+    samples: tuple[Path, ...] = ()
+    made_by: str = ""
 
 
-def sheets(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]] | None = None) -> dict[str, Sheet]:
-    """The tables of an export: findings, evidence, rules, reconciliation and rejects; all of the run but findings that are filtered.
+_FULL = Options()
+_QUERIES = {
+    "findings": """
+        SELECT f.finding_id, f.rule, r.title_zh, r.title_en, f.severity, f.strength, r.effect, r.known, f.case_id, f.debtor_id, f.person_id, f.agent_id, f.team, f.vendor,
+               f.channel, f.account_class, f.stage, f.first_utc, f.last_utc, f.first_local, f.on_date, f.breaches, f.evidence, f.measured, f.permitted, f.episode,
+               f.rule_digest, f.evidence_digest
+        FROM findings f JOIN chosen USING (finding_id) JOIN rules r ON r.rule = f.rule ORDER BY f.finding_id""",
+    "evidence": """
+        SELECT e.finding_id, e.ordinal, e.role, e.contact_id, c.case_id, c.person_id, c.number, c.relation::VARCHAR AS relation, c.party::VARCHAR AS party, c.agent_id, c.vendor,
+               c.channel::VARCHAR AS channel, c.direction::VARCHAR AS direction, c.at_utc, c.zone, c.local_at, c.outcome::VARCHAR AS outcome, c.duration_s, c.dpd, e.measured,
+               (SELECT string_agg(s.concept || '[' || s.start_at || ',' || s.end_at || ')', ' ' ORDER BY s.start_at) FROM signals s WHERE list_contains(e.signal_ids, s.signal_id)) AS marks,
+               c.text, b.file, c.row_no
+        FROM finding_evidence e JOIN chosen USING (finding_id) JOIN contacts c ON c.seq = e.seq LEFT JOIN batches b ON b.batch_id = c.batch_id
+        ORDER BY e.finding_id, e.ordinal""",
+    "rules": """
+        SELECT r.rule, r.title_zh, r.title_en, r.kind, r.severity, r.strength, r.effect, r.known, r.digest, count(f.finding_id) AS findings,
+               any_value(o.breach) AS breaching_contacts, any_value(o.clear) AS clear_contacts, any_value(o.undetermined) AS undetermined_contacts,
+               any_value(o.not_evaluated) AS not_evaluated_contacts
+        FROM rules r LEFT JOIN (SELECT * FROM findings JOIN chosen USING (finding_id)) f ON f.rule = r.rule
+        LEFT JOIN (SELECT rule, coalesce(sum(contacts) FILTER (WHERE outcome = 'breach'), 0) AS breach, coalesce(sum(contacts) FILTER (WHERE outcome = 'clear'), 0) AS clear,
+                          coalesce(sum(contacts) FILTER (WHERE outcome = 'undetermined'), 0) AS undetermined,
+                          coalesce(sum(contacts) FILTER (WHERE outcome = 'not_evaluated'), 0) AS not_evaluated
+                   FROM rule_results GROUP BY rule) o ON o.rule = r.rule
+        GROUP BY r.rule, r.title_zh, r.title_en, r.kind, r.severity, r.strength, r.effect, r.known, r.digest ORDER BY r.rule""",
+    "reconciliation": """
+        SELECT file, table_name, sha256, bytes, encoding, header_row, zone, zone_from, date_order, rows_read, loaded, rejected, duplicate,
+               rows_read = loaded + rejected + duplicate AS adds_up, mapped, unmapped
+        FROM batches ORDER BY batch_id""",
+    "rejects": "SELECT b.file, r.row_no, r.reason, r.detail, r.original FROM rejects r JOIN batches b USING (batch_id) ORDER BY b.batch_id, r.row_no",
+    "contacts": """
+        SELECT c.contact_id, c.case_id, c.debtor_id, c.debt_id, c.person_id, c.number, c.agent_id, c.team, c.vendor, c.collector, c.lender, c.channel::VARCHAR AS channel,
+               c.direction::VARCHAR AS direction, c.at_utc, c.zone, c.local_at, c.on_date, c.outcome::VARCHAR AS outcome, c.call_type::VARCHAR AS call_type,
+               c.relation::VARCHAR AS relation, c.party::VARCHAR AS party, c.knows, c.number_kind, c.duration_s, c.dpd, c.text, b.file, c.row_no
+        FROM contacts c LEFT JOIN batches b USING (batch_id)
+        WHERE c.debtor_id IN (SELECT f.debtor_id FROM findings f JOIN chosen USING (finding_id))
+           OR c.seq IN (SELECT e.seq FROM finding_evidence e JOIN chosen USING (finding_id)) OR c.seq IN (SELECT seq FROM windows)
+        ORDER BY c.at_utc, c.contact_id""",
+    "window": "SELECT w.finding_id, c.contact_id FROM windows w JOIN contacts c USING (seq) ORDER BY w.finding_id, c.at_utc, c.contact_id",
+}  # fmt: skip
+# What is added up of each list, and the column by whose dates it says its period.
+_CONTROLS = {
+    "findings": ("breaches", "on_date"), "evidence": ("duration_s", "local_at"), "rules": ("findings", ""), "reconciliation": ("rows_read", ""),
+    "rejects": ("row_no", ""), "contacts": ("duration_s", "on_date"), "verdicts": ("seq", "at_utc"), "sampling": ("ordinal", ""),
+}  # fmt: skip
+
+
+def sheets(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]] | None = None, options: Options = _FULL) -> dict[str, Sheet]:
+    """The tables of an export, all of the run but findings that are filtered.
+
+    findings, evidence, rules, reconciliation (a row per file read), rejects; parameters (rule, parameter, since, value: of the rules with
+    findings), verdicts (what people decided about these findings), sampling (see `sampling.COLUMNS`). Nothing is redacted yet.
 
     Args:
         con: a run.
         filters: as `summary.findings` takes them.
+        options: the log of reviews and the work papers.
 
     Raises:
-        UsageError: no finding fits.
+        UsageError: no finding fits, or a work paper cannot be read.
     """
     where, params = summary.condition(filters)
     con.execute(f"CREATE OR REPLACE TEMP TABLE chosen AS SELECT finding_id FROM findings WHERE {where}", params)
-    found = {
-        "findings": _sheet(con, "findings", """
-            SELECT f.finding_id, f.rule, r.title_zh, r.title_en, f.severity, f.strength, r.effect, r.known, f.case_id, f.debtor_id, f.person_id, f.agent_id, f.team, f.vendor,
-                   f.channel, f.account_class, f.stage, f.first_utc, f.last_utc, f.first_local, f.on_date, f.breaches, f.evidence, f.measured, f.permitted, f.episode,
-                   f.rule_digest, f.evidence_digest
-            FROM findings f JOIN chosen USING (finding_id) JOIN rules r ON r.rule = f.rule ORDER BY f.finding_id"""),
-        "evidence": _sheet(con, "evidence", """
-            SELECT e.finding_id, e.ordinal, e.role, e.contact_id, c.case_id, c.person_id, c.number, c.relation::VARCHAR AS relation, c.party::VARCHAR AS party, c.agent_id, c.vendor,
-                   c.channel::VARCHAR AS channel, c.direction::VARCHAR AS direction, c.at_utc, c.zone, c.local_at, c.outcome::VARCHAR AS outcome, c.duration_s, c.dpd, e.measured,
-                   (SELECT string_agg(s.concept || '[' || s.start_at || ',' || s.end_at || ')', ' ' ORDER BY s.start_at) FROM signals s WHERE list_contains(e.signal_ids, s.signal_id)) AS marks,
-                   c.text, b.file, c.row_no
-            FROM finding_evidence e JOIN chosen USING (finding_id) JOIN contacts c ON c.seq = e.seq LEFT JOIN batches b ON b.batch_id = c.batch_id
-            ORDER BY e.finding_id, e.ordinal"""),
-        "rules": _sheet(con, "rules", """
-            SELECT r.rule, r.title_zh, r.title_en, r.kind, r.severity, r.strength, r.effect, r.known, r.digest, count(f.finding_id) AS findings,
-                   any_value(o.breach) AS breaching_contacts, any_value(o.clear) AS clear_contacts, any_value(o.undetermined) AS undetermined_contacts,
-                   any_value(o.not_evaluated) AS not_evaluated_contacts
-            FROM rules r LEFT JOIN (SELECT * FROM findings JOIN chosen USING (finding_id)) f ON f.rule = r.rule
-            LEFT JOIN (SELECT rule, coalesce(sum(contacts) FILTER (WHERE outcome = 'breach'), 0) AS breach, coalesce(sum(contacts) FILTER (WHERE outcome = 'clear'), 0) AS clear,
-                              coalesce(sum(contacts) FILTER (WHERE outcome = 'undetermined'), 0) AS undetermined,
-                              coalesce(sum(contacts) FILTER (WHERE outcome = 'not_evaluated'), 0) AS not_evaluated
-                       FROM rule_results GROUP BY rule) o ON o.rule = r.rule
-            GROUP BY r.rule, r.title_zh, r.title_en, r.kind, r.severity, r.strength, r.effect, r.known, r.digest ORDER BY r.rule"""),
-        "reconciliation": _sheet(con, "reconciliation", """
-            SELECT file, table_name, sha256, bytes, encoding, header_row, zone, zone_from, date_order, rows_read, loaded, rejected, duplicate,
-                   rows_read = loaded + rejected + duplicate AS adds_up
-            FROM batches ORDER BY batch_id"""),
-        "rejects": _sheet(con, "rejects", "SELECT b.file, r.row_no, r.reason, r.detail, r.original FROM rejects r JOIN batches b USING (batch_id) ORDER BY b.batch_id, r.row_no"),
-    }  # fmt: skip
+    found = {name: _sheet(con, name) for name in ("findings", "evidence", "rules", "reconciliation", "rejects")}
     if not found["findings"].rows:
         raise UsageError("export.nothing")
-    return found
+    return found | {s.name: s for s in (_parameters(con), _verdicts(found["findings"], options.reviews), sampling.sheet_of(options.samples))}
 
 
-def _sheet(con: duckdb.DuckDBPyConnection, name: str, sql: str) -> Sheet:
-    result = con.execute(sql)
+def _sheet(con: duckdb.DuckDBPyConnection, name: str) -> Sheet:
+    result = con.execute(_QUERIES[name])
     return Sheet(name, tuple(d[0] for d in result.description or ()), result.fetchall())
 
 
-def write(con: duckdb.DuckDBPyConnection, target: Path, filters: Mapping[str, Sequence[str]] | None = None) -> dict[str, int]:
+def _used(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
+    """(rule, its file's text, hits_sql, standing_sql) of the rules with chosen findings."""
+    return con.execute("SELECT DISTINCT r.rule, r.source, r.hits_sql, r.standing_sql FROM rules r JOIN findings f USING (rule) JOIN chosen USING (finding_id) ORDER BY 1").fetchall()
+
+
+def _parameters(con: duckdb.DuckDBPyConnection) -> Sheet:
+    rows: list[tuple[Any, ...]] = []
+    for rule, source, *_ in _used(con):
+        data = yamlfile.parse(source).data
+        rows += [(rule, f"check.{name}", "", _told(value)) for name, value in sorted(data["check"].items())]
+        rows += [(rule, name, str(since), _told(value)) for name, spans in sorted(data.get("values", {}).items()) for since, value in sorted(spans.items(), key=lambda s: str(s[0]))]
+    return Sheet("parameters", ("rule", "parameter", "since", "value"), rows)
+
+
+def _told(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _verdicts(findings: Sheet, reviews: Reviews | None) -> Sheet:
+    columns = ("seq", "at_utc", "actor", "finding_id", "run_id", "state", "comment", "assignee", "rule", "stale")
+    at = {name: findings.columns.index(name) for name in ("finding_id", "rule_digest", "evidence_digest")}
+    digests = {row[at["finding_id"]]: (row[at["rule_digest"]], row[at["evidence_digest"]]) for row in findings.rows}
+    rows = [
+        (*(entry[c] for c in columns[:-1]), (entry["rule_digest"], entry["evidence_digest"]) != digests[entry["finding_id"]])
+        for entry in (reviews.chain() if reviews else [])
+        if entry["finding_id"] in digests
+    ]
+    return Sheet("verdicts", columns, rows)
+
+
+def write(con: duckdb.DuckDBPyConnection, target: Path, filters: Mapping[str, Sequence[str]] | None = None, options: Options = _FULL) -> dict[str, int]:
     """Write a selection; what the name ends with says how. Rows written, by table.
 
     CSV and JSON Lines hold the findings and, beside them, `<name>.evidence.<ending>`; Parquet likewise; XLSX has a sheet each; a
-    ZIP is an evidence pack (`pack`).
+    ZIP is an evidence pack (`pack`). Files are whole or not there.
 
     Raises:
-        UsageError: no finding fits, the ending is none of `FORMATS`, or the file cannot be written.
+        UsageError: no finding fits, the ending is none of `FORMATS`, the file cannot be written, a key is missing or too short, or an
+            identifier is left in a redacted edition.
     """
     ending = target.suffix.lower().lstrip(".")
     if ending not in FORMATS:
         raise UsageError("export.format", ending=ending or "-", have=", ".join(FORMATS))
-    found = sheets(con, filters)
+    if options.sign_with is not None and ending != "zip":
+        raise UsageError("sign.only_packs")
+    found = sheets(con, filters, options)
+    redactor = _redactor(con, found, options)
     files: dict[Path, bytes]
     if ending == "zip":
-        files = {target: pack(con, found, filters)}
-    elif ending == "xlsx":
-        files = {target: _xlsx(found.values(), _finished(con))}
+        files = {target: pack(con, found, filters, options, redactor)}
     else:
-        encode: Callable[[Sheet], bytes] = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}[ending]
-        files = {target: encode(found["findings"]), target.with_name(f"{target.stem}.evidence.{ending}"): encode(found["evidence"])}
-    try:
-        for path, data in files.items():
-            path.write_bytes(data)
-    except OSError as error:
-        raise UsageError("export.cannot_write", name=target.name, why=type(error).__name__) from error
+        if redactor is not None:
+            redactor.learn(found.values())
+        shown = {name: redactor.sheet(sheet) if redactor else sheet for name, sheet in found.items()}
+        if ending == "xlsx":
+            files = {target: xlsx_bytes(shown.values(), _finished(con))}
+        else:
+            encode: Callable[[Sheet], bytes] = {"csv": csv_bytes, "jsonl": jsonl_bytes, "parquet": parquet_bytes}[ending]
+            files = {target: encode(shown["findings"]), target.with_name(f"{target.stem}.evidence.{ending}"): encode(shown["evidence"])}
+        if redactor is not None:
+            _swept(redactor, {f"{number}.{ending}": data for number, data in enumerate(files.values())}, target.name)
+    if redactor is not None and redactor.holds([target.name]):
+        raise UsageError("redact.left_in_name")
+    write_whole(files)
     return {name: len(sheet.rows) for name, sheet in found.items()}
+
+
+def _redactor(con: duckdb.DuckDBPyConnection, found: Mapping[str, Sheet], options: Options) -> redact.Redactor | None:
+    if options.edition not in redact.EDITIONS:
+        raise UsageError("redact.edition", edition=options.edition[:40], have=", ".join(redact.EDITIONS))
+    if options.edition == "full":
+        return None
+    if options.key_file is None:
+        raise UsageError("redact.needs_key")
+    people = [entry[name] for entry in (options.reviews.chain() if options.reviews else []) for name in ("actor", "assignee")]
+    checked = found["sampling"].columns.index("checked_by")
+    redactor = redact.Redactor.of_run(con, redact.read_key(options.key_file), [*people, options.made_by, *(row[checked] for row in found["sampling"].rows)])
+    redactor.keep(row[0] for row in found["findings"].rows)
+    redactor.keep(entry["finding_id"] for entry in (options.reviews.chain() if options.reviews else []))
+    return redactor
+
+
+def _swept(redactor: redact.Redactor, files: Mapping[str, bytes], name: str = "") -> None:
+    """Nothing leaves in which an identifier is left.
+
+    Raises:
+        UsageError: one is; it names the file, never the identifier.
+    """
+    left = redactor.left(files)
+    if left is not None:
+        raise UsageError("redact.left", name=name or left)
 
 
 def _finished(con: duckdb.DuckDBPyConnection) -> datetime:
@@ -128,150 +219,246 @@ def _finished(con: duckdb.DuckDBPyConnection) -> datetime:
     return moment.replace(microsecond=0)
 
 
-def plain(value: Any) -> Any:
-    """A value as text files and JSON hold it."""
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    if isinstance(value, date):
-        return value.isoformat()
-    return float(value) if isinstance(value, Decimal) else value
+def pack(
+    con: duckdb.DuckDBPyConnection, found: Mapping[str, Sheet], filters: Mapping[str, Sequence[str]] | None = None, options: Options = _FULL,
+    redactor: redact.Redactor | None = None,
+) -> bytes:  # fmt: skip
+    """An evidence pack: an archive of
 
+    the tables of `sheets` as CSV, findings and evidence as JSON Lines too; contacts.csv (all contacts of the findings' debtors, all
+    evidence, and all that a share was counted over, so that every count can be repeated); window.csv (finding_id, contact_id: what a share
+    was counted over, where the ledger holds its last contact only); ipe.csv (for each list: source, filters, period, rows, control
+    total, who, when, query); rules/, sql/; action_log.jsonl, the chain of the log of reviews, entries about other findings without
+    content; manifest.json with the SHA-256 of each, manifest.sha256, manifest.sig where it is signed, and a verifier that needs nothing but Python.
 
-def defused(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, with an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    Args:
+        con: the run `found` is of.
+        found: `sheets`.
+        filters: the selection, as told in the manifest.
+        options: see `Options`.
+        redactor: for a redacted edition; its manifest names sums of the full edition's files (see `redact.secret_of`).
 
-
-def _csv(sheet: Sheet) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(sheet.columns)
-    writer.writerows([["" if v is None else defused(plain(v)) for v in row] for row in sheet.rows])
-    return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8", "replace")
-
-
-def _jsonl(sheet: Sheet) -> bytes:
-    lines = [json.dumps(dict(zip(sheet.columns, map(plain, row), strict=True)), ensure_ascii=False) for row in sheet.rows]
-    return ("\n".join(lines) + "\n" if lines else "").encode("utf-8", "replace")
-
-
-def _parquet(sheet: Sheet) -> bytes:
-    columns = list(zip(*sheet.rows, strict=True)) or [() for _ in sheet.columns]
-    out = io.BytesIO()
-    parquet.write_table(pa.table([pa.array(list(c)) for c in columns], names=list(sheet.columns)), out, compression="zstd")
-    return out.getvalue()
-
-
-def _xlsx(found: Iterable[Sheet], created: datetime) -> bytes:
-    import xlsxwriter  # type: ignore[import-untyped]
-
-    packed, out = io.BytesIO(), io.BytesIO()
-    book = xlsxwriter.Workbook(packed, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False})
-    book.set_properties({"created": created})
-    head = book.add_format({"bold": True})
-    moment, on = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}), book.add_format({"num_format": "yyyy-mm-dd"})
-    for sheet in found:
-        # More rows than a sheet holds go on in the next.
-        for part in range(max(1, -(-len(sheet.rows) // XLSX_ROWS))):
-            page = book.add_worksheet(sheet.name if not part else f"{sheet.name} {part + 1}")
-            page.freeze_panes(1, 0)
-            page.write_row(0, 0, sheet.columns, head)
-            rows = sheet.rows[part * XLSX_ROWS : (part + 1) * XLSX_ROWS]
-            page.autofilter(0, 0, max(1, len(rows)), len(sheet.columns) - 1)
-            for r, row in enumerate(rows, start=1):
-                for c, value in enumerate(row):
-                    if isinstance(value, datetime | date):
-                        page.write_datetime(r, c, value, moment if isinstance(value, datetime) else on)
-                    elif isinstance(value, str):
-                        page.write_string(r, c, value if len(value) <= XLSX_TEXT else value[: XLSX_TEXT - len(_CUT)] + _CUT)
-                    elif value is not None:
-                        page.write(r, c, plain(value))
-    book.close()
-    # The library stamps the parts of the archive with the clock.
-    with zipfile.ZipFile(packed) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
-        for info in old.infolist():
-            new.writestr(_entry(info.filename), old.read(info))
-    return out.getvalue()
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, _ZIP_TIME)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = 0o644 << 16
-    return entry
-
-
-MANIFEST = "manifest.json"
-VERIFIER = "verify.py"
-
-
-def pack(con: duckdb.DuckDBPyConnection, found: Mapping[str, Sheet], filters: Mapping[str, Sequence[str]] | None = None) -> bytes:
-    """An evidence pack: findings, evidence, all contacts of their debtors (so that counts can be repeated), rules as used, the SQL of
-    each finding, the reconciliation, and a manifest of SHA-256 sums with a verifier that needs nothing but Python.
+    Raises:
+        UsageError: the key to sign with is none, or an identifier is left.
     """
-    files = {f"{name}.csv": _csv(sheet) for name, sheet in found.items()} | {f"{name}.jsonl": _jsonl(found[name]) for name in ("findings", "evidence")}
-    contacts = _sheet(con, "contacts", """
-        SELECT c.contact_id, c.case_id, c.debtor_id, c.debt_id, c.person_id, c.number, c.agent_id, c.vendor, c.collector, c.channel::VARCHAR AS channel, c.direction::VARCHAR AS direction,
-               c.at_utc, c.zone, c.local_at, c.on_date, c.outcome::VARCHAR AS outcome, c.call_type::VARCHAR AS call_type, c.relation::VARCHAR AS relation, c.party::VARCHAR AS party,
-               c.knows, c.duration_s, c.dpd, c.text, b.file, c.row_no
-        FROM contacts c LEFT JOIN batches b USING (batch_id) WHERE c.debtor_id IN (SELECT f.debtor_id FROM findings f JOIN chosen USING (finding_id))
-        ORDER BY c.at_utc, c.contact_id""")  # fmt: skip
-    files["contacts.csv"] = _csv(contacts)
-    used = con.execute("SELECT DISTINCT r.rule, r.source, r.hits_sql FROM rules r JOIN findings f USING (rule) JOIN chosen USING (finding_id) ORDER BY 1").fetchall()
-    statements = {rule: hits for rule, _, hits in used}
-    for rule, source, _ in used:
-        files[f"rules/{rule}.yaml"] = source.encode("utf-8")
-    for finding, rule, episode in con.execute("SELECT finding_id, rule, episode FROM findings JOIN chosen USING (finding_id) ORDER BY 1").fetchall():
-        files[f"sql/{finding}.sql"] = (reproducing_sql(statements[rule], episode) + "\n").encode("utf-8")
-    files[VERIFIER] = (Path(__file__).parent / "pack_verifier.py").read_bytes()
+    selected = {k: list(v) for k, v in sorted((filters or {}).items())}
+    _fill_windows(con)
+    found = {**found, **{name: _sheet(con, name) for name in ("contacts", "window")}}
+    files = _files(con, found, selected, options, None)
+    secret = redact.secret_of(con)
+    files[SECRET] = f"{secret}\n".encode()
+    manifest = _manifest(con, found, files, selected, {"edition": "full"}, None)
+    if redactor is not None:
+        sums = {redactor.name(name): redact.linked_sum(secret, data) for name, data in sorted(files.items()) if name not in (SECRET, VERIFIER)}
+        link = {"edition": "redacted", "full_edition": {"manifest": sha256(manifest).hexdigest(), "files": sums}}
+        redactor.learn(found.values())
+        shown = {name: redactor.sheet(sheet) for name, sheet in found.items()}
+        selected = redactor.filters(selected)
+        files = _files(con, shown, selected, options, redactor)
+        manifest = _manifest(con, shown, files, selected, link, redactor)
+        _swept(redactor, {name: data for name, data in {**files, MANIFEST: manifest}.items() if name != VERIFIER})
+    files[MANIFEST] = manifest
+    files[pack_verifier.MANIFEST_SUM] = f"{sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
+    if options.sign_with is not None:
+        files[pack_verifier.SIGNATURE] = signature.sign(manifest, options.sign_with)
+    return pack_verifier.sealed(zip_bytes({name: files[name] for name in sorted(files)}))
+
+
+def _fill_windows(con: duckdb.DuckDBPyConnection) -> None:
+    """The temporary table `windows` (finding_id, seq): all contacts that a share was counted over.
+
+    The ledgers of the other kinds hold every contact that was counted.
+    """
+    con.execute("CREATE OR REPLACE TEMP TABLE windows (finding_id VARCHAR, seq BIGINT)")
+    for rule, source, _, standing in _used(con):
+        check = yamlfile.parse(source).data["check"]
+        if check["kind"] != "share":
+            continue
+        unit = {"calendar_week": "week", "calendar_month": "month"}[check.get("window", "calendar_month")]
+        same = " AND ".join(f"c.{KEYS[key]} IS NOT DISTINCT FROM l.{KEYS[key]}" for key in check["per"])
+        con.execute(
+            f"INSERT INTO windows SELECT f.finding_id, c.seq FROM findings f JOIN chosen USING (finding_id) JOIN finding_evidence e ON e.finding_id = f.finding_id AND e.role = 'breach'"
+            f" JOIN contacts l ON l.seq = e.seq JOIN contacts c ON {same} AND date_trunc('{unit}', c.on_date) = date_trunc('{unit}', l.on_date)"
+            f" JOIN ({standing}) s ON s.seq = c.seq AND s.standing IN ('in_scope', 'undetermined') WHERE f.rule = ?",
+            [rule],
+        )
+
+
+def _files(con: duckdb.DuckDBPyConnection, shown: Mapping[str, Sheet], selected: Mapping[str, list[str]], options: Options, redactor: redact.Redactor | None) -> dict[str, bytes]:
+    """The files of an edition but the manifest; `shown` are its tables already."""
+    def told(text: str) -> str:
+        return redactor.texts([text])[0] if redactor else text
+
+    tables = {**shown, "ipe": _ipe(con, shown, selected, options.made_by)}
+    if redactor is not None:
+        tables["ipe"] = redactor.sheet(tables["ipe"])
+    files = {f"{name}.csv": csv_bytes(sheet) for name, sheet in tables.items()} | {f"{name}.jsonl": jsonl_bytes(tables[name]) for name in ("findings", "evidence")}
+    statements = {}
+    for rule, source, hits, _ in _used(con):
+        statements[rule] = hits
+        files[_named(f"rules/{rule}.yaml", redactor)] = told(source).encode("utf-8")
+    chosen = con.execute("SELECT finding_id, rule, episode FROM findings JOIN chosen USING (finding_id) ORDER BY 1").fetchall()
+    for finding, rule, episode in chosen:
+        files[f"sql/{finding}.sql"] = (told(reproducing_sql(statements[rule], redactor.episode(episode) if redactor else episode)) + "\n").encode("utf-8")
+    files[pack_verifier.ACTION_LOG] = _action_log({finding for finding, *_ in chosen}, options.reviews, redactor)
+    files[VERIFIER] = Path(pack_verifier.__file__).read_bytes()
+    return files
+
+
+def _named(path: str, redactor: redact.Redactor | None) -> str:
+    return redactor.name(path) if redactor else path
+
+
+def _ipe(con: duckdb.DuckDBPyConnection, tables: Mapping[str, Sheet], selected: Mapping[str, list[str]], made_by: str) -> Sheet:
+    """The reconciliation sheet (information produced by the entity): one row per list. When: as of the end of the run, so that the same run gives the same bytes."""
+    run = summary.run(con)
+    columns = ("list", "source", "filters", "period_from", "period_to", "rows", "control", "total", "made_by", "as_of_utc", "query")
+    where, _ = summary.condition(selected)
+    rows: list[tuple[Any, ...]] = []
+    for name, sheet in tables.items():
+        control, dated = _CONTROLS.get(name, ("", ""))
+        days = sorted(str(plain(d))[:10] for d in _values(sheet, dated) if d is not None)
+        total = sum(int(v or 0) for v in _values(sheet, control)) if control else 0
+        query = " ".join(_QUERIES[name].split()) if name in _QUERIES else ""
+        source = f"{run['program']}; run {run['run_id']}; data {run['data_digest']}; rules {run['rules_digest']}"
+        rows.append((
+            name, source, json.dumps(selected, ensure_ascii=False), days[0] if days else "", days[-1] if days else "", len(sheet.rows), control, total, made_by, _finished(con),
+            f"CREATE TEMP TABLE chosen AS SELECT finding_id FROM findings WHERE {where}; {query}" if query else "",
+        ))  # fmt: skip
+    return Sheet("ipe", columns, rows)
+
+
+def _values(sheet: Sheet, column: str) -> list[Any]:
+    return [row[sheet.columns.index(column)] for row in sheet.rows] if column else []
+
+
+def _action_log(findings: set[str], reviews: Reviews | None, redactor: redact.Redactor | None) -> bytes:
+    """The chain of the log. A redacted edition is a chain of its own, since its entries are others; the full one is tied to by the manifest."""
+    entries = reviews.chain() if reviews else []
+    told = [e if e["finding_id"] in findings else {k: e[k] for k in ("seq", "previous", "hash")} for e in entries]
+    if redactor is not None:
+        previous = FIRST
+        for number, entry in enumerate(told):
+            told[number] = entry = {k: _entry_value(redactor, k, v) for k, v in entry.items()} | {"previous": previous}
+            if "actor" in entry:
+                entry["hash"] = entry_hash(entry)
+            previous = entry["hash"]
+    return "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in told).encode("utf-8", "replace")
+
+
+def _entry_value(redactor: redact.Redactor, name: str, value: Any) -> Any:
+    if name in redact.KEPT or not isinstance(value, str):
+        return value
+    return redactor.pseudonym(value) if name in redact.IDENTIFIERS and value else redactor.texts([value])[0]
+
+
+def _manifest(
+    con: duckdb.DuckDBPyConnection, tables: Mapping[str, Sheet], files: Mapping[str, bytes], selected: Mapping[str, list[str]], more: Mapping[str, Any],
+    redactor: redact.Redactor | None,
+) -> bytes:  # fmt: skip
     run = {key: plain(value) for key, value in summary.run(con).items()}
+    if redactor is not None:
+        run = {key: redactor.texts([value])[0] if isinstance(value, str) else value for key, value in run.items()}
     manifest = {
-        "format": "dunaudit-evidence-1", "run": run, "selection": {k: list(v) for k, v in sorted((filters or {}).items())},
-        "rows": {name: len(sheet.rows) for name, sheet in found.items()} | {"contacts": len(contacts.rows)},
-        "files": {name: {"sha256": sha256(data).hexdigest(), "bytes": len(data)} for name, data in sorted(files.items())},
+        "format": FORMAT, "run": run, "selection": dict(selected), "rows": {name: len(sheet.rows) for name, sheet in tables.items()} | {"ipe": len(tables)},
+        "files": {name: {"sha256": sha256(data).hexdigest(), "bytes": len(data)} for name, data in sorted(files.items())}, **more,
     }  # fmt: skip
-    files[MANIFEST] = (json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode("utf-8")
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(files):
-            archive.writestr(_entry(name), files[name])
-    return out.getvalue()
+    return (json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode("utf-8")
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What a check of a pack found: `wrong` says each thing that is not as it should be, as (key of the catalogue, what)."""
+    """What a check of a pack found.
+
+    `wrong` says each thing that is not as it should be, as (key of the catalogue, what); `signature`: none, unchecked, good or bad;
+    `repeated`: findings whose SQL was run again; `unseen`: keys of the catalogue, each a thing that could not be compared.
+    """
 
     findings: int
     files: int
     repeated: int
     wrong: tuple[tuple[str, str], ...]
+    edition: str = "full"
+    signature: str = "none"
+    unseen: tuple[str, ...] = ()
 
 
-def verify(path: Path, run: duckdb.DuckDBPyConnection | None = None) -> Verified:
-    """Check the sums of an evidence pack, and with a run repeat each finding's SQL and compare its contacts with the evidence.
+def verify(path: Path, run: duckdb.DuckDBPyConnection | None = None, public_key: Path | None = None, full: Path | None = None) -> Verified:
+    """Check the sums, the chain and the counts of an evidence pack.
+
+    Args:
+        path: the pack, of either edition.
+        run: with it each finding's SQL is run again and its contacts are compared with the evidence.
+        public_key: with it the signature is checked; a pack without one is then wrong.
+        full: the full edition a redacted one was made with; with it the sums that tie the two are checked.
 
     Raises:
-        UsageError: the file is no evidence pack.
+        UsageError: a file is no evidence pack, or a key none.
     """
-    from analyzer import pack_verifier
-
     try:
         with zipfile.ZipFile(path) as archive:
-            manifest = json.loads(archive.read(MANIFEST))
+            text = archive.read(MANIFEST)
+            manifest = json.loads(text)
+            findings, files, edition = int(manifest["rows"]["findings"]), len(manifest["files"]), str(manifest.get("edition", "full"))
             wrong = [(f"verify.{kind}", name) for kind, name in pack_verifier.problems(archive)]
             evidence = pack_verifier.rows_of(archive, "evidence.jsonl") if not wrong else []
             statements = {n[4:-4]: archive.read(n).decode("utf-8") for n in archive.namelist() if n.startswith("sql/")} if not wrong else {}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            signed = archive.read(pack_verifier.SIGNATURE) if pack_verifier.SIGNATURE in archive.namelist() else None
+        if not wrong and not pack_verifier.seal_holds(path.read_bytes()):
+            wrong = [("verify.archive", path.name)]
+    except pack_verifier.DAMAGED as error:
         raise UsageError("verify.no_pack", name=path.name) from error
-    repeated = 0
+    state = "none" if signed is None else "unchecked"
+    if public_key is not None:
+        state = "good" if signature.signed_by(text, signed or b"", public_key) else "bad" if signed is not None else "none"
+        wrong += [] if state == "good" else [("verify.signature" if signed is not None else "verify.unsigned", path.name)]
+    if full is not None:
+        wrong += _tied(manifest, full, path)
+    repeated, unseen = 0, list[str]()
     if run is not None and not wrong:
-        told: dict[str, list[tuple[str, str]]] = {}
-        for row in evidence:
-            told.setdefault(row["finding_id"], []).append((row["contact_id"], row["role"]))
-        for finding, sql in sorted(statements.items()):
-            again = sorted((contact, role) for contact, _, _, role, *_ in run.execute(sql).fetchall())
-            repeated += 1
-            if again != sorted(told.get(finding, [])):
-                wrong.append(("verify.differs", finding))
-    return Verified(manifest["rows"]["findings"], len(manifest["files"]), repeated, tuple(wrong))
+        if edition == "redacted":
+            statements, unseen = _statements(run, statements), ["verify.unseen_texts", "verify.unseen_statements"]
+        again = {finding: sorted((contact, role) for contact, _, _, role, *_ in run.execute(sql).fetchall()) for finding, sql in sorted(statements.items())}
+        repeated = len(again)
+        differs, hidden = _compared(again, evidence)
+        wrong += [("verify.differs", finding) for finding in differs]
+        unseen += ["verify.unseen_contacts"] if hidden else []
+    return Verified(findings, files, repeated, tuple(wrong), edition, state, tuple(unseen))
+
+
+def _statements(run: duckdb.DuckDBPyConnection, findings: Mapping[str, str]) -> dict[str, str]:
+    """The statements as the run has them: those of a redacted edition ask for masks. A finding the run has not gives nothing."""
+    known = {f: reproducing_sql(hits, episode) for f, hits, episode in run.execute("SELECT f.finding_id, r.hits_sql, f.episode FROM findings f JOIN rules r ON r.rule = f.rule").fetchall()}
+    return {finding: known.get(finding, "SELECT '', NULL, NULL, '' WHERE false") for finding in findings}
+
+
+def _compared(again: Mapping[str, list[tuple[str, str]]], evidence: Sequence[Mapping[str, Any]]) -> tuple[list[str], bool]:
+    """(findings whose contacts and roles are others, whether any contact's id is masked and only its role could be compared)."""
+    told: dict[str, list[tuple[str, str]]] = {}
+    for row in evidence:
+        told.setdefault(row["finding_id"], []).append((row["contact_id"], row["role"]))
+    differs, hidden = [], False
+    for finding, found in again.items():
+        rows = sorted(told.get(finding, []))
+        if any(redact.masked(contact) for contact, _ in rows):
+            hidden, rows, found = True, sorted(("", role) for _, role in rows), sorted(("", role) for _, role in found)
+        if rows != found:
+            differs.append(finding)
+    return differs, hidden
+
+
+def _tied(manifest: Mapping[str, Any], full: Path, path: Path) -> list[tuple[str, str]]:
+    """What of the sums in a redacted edition's manifest does not fit a full edition."""
+    link = manifest.get("full_edition")
+    if link is None:
+        return [("verify.not_redacted", path.name)]
+    try:
+        with zipfile.ZipFile(full) as archive:
+            if sha256(archive.read(MANIFEST)).hexdigest() != link["manifest"]:
+                return [("verify.other_full", full.name)]
+            secret = archive.read(SECRET).decode("utf-8").strip()
+            names = sorted(n for n in json.loads(archive.read(MANIFEST))["files"] if n not in (SECRET, VERIFIER))
+            sums = {redact.linked_sum(secret, archive.read(name)) for name in names}
+    except pack_verifier.DAMAGED as error:
+        raise UsageError("verify.no_pack", name=full.name) from error
+    return [("verify.other_full", name) for name, told in sorted(link["files"].items()) if told not in sums]

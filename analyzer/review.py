@@ -50,7 +50,7 @@ CREATE TRIGGER IF NOT EXISTS entries_no_update BEFORE UPDATE ON entries BEGIN SE
 CREATE TRIGGER IF NOT EXISTS entries_no_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'append only'); END;
 """
 _HASHED = ("at_utc", "actor", "finding_id", "run_id", "state", "comment", "assignee", "rule", "rule_digest", "evidence_digest", "previous")
-_FIRST = "0" * 64
+FIRST = "0" * 64
 # Each finding's last entry.
 _LAST = "seq IN (SELECT max(seq) FROM entries GROUP BY finding_id)"
 
@@ -143,8 +143,8 @@ class Reviews:
                 if seen is not None and last != seen:
                     raise UsageError("review.changed", finding=finding_id)
                 previous = con.execute("SELECT hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-                values["previous"] = previous[0] if previous else _FIRST
-                values["hash"] = _hash(values)
+                values["previous"] = previous[0] if previous else FIRST
+                values["hash"] = entry_hash(values)
                 names = ", ".join(values)
                 seq = con.execute(f"INSERT INTO entries ({names}) VALUES ({', '.join('?' * len(values))})", list(values.values())).lastrowid
                 con.execute("COMMIT")
@@ -167,6 +167,14 @@ class Reviews:
         with self._connect() as con:
             return [_entry(row) for row in con.execute(f"SELECT {', '.join(_COLUMNS)} FROM entries {where} ORDER BY seq", params).fetchall()]
 
+    def chain(self) -> list[dict[str, Any]]:
+        """All entries with what chains them: the fields of `Entry`, `previous` and `hash`; the oldest first."""
+        if not self.path.is_file():
+            return []
+        names = ("seq", *_HASHED, "hash")
+        with self._connect() as con:
+            return [dict(zip(names, row, strict=True)) for row in con.execute(f"SELECT {', '.join(names)} FROM entries ORDER BY seq")]
+
     def standings(self, findings: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
         """Where some findings (rows with finding_id, rule_digest, evidence_digest) stand."""
         rows = list(findings)
@@ -177,12 +185,12 @@ class Reviews:
         """The place of the first entry that breaks the chain; None if it is whole."""
         if not self.path.is_file():
             return None
-        previous, place = _FIRST, 0
+        previous, place = FIRST, 0
         with self._connect() as con:
             for row in con.execute(f"SELECT seq, {', '.join(_HASHED)}, hash FROM entries ORDER BY seq"):
                 seq, *hashed, stored = row
                 values = dict(zip(_HASHED, hashed, strict=True))
-                if seq != place + 1 or values["previous"] != previous or _hash(values) != stored:
+                if seq != place + 1 or values["previous"] != previous or entry_hash(values) != stored:
                     return int(seq)
                 previous, place = stored, seq
         return None
@@ -213,6 +221,7 @@ def _standing(entry: Entry | None, row: Mapping[str, Any]) -> Standing:
     return Standing(entry, stale)
 
 
-def _hash(values: Mapping[str, Any]) -> str:
+def entry_hash(values: Mapping[str, Any]) -> str:
+    """The SHA-256 that chains an entry: over its fields and the hash of the entry before."""
     told = json.dumps([values[name] for name in _HASHED], ensure_ascii=False, separators=(",", ":"))
     return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()

@@ -10,7 +10,7 @@ from analyzer.text import lexicon_ids
 from tests.conftest import ROOT
 
 CODE = [*sorted((ROOT / "analyzer").rglob("*.py")), ROOT / "app.py"]
-KEY = re.compile(r"""["']((?:input|reject|scan|rules|yaml|mapping|run|usage|talk|inspect|explain|export|report|help|column|word|page)\.[a-z_]+)["']""")
+KEY = re.compile(r"""["']((?:input|reject|scan|rules|yaml|mapping|run|usage|talk|inspect|explain|export|report|help|column|word|page|verify|sign|redact|sampling)\.[a-z_]+)["']""")
 
 
 def test_both_languages_say_the_same_things() -> None:

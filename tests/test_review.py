@@ -132,7 +132,7 @@ def test_an_entry_changed_together_with_its_hash_breaks_the_chain_behind_it(run:
     direct.executescript("DROP TRIGGER entries_no_update;")
     row = direct.execute(f"SELECT {', '.join(review._HASHED)} FROM entries WHERE seq = 2").fetchone()
     values = dict(zip(review._HASHED, row, strict=True)) | {"comment": "forged"}
-    direct.execute("UPDATE entries SET comment = ?, hash = ? WHERE seq = 2", ["forged", review._hash(values)])
+    direct.execute("UPDATE entries SET comment = ?, hash = ? WHERE seq = 2", ["forged", review.entry_hash(values)])
     direct.commit()
     direct.close()
     assert log.verify() == 3

@@ -1,0 +1,494 @@
+"""The redacted edition: every identifier replaced by a mask of the same length, the same for the same person everywhere.
+
+What is replaced: the names, numbers and ids of the case base (cases, persons, numbers, agents, contacts, reviewers), wherever they stand
+and however they are written (full width, traditional script, with blanks, dots, dashes or unseen characters in between, figures in
+Chinese characters), and what Presidio with our recognisers finds beside them (ID and card numbers, telephone numbers, addresses, mail).
+Since a mask is as long as what it hides, marked words keep their offsets.
+
+A mask is made of Hangul syllables, which no recogniser takes for a name or a number and no normal form changes. They come from
+HMAC-SHA256 (RFC 2104) under a key that the user keeps: the first two say whose identifier it is, the others which. Without the key a
+mask cannot be traced back, with it the same identifier always gets the same mask.
+
+Not replaced: names that stand in no table of the case base. Ids of one or two characters, and short figures, are replaced in their own
+columns but not looked for in texts, where they would be everywhere. Rejected rows are blackened altogether: nothing says what is in them.
+A finding's id is an unkeyed digest of its rule and its keys, the same in both editions: who guesses the keys can confirm the guess.
+"""
+
+from __future__ import annotations
+
+import csv
+import hmac
+import io
+import json
+import re
+import unicodedata
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import ahocorasick_rs
+import duckdb
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from analyzer import store
+from analyzer.errors import UsageError
+from analyzer.tables import Sheet
+from analyzer.text import personal_data
+from analyzer.text.normalise import SEPARATOR, Index, Mask, Points, code_points, fold_characters, join_split
+
+EDITIONS = ("full", "redacted")
+SHORTEST_KEY = 32
+"""Bytes of a key, at least."""
+# Masks: a symbol of these for each character.
+_FIRST_SYMBOL, _SYMBOLS, _OWNER_SYMBOLS = 0xAC00, 11172, 2
+BLACK = "█"
+# Columns that hold one identifier each.
+IDENTIFIERS = frozenset(["case_id", "debtor_id", "debt_id", "person_id", "agent_id", "number", "actor", "assignee", "checked_by", "made_by"])
+# Columns that hold our own words, digests and the ids that both editions share.
+KEPT = frozenset(
+    ["finding_id", "rule", "rule_digest", "evidence_digest", "digest", "sha256", "hash", "previous", "severity", "strength", "effect", "known", "channel", "direction", "outcome", "relation",
+     "party", "account_class", "stage", "call_type", "role", "kind", "state", "list", "control", "table_name", "zone", "zone_from", "date_order", "encoding", "of", "method", "marks"]
+)  # fmt: skip
+# Columns in which people write what they like; what else is text holds our own words beside identifiers of the case base.
+FREE = frozenset(["text", "comment", "file", "mapped", "unmapped", "detail", "result", "stratum", "header"])
+BLACKENED = frozenset(["original"])
+# Columns of whole numbers, which no identifier is written into.
+FIGURES = frozenset(
+    ["ordinal", "breaches", "evidence", "findings", "breaching_contacts", "clear_contacts", "undetermined_contacts", "not_evaluated_contacts", "bytes", "header_row", "rows_read", "loaded",
+     "rejected", "duplicate", "adds_up", "row_no", "duration_s", "dpd", "seq", "rows", "total", "size", "population", "knows", "stale",
+     "paper", "allowed", "stratum_population", "stratum_size", "confidence", "tolerable", "expected"]
+)  # fmt: skip
+_WHOLE_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00)?)?")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_FIGURES_IN_WORDS = str.maketrans("〇零一二三四五六七八九幺两", "00123456789" + "12")
+# Marks, beside blanks and dashes, that part an identifier without ending it; and those that do so between figures only.
+_PARTING, _PARTING_FIGURES = "·•・.*_~|/\\^+=#&`'\"…()[]", "。、,\n\r"
+_MOBILE_CN, _LANDLINE = re.compile(r"(?:00)?86(1[3-9]\d{9})"), re.compile(r"0(?:10|2\d|[3-9]\d{2})(\d{7,8})")
+# The kinds of personal data that are looked for again wherever else they stand: those that are one string of figures and letters.
+_AGAIN = frozenset(personal_data.ENTITIES) - frozenset(personal_data.PLACES)
+_BATCH = 4_000_000
+_OVERLAP = 200
+# Files of a pack that are named by us, and how such names end.
+_OWN_FILES = frozenset(
+    ["findings", "evidence", "rules", "reconciliation", "rejects", "parameters", "verdicts", "sampling", "window", "ipe", "contacts", "manifest", "action_log", "verify", "sql", "yaml", "csv", "jsonl"]
+)  # fmt: skip
+_ENDINGS = ("csv", "jsonl", "json", "sql", "py")
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file, without the line's end.
+
+    Raises:
+        UsageError: the file cannot be read, or the key is shorter than `SHORTEST_KEY` bytes or hardly more than one byte repeated.
+    """
+    try:
+        key = path.read_bytes().rstrip(b"\r\n")
+    except OSError as error:
+        raise UsageError("redact.no_key", name=path.name) from error
+    if len(key) < SHORTEST_KEY or len(set(key)) < 8:
+        raise UsageError("redact.short_key", name=path.name, least=SHORTEST_KEY)
+    return key
+
+
+@dataclass(frozen=True)
+class _Flat:
+    """Texts laid end to end in the normal form for identifiers: without what may stand between their characters.
+
+    `text`: the normal characters; `first`, `last`: where each stands in the originals laid end to end; `folded`: the originals, each
+    character folded; `starts`: where each text begins there.
+    """
+
+    text: str
+    first: Index
+    last: Index
+    folded: Points
+    starts: Index
+
+
+def _flat(texts: Sequence[str]) -> _Flat:
+    folded = fold_characters(code_points(SEPARATOR.join(t.replace(SEPARATOR, " ") for t in texts)))
+    kinds = _kinds()[folded]
+    kept = np.flatnonzero(kinds & _GAP == 0)
+    points, first, last = join_split(folded[kept], kept)
+    # Of what is left, the marks that only part figures.
+    inner = _between_figures(_kinds()[points])
+    points, first, last = points[~inner], first[~inner], last[~inner]
+    ends = np.flatnonzero(folded == 0)
+    return _Flat(points.tobytes().decode("utf-32-le"), first, last, folded, np.concatenate([np.zeros(1, np.int64), ends + 1]))
+
+
+_GAP, _FIGURE, _ALNUM, _PART = 1, 2, 4, 8
+
+
+@cache
+def _kinds() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    table = np.zeros(0x110000, dtype=np.uint8)
+    blanks = [p for p in range(0x3100) if unicodedata.category(chr(p)) in ("Cf", "Zs", "Pd", "Mn", "Me")]
+    variants = [*range(0xFE00, 0xFE10), *range(0xFE20, 0xFE30), 0xFEFF, 0xFE58, 0xFE63, 0xFF0D, ord("\t"), 0x2212, *range(0xE0000, 0xE0200)]
+    table[[*blanks, *variants, *map(ord, _PARTING)]] |= _GAP
+    table[[*map(ord, "0123456789")]] |= _FIGURE | _ALNUM
+    table[[*range(ord("a"), ord("z") + 1)]] |= _ALNUM
+    table[[*map(ord, _PARTING_FIGURES)]] |= _PART
+    return table
+
+
+def _between_figures(kinds: np.ndarray[Any, np.dtype[np.uint8]]) -> Mask:
+    found = np.zeros(len(kinds), dtype=np.bool_)
+    if len(kinds) > 2:
+        found[1:-1] = (kinds[1:-1] & _PART != 0) & (kinds[:-2] & _FIGURE != 0) & (kinds[2:] & _FIGURE != 0)
+    return found
+
+
+def _normal_forms(texts: Sequence[str]) -> list[str]:
+    return _flat(texts).text.split(SEPARATOR) if texts else []
+
+
+def normal_form(text: str) -> str:
+    """How an identifier is looked for: folded (width, case, script), without blanks, dots, dashes and unseen characters."""
+    return _flat([text]).text
+
+
+_ANYWHERE, _NO_FIGURE_BESIDE, _NO_LETTER_BESIDE = 0, _FIGURE, _ALNUM
+
+
+def _border(normal: str, kind: str) -> int | None:
+    """What may not stand beside an identifier in a text; None: it is not looked for in texts."""
+    if normal.isdigit() and normal.isascii():
+        least = 5 if kind == "number" else 6
+        return None if len(normal) < least else _NO_FIGURE_BESIDE if len(normal) < 11 else _ANYWHERE
+    if not normal.isascii():
+        return _ANYWHERE if sum(c.isalnum() for c in normal) >= 2 else None
+    if kind == "name":
+        return _NO_LETTER_BESIDE if len(normal) >= 3 else None
+    return _NO_LETTER_BESIDE if len(normal) >= 6 or (len(normal) >= 3 and any(c.isdigit() for c in normal)) else None
+
+
+class Redactor:
+    """Replaces what it knows. Make one with `of_run`, let it `learn` the texts, then give it what is to leave."""
+
+    def __init__(self, key: bytes, known: Iterable[tuple[str, str, str]]) -> None:
+        """`known`: (kind, identifier, owner); kind is name, number or id."""
+        self._key = key
+        self._owners: dict[str, str | None] = {}
+        self._borders: dict[str, int] = {}
+        self._exact: set[str] = set()
+        self._kept: set[str] = set()
+        self._places: dict[str, list[tuple[int, int]]] = {}
+        self._masks: dict[tuple[str, str], str] = {}
+        self._automata: tuple[ahocorasick_rs.AhoCorasick, list[str], ahocorasick_rs.AhoCorasick | None, list[str]] | None = None
+        self._add(list(known))
+
+    @classmethod
+    def of_run(cls, con: duckdb.DuckDBPyConnection, key: bytes, people: Iterable[str] = ()) -> Redactor:
+        """All identifiers of a run's case base, and the names of `people` beside it (reviewers)."""
+        return cls(key, [*con.execute(_KNOWN).fetchall(), *(("name", name, f"reviewer {name}") for name in sorted({*people}) if name)])
+
+    def _add(self, known: Sequence[tuple[str, str, str]]) -> None:
+        normals = _normal_forms([value for _, value, _ in known])
+        for (kind, value, owner), whole in zip(known, normals, strict=True):
+            self._exact.add(value)
+            for normal in (whole, *_shorter(whole, kind)):
+                # An identifier that two people have belongs to neither: its mask says which it is, not whose.
+                self._owners[normal] = owner if self._owners.get(normal, owner) == owner else None
+                border = _border(normal, kind)
+                if border is not None:
+                    self._borders[normal] = min(border, self._borders.get(normal, border))
+        self._automata = None
+
+    @property
+    def known(self) -> int:
+        """How many identifiers are looked for."""
+        return len(self._borders)
+
+    def keep(self, values: Iterable[str]) -> None:
+        """Values that stay as they are wherever they stand alone: ids of findings."""
+        self._kept.update(values)
+
+    def learn(self, found: Iterable[Sheet]) -> None:
+        """Let Presidio look for identifiers in what people wrote; what it finds is looked for in everything from then on."""
+        texts = sorted({v for sheet in found for at, name in enumerate(sheet.columns) if name in FREE for v in (row[at] for row in sheet.rows) if isinstance(v, str)})
+        # A text longer than what is looked at is looked at in pieces that overlap.
+        pieces = [(text, at) for text in texts for at in range(0, max(len(text), 1), personal_data.LONGEST - _OVERLAP)]
+        read = [text[at : at + personal_data.LONGEST] for text, at in pieces]
+        learnt = []
+        for hit in personal_data.find_personal_data(read):
+            text, at = pieces[hit.text]
+            self._places.setdefault(text, []).append((at + hit.start, at + hit.end))
+            if hit.entity in _AGAIN:
+                learnt.append(("number", read[hit.text][hit.start : hit.end], ""))
+        self._add([k for k in learnt if normal_form(k[1]) not in self._owners])
+
+    def pseudonym(self, value: str) -> str:
+        """The mask of one identifier that stands alone."""
+        return self._pseudonyms([value])[value]
+
+    def _pseudonyms(self, values: Iterable[str]) -> dict[str, str]:
+        distinct = list(dict.fromkeys(values))
+        normals = _normal_forms(distinct)
+        return {value: self._mask(normal or value, len(value)) for value, normal in zip(distinct, normals, strict=True)}
+
+    def _mask(self, normal: str, length: int) -> str:
+        owner = self._owners.get(normal) or f"value {normal}"
+        key = (owner, normal)
+        if len(self._masks.get(key, "")) < length:
+            rest = max(length - _OWNER_SYMBOLS, 0)
+            self._masks[key] = _symbols(self._key, f"owner\0{owner}", _OWNER_SYMBOLS) + _symbols(self._key, f"value\0{normal}", max(rest, 32))
+        return self._masks[key][:length]
+
+    def episode(self, episode: str) -> str:
+        """An episode: its parts are identifiers, dates and words, joined by |."""
+        return "|".join(self.pseudonym(part) if part in self._exact and part not in self._kept else part for part in episode.split("|"))
+
+    def filters(self, filters: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """A selection as it may be told."""
+        return {name: [self.pseudonym(v) if f"{name}_id" in IDENTIFIERS else self.texts([v])[0] for v in values] for name, values in filters.items()}
+
+    def name(self, path: str) -> str:
+        """The name of a file within a pack."""
+        return "/".join(self.texts(path.split("/")))
+
+    def texts(self, texts: Sequence[str]) -> list[str]:
+        """Texts with every identifier replaced; what Presidio found in them (see `learn`) too."""
+        distinct = list(dict.fromkeys(texts))
+        made: dict[str, str] = {}
+        for batch in _batches(distinct):
+            hits = self._search(batch)
+            for number, text in enumerate(batch):
+                places = self._places.get(text)
+                made[text] = self._replaced(text, hits.get(number, []), places) if places or number in hits else text
+        return [made[text] for text in texts]
+
+    def _replaced(self, text: str, hits: list[tuple[int, int, str]], places: list[tuple[int, int]] | None) -> str:
+        """One text through Presidio's anonymizer: its custom operator gives each place, none of which overlap, a mask as long as it is."""
+        spans = [(start, end, normal_form(text[start:end])) for start, end in places or ()] + sorted(hits, key=lambda h: h[1] - h[0])
+        painted = np.full(len(text), -1, dtype=np.int64)
+        for number, (start, end, _) in enumerate(spans):
+            painted[start:end] = number
+        edges = [0, *(np.flatnonzero(np.diff(painted)) + 1).tolist(), len(text)]
+        parts = []
+        for start, end in pairwise(edges):
+            if painted[start] >= 0:
+                begin, stop, normal = spans[int(painted[start])]
+                parts.append((start, end, self._mask(normal, stop - begin)[start - begin : end - begin]))
+        return _anonymised(text, parts)
+
+    def sheet(self, sheet: Sheet) -> Sheet:
+        """A table with the same columns and rows, every identifier replaced."""
+        columns = [self._column(name, [row[at] for row in sheet.rows]) for at, name in enumerate(sheet.columns)]
+        return Sheet(sheet.name, sheet.columns, list(zip(*columns, strict=True)) if sheet.rows else [])
+
+    def _column(self, name: str, values: list[Any]) -> list[Any]:
+        if name in KEPT or name in FIGURES:
+            return values
+        texts = [v for v in values if isinstance(v, str)]
+        if name in IDENTIFIERS:
+            change = self._pseudonyms(texts)
+        elif name in BLACKENED:
+            change = {text: blackened(text) for text in texts}
+        else:
+            # Ids too short to be looked for are whole parts of an episode; the others may stand inside one.
+            begun = [self.episode(text) for text in texts] if name == "episode" else texts
+            change = dict(zip(texts, self.texts(begun), strict=True))
+        return [change[v] if isinstance(v, str) else v for v in values]
+
+    def left(self, files: Mapping[str, bytes]) -> str | None:
+        """The first file in whose content or name an identifier is left, however written; None: there is none."""
+        for name, data in files.items():
+            if self.holds([*values_of(name, data), *name.split("/")]):
+                return name
+        return None
+
+    def holds(self, texts: Iterable[str]) -> bool:
+        """Whether an identifier stands in one of these."""
+        return any(self._search(batch) for batch in _batches(list(dict.fromkeys(texts))))
+
+    def _search(self, texts: Sequence[str]) -> dict[int, list[tuple[int, int, str]]]:
+        """Per number of a text, where identifiers stand in it: start, end, normal form. One pass over all texts."""
+        if not self._borders:
+            return {}
+        plain, normals, figures, figure_normals = self._patterns()
+        flat = _flat(["" if self._stays(t) else t for t in texts])
+        found: dict[int, list[tuple[int, int, str]]] = {}
+        matches = [(normals[i], s, e) for i, s, e in plain.find_matches_as_indexes(flat.text, overlapping=True)]
+        if figures is not None:
+            spelt = flat.text.translate(_FIGURES_IN_WORDS)
+            matches += [(figure_normals[i], s, e) for i, s, e in figures.find_matches_as_indexes(spelt, overlapping=True) if flat.text[s:e] != spelt[s:e]]
+        kinds = _kinds()[flat.folded]
+        for normal, s, e in matches:
+            start, end = int(flat.first[s]), int(flat.last[e - 1]) + 1
+            border = self._borders[normal]
+            if border and ((start and kinds[start - 1] & border) or (end < len(kinds) and kinds[end] & border)):
+                continue
+            text = int(np.searchsorted(flat.starts, start, side="right")) - 1
+            found.setdefault(text, []).append((start - int(flat.starts[text]), end - int(flat.starts[text]), normal))
+        return found
+
+    def _patterns(self) -> tuple[ahocorasick_rs.AhoCorasick, list[str], ahocorasick_rs.AhoCorasick | None, list[str]]:
+        if self._automata is None:
+            normals = sorted(self._borders)
+            figures = [n for n in normals if n.isascii() and n.isdigit() and len(n) >= 7]
+            self._automata = (ahocorasick_rs.AhoCorasick(normals), normals, ahocorasick_rs.AhoCorasick(figures) if figures else None, figures)
+        return self._automata
+
+    def _stays(self, text: str) -> bool:
+        """Whether a whole value is one of our own words, a date, a digest or a finding's id."""
+        stem, _, ending = text.rpartition(".")
+        alone = stem if stem and ending in _ENDINGS else text
+        return alone in own_words() or alone in self._kept or bool(_WHOLE_MOMENT.fullmatch(text) or _DIGEST.fullmatch(text))
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text) + 1
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _shorter(normal: str, kind: str) -> list[str]:
+    """Other forms of a telephone number: without the country's code, without the area's."""
+    if kind != "number" or not (normal.isascii() and normal.isdigit()):
+        return []
+    found = [m.group(1) for m in (_MOBILE_CN.fullmatch(normal), _LANDLINE.fullmatch(normal)) if m]
+    return [*found, normal[1:]] if len(normal) == 11 and normal[0] == "1" and normal[1] in "2345679" else found
+
+
+def _symbols(key: bytes, label: str, count: int) -> str:
+    """`count` symbols of the stream HMAC-SHA256(key, label, block number)."""
+    stream = b"".join(hmac.digest(key, f"{label}\0{block}".encode("utf-8", "surrogatepass"), "sha256") for block in range(-(-count * 4 // 32)))
+    return "".join(chr(_FIRST_SYMBOL + int.from_bytes(stream[at : at + 4], "big") % _SYMBOLS) for at in range(0, count * 4, 4))
+
+
+def _anonymised(text: str, parts: Sequence[tuple[int, int, str]]) -> str:
+    from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
+
+    if not parts:
+        return text
+    # A kind of its own for each place, so that the anonymizer neither merges two nor mistakes one for another.
+    results = [RecognizerResult(f"M{number}", start, end, 1.0) for number, (start, end, _) in enumerate(parts)]
+    operators = {f"M{number}": OperatorConfig("custom", {"lambda": _giving(mask)}) for number, (_, _, mask) in enumerate(parts)}
+    done: str = _anonymizer().anonymize(text=text, analyzer_results=results, operators=operators, merge_entities_with_spaces=False).text
+    return done
+
+
+def _giving(mask: str) -> Callable[[str], str]:
+    return lambda _: mask
+
+
+@cache
+def _anonymizer() -> Any:
+    """Presidio's anonymizer. Loading takes long: only when asked for."""
+    import logging
+
+    logging.getLogger("presidio-anonymizer").setLevel(logging.ERROR)
+    from presidio_anonymizer import AnonymizerEngine
+
+    make: Any = AnonymizerEngine
+    return make()
+
+
+def blackened(text: str) -> str:
+    """A text of which only the marks and blanks are left."""
+    return re.sub(r"[^\W_]", BLACK, text)
+
+
+def masked(text: str) -> bool:
+    """Whether a text holds a mask."""
+    return any(_FIRST_SYMBOL <= ord(c) < _FIRST_SYMBOL + _SYMBOLS for c in text)
+
+
+@lru_cache(maxsize=1)
+def own_words() -> frozenset[str]:
+    """Names of columns and words of closed lists: what stands alone in a cell and is ours, even if somebody is named so."""
+    schema = (Path(store.__file__).parent / "schema.sql").read_text(encoding="utf-8")
+    words = {word for listed in re.findall(r"AS ENUM \((.*?)\);", schema, re.DOTALL) for word in re.findall(r"'([^']+)'", listed)}
+    return frozenset(words | {column for _, columns in store.schema() for column, _ in columns} | _OWN_FILES | IDENTIFIERS | KEPT | FREE | BLACKENED | FIGURES)
+
+
+def values_of(name: str, data: bytes) -> list[str]:
+    """Every text in a file of an export: cells and headers of tables, keys and values of JSON, the whole of anything else."""
+    match Path(name).suffix:
+        case ".csv":
+            csv.field_size_limit(2**31 - 1)
+            header, *rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+            return [*header, *(cell for row in rows for column, cell in zip(header, row, strict=True) if column not in FIGURES)]
+        case ".jsonl":
+            return [v for line in data.decode("utf-8").split("\n") if line for v in _json_values(json.loads(line))]
+        case ".json":
+            return list(_json_values(json.loads(data)))
+        case ".parquet":
+            table = parquet.read_table(io.BytesIO(data))
+            texts = [c.to_pylist() for c in table.columns if pa.types.is_string(c.type) or pa.types.is_large_string(c.type)]
+            return [*table.column_names, *(v for column in texts for v in column if v)]
+        case ".xlsx" | ".zip":
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                return [v for inner in archive.namelist() for v in (*inner.split("/"), *values_of(inner, archive.read(inner)))]
+        case ".xml" | ".rels":
+            root = ElementTree.fromstring(data)
+            # A sheet's cells are shared strings; what is left in it is figures.
+            return [t for node in root.iter() if not node.tag.endswith("}v") for t in (node.text or "", node.tail or "", node.get("name", "")) if t.strip()]
+        case _:
+            return [data.decode("utf-8", "replace")]
+
+
+def _json_values(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from key.split("/")
+            yield from _json_values(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _json_values(inner)
+
+
+def secret_of(con: duckdb.DuckDBPyConnection) -> str:
+    """A digest over the whole run's contacts that only a holder of the full edition knows.
+
+    The redacted edition names sums of the full one's files. Were they plain sums, who has the redacted edition of a small selection could
+    try all numbers until one fits; with this beside each file he cannot.
+    """
+    found: str = con.execute(
+        "SELECT sha256(coalesce(string_agg(told, '' ORDER BY told), '')) FROM"
+        " (SELECT sha256(concat_ws('|', contact_id, debtor_id, person_id, number, at_utc, text)) AS told FROM contacts"
+        " UNION ALL SELECT sha256(concat_ws('|', person_id, case_id, name)) FROM persons UNION ALL SELECT sha256(concat_ws('|', number, person_id)) FROM numbers)"
+    ).fetchall()[0][0]
+    return found
+
+
+def linked_sum(secret: str, data: bytes) -> str:
+    """SHA-256 over the secret and a file: see `secret_of`."""
+    return sha256(secret.encode() + b"\n" + data).hexdigest()
+
+
+# Whose an identifier is: a debtor is one person in all his cases.
+_KNOWN = """
+WITH people AS (
+    SELECT p.*, CASE WHEN p.relation = 'self' OR starts_with(p.person_id, 'self:') THEN 'debtor ' || c.debtor_id ELSE 'person ' || p.person_id END AS owner
+    FROM persons p LEFT JOIN cases c USING (case_id)
+)
+SELECT DISTINCT kind, value, coalesce(owner, 'value ' || value) FROM (
+    SELECT 'name' AS kind, name AS value, owner FROM people UNION ALL SELECT 'id', person_id, owner FROM people
+    UNION ALL SELECT 'name', debtor_name, 'debtor ' || debtor_id FROM cases UNION ALL SELECT 'id', debtor_id, 'debtor ' || debtor_id FROM cases
+    UNION ALL SELECT 'id', case_id, 'case ' || case_id FROM cases
+    UNION ALL SELECT 'number', n.number, p.owner FROM numbers n LEFT JOIN (SELECT person_id, min(owner) AS owner FROM people GROUP BY person_id) p USING (person_id)
+    UNION ALL SELECT 'name', name, 'agent ' || agent_id FROM agents UNION ALL SELECT 'id', agent_id, 'agent ' || agent_id FROM agents
+    UNION ALL SELECT 'id', person_id, CASE WHEN starts_with(person_id, 'self:') THEN 'debtor ' || debtor_id END FROM contacts WHERE person_id NOT IN (SELECT person_id FROM persons)
+    UNION ALL SELECT 'id', debt_id, 'case ' || case_id FROM contacts UNION ALL SELECT 'id', agent_id, 'agent ' || agent_id FROM contacts
+    UNION ALL SELECT 'number', number, NULL FROM contacts WHERE number NOT IN (SELECT number FROM numbers)
+) WHERE value IS NOT NULL AND value <> '' ORDER BY ALL
+"""

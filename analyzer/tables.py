@@ -1,0 +1,138 @@
+"""A named table and its bytes in each format a person opens: CSV, XLSX, Parquet, JSON Lines.
+
+The same table gives the same bytes. A cell that a spreadsheet would take for a formula is defused.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from analyzer.errors import UsageError
+
+# What a sheet holds beside its header.
+XLSX_ROWS = 1_048_575
+# What a cell holds; a longer text is cut there, and says so.
+XLSX_TEXT = 32_767
+_CUT = "…[cut]"
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A named table: columns, and rows of plain values."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def plain(value: Any) -> Any:
+    """A value as text files and JSON hold it."""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def defused(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, with an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def csv_bytes(sheet: Sheet) -> bytes:
+    """CSV in UTF-8 with a byte order mark, formulas defused."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(sheet.columns)
+    writer.writerows([["" if v is None else defused(plain(v)) for v in row] for row in sheet.rows])
+    return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8", "replace")
+
+
+def jsonl_bytes(sheet: Sheet) -> bytes:
+    """An object a line."""
+    lines = [json.dumps(dict(zip(sheet.columns, map(plain, row), strict=True)), ensure_ascii=False) for row in sheet.rows]
+    return ("\n".join(lines) + "\n" if lines else "").encode("utf-8", "replace")
+
+
+def parquet_bytes(sheet: Sheet) -> bytes:
+    """Parquet with the types of the values."""
+    columns = list(zip(*sheet.rows, strict=True)) or [() for _ in sheet.columns]
+    out = io.BytesIO()
+    parquet.write_table(pa.table([pa.array(list(c)) for c in columns], names=list(sheet.columns)), out, compression="zstd")
+    return out.getvalue()
+
+
+def xlsx_bytes(found: Iterable[Sheet], created: datetime) -> bytes:
+    """A workbook with a sheet each, `created` as its only date."""
+    import xlsxwriter  # type: ignore[import-untyped]
+
+    packed = io.BytesIO()
+    book = xlsxwriter.Workbook(packed, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False})
+    book.set_properties({"created": created})
+    head = book.add_format({"bold": True})
+    moment, on = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}), book.add_format({"num_format": "yyyy-mm-dd"})
+    for sheet in found:
+        # More rows than a sheet holds go on in the next.
+        for part in range(max(1, -(-len(sheet.rows) // XLSX_ROWS))):
+            page = book.add_worksheet(sheet.name if not part else f"{sheet.name} {part + 1}")
+            page.freeze_panes(1, 0)
+            page.write_row(0, 0, sheet.columns, head)
+            rows = sheet.rows[part * XLSX_ROWS : (part + 1) * XLSX_ROWS]
+            page.autofilter(0, 0, max(1, len(rows)), len(sheet.columns) - 1)
+            for r, row in enumerate(rows, start=1):
+                for c, value in enumerate(row):
+                    if isinstance(value, datetime | date):
+                        page.write_datetime(r, c, value, moment if isinstance(value, datetime) else on)
+                    elif isinstance(value, str):
+                        page.write_string(r, c, value if len(value) <= XLSX_TEXT else value[: XLSX_TEXT - len(_CUT)] + _CUT)
+                    elif value is not None:
+                        page.write(r, c, plain(value))
+    book.close()
+    # The library stamps the parts of the archive with the clock.
+    with zipfile.ZipFile(packed) as old:
+        return zip_bytes({info.filename: old.read(info) for info in old.infolist()})
+
+
+def zip_bytes(files: Mapping[str, bytes]) -> bytes:
+    """An archive of these files, in this order, without a clock."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            entry = zipfile.ZipInfo(name, _ZIP_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data)
+    return out.getvalue()
+
+
+def write_whole(files: Mapping[Path, bytes]) -> None:
+    """Write files so that none is ever half: each under another name first, and renamed when all are whole.
+
+    Raises:
+        UsageError: one of them cannot be written; then none is, and nothing is left behind.
+    """
+    made: list[Path] = []
+    try:
+        for path, data in files.items():
+            made.append(path.with_name(f".{path.name}.{os.getpid()}.part"))
+            made[-1].write_bytes(data)
+        for part, path in zip(made, files, strict=True):
+            part.replace(path)
+    except OSError as error:
+        for part in made:
+            part.unlink(missing_ok=True) if part.parent.is_dir() else None
+        raise UsageError("export.cannot_write", name=next(iter(files)).name, why=type(error).__name__) from error
