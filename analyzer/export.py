@@ -404,7 +404,8 @@ def verify(path: Path, run: duckdb.DuckDBPyConnection | None = None, public_key:
             evidence = pack_verifier.rows_of(archive, "evidence.jsonl") if not wrong else []
             statements = {n[4:-4]: archive.read(n).decode("utf-8") for n in archive.namelist() if n.startswith("sql/")} if not wrong else {}
             signed = archive.read(pack_verifier.SIGNATURE) if pack_verifier.SIGNATURE in archive.namelist() else None
-        if not wrong and not pack_verifier.seal_holds(path.read_bytes()):
+        whole = not wrong
+        if whole and not pack_verifier.seal_holds(path.read_bytes()):
             wrong = [("verify.archive", path.name)]
     except pack_verifier.DAMAGED as error:
         raise UsageError("verify.no_pack", name=path.name) from error
@@ -415,7 +416,7 @@ def verify(path: Path, run: duckdb.DuckDBPyConnection | None = None, public_key:
     if full is not None:
         wrong += _tied(manifest, full, path)
     repeated, unseen = 0, list[str]()
-    if run is not None and not wrong:
+    if run is not None and whole:
         if edition == "redacted":
             statements, unseen = _statements(run, statements), ["verify.unseen_texts", "verify.unseen_statements"]
         again = {finding: sorted((contact, role) for contact, _, _, role, *_ in run.execute(sql).fetchall()) for finding, sql in sorted(statements.items())}

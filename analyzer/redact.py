@@ -68,7 +68,9 @@ FIGURES = frozenset(
 )  # fmt: skip
 _WHOLE_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00)?)?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_FIGURES_IN_WORDS = str.maketrans("〇零一二三四五六七八九幺两", "00123456789" + "12")
+_FIGURES_IN_WORDS = str.maketrans(
+    {"〇": "0", "零": "0", "一": "1", "二": "2", "三": "3", "四": "4", "五": "5", "六": "6", "七": "7", "八": "8", "九": "9", "幺": "1", "两": "2"}
+)
 # Marks, beside blanks and dashes, that part an identifier without ending it; and those that do so between figures only.
 _PARTING, _PARTING_FIGURES = "·•・.*_~|/\\^+=#&`'\"…()[]", "。、,\n\r"
 _MOBILE_CN, _LANDLINE = re.compile(r"(?:00)?86(1[3-9]\d{9})"), re.compile(r"0(?:10|2\d|[3-9]\d{2})(\d{7,8})")

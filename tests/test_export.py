@@ -5,20 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from analyzer import audit, export, runs
+from analyzer import audit, export, pack_verifier, review, runs, sampling, signature
 from analyzer.errors import UsageError
 from analyzer.intake import folder_mapping, load_mapping
 from tests.conftest import ROOT
@@ -99,7 +104,8 @@ def test_a_whole_pack_is_whole_and_its_sql_repeats(pack: Path, con: duckdb.DuckD
         assert {"findings.csv", "contacts.csv", "reconciliation.csv", "rules/cn-gbt-45251/quiet-hours.yaml", "verify.py"} <= set(archive.namelist())
 
 
-def _rewritten(pack: Path, target: Path, change: dict[str, bytes | None]) -> Path:
+def _rewritten(pack: Path, target: Path, change: dict[str, bytes | None], sealed: bool = True) -> Path:
+    """The pack with other members (None: without one), by somebody who also mends the sum of the archive."""
     with zipfile.ZipFile(pack) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
             data = change.get(name, old.read(name))
@@ -107,6 +113,8 @@ def _rewritten(pack: Path, target: Path, change: dict[str, bytes | None]) -> Pat
                 new.writestr(name, data)
         for name in change.keys() - set(old.namelist()):
             new.writestr(name, change[name] or b"")
+    if sealed:
+        target.write_bytes(pack_verifier.sealed(target.read_bytes()))
     return target
 
 
@@ -133,9 +141,175 @@ def test_what_is_missing_added_or_told_wrongly_is_named(pack: Path, con: duckdb.
     for kept, kind in (([*lines[1:]], "verify.rows"), ([json.dumps(swapped, ensure_ascii=False), *lines[1:]], "verify.differs")):
         data = ("\n".join(kept) + "\n").encode("utf-8")
         told = manifest | {"files": manifest["files"] | {"evidence.jsonl": {"sha256": export.sha256(data).hexdigest(), "bytes": len(data)}}}
-        forged = _rewritten(pack, tmp_path / f"{kind}.zip", {"evidence.jsonl": data, export.MANIFEST: json.dumps(told).encode()})
+        text = json.dumps(told).encode()
+        mended = {"evidence.jsonl": data, export.MANIFEST: text, "manifest.sha256": f"{export.sha256(text).hexdigest()}  manifest.json\n".encode()}
+        forged = _rewritten(pack, tmp_path / f"{kind}.zip", mended)
         wrong = export.verify(forged, con).wrong
         assert kind in {k for k, _ in wrong} and (kind == "verify.rows" or ("verify.differs", first) in wrong)
+
+
+def test_what_is_renamed_swapped_added_or_packed_again_is_named(pack: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(pack) as archive:
+        inside = {name: archive.read(name) for name in archive.namelist()}
+    swapped = {"findings.csv": inside["evidence.csv"], "evidence.csv": inside["findings.csv"]}
+    for number, (change, wrong) in enumerate([
+        ({"rules.csv": None, "regeln.csv": inside["rules.csv"]}, {("verify.missing", "rules.csv"), ("verify.unlisted", "regeln.csv")}),
+        (swapped, {("verify.changed", name) for name in swapped}),
+        ({export.MANIFEST: inside[export.MANIFEST].replace(b"dunaudit 0", b"dunaudit 9")}, {("verify.changed", export.MANIFEST)}),
+        ({"manifest.sha256": None}, {("verify.changed", export.MANIFEST)}), ({"manifest.sha256": b"0"}, {("verify.changed", export.MANIFEST)}),
+        ({}, set()),
+    ]):  # fmt: skip
+        assert set(export.verify(_rewritten(pack, tmp_path / f"{number}.zip", change)).wrong) == wrong
+    again = _rewritten(pack, tmp_path / "again.zip", {}, sealed=False)
+    assert export.verify(again).wrong == (("verify.archive", "again.zip"),)
+    twice = tmp_path / "twice.zip"
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(twice, "w") as new:
+        for name, data in [*inside.items(), ("findings.csv", inside["findings.csv"])]:
+            new.writestr(name, data)
+    assert ("verify.twice", "findings.csv") in export.verify(twice).wrong
+
+
+def _noticed(path: Path) -> bool:
+    try:
+        return bool(export.verify(path).wrong)
+    except UsageError as error:
+        return error.key == "verify.no_pack"
+
+
+def test_three_hundred_changed_bytes_of_the_file_are_all_noticed(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Not only the content: headers, times, names, the directory at the end, the seal itself. The verifier inside notices each too."""
+    pack, broken, draw = tmp_path / "small.zip", tmp_path / "broken.zip", random.Random(6)
+    export.write(con, pack, {"severity": ["critical"]})
+    whole = pack.read_bytes()
+    assert not _noticed(pack) and pack_verifier.main([str(pack)]) == 0
+    for _ in range(300):
+        at = draw.randrange(len(whole))
+        broken.write_bytes(whole[:at] + bytes([whole[at] ^ draw.randrange(1, 256)]) + whole[at + 1 :])
+        assert _noticed(broken) and pack_verifier.main([str(broken)]) != 0, at
+    for length in [0, 1, 22, *(draw.randrange(len(whole)) for _ in range(20)), len(whole) - 1]:
+        broken.write_bytes(whole[:length])
+        assert _noticed(broken), length
+    for more in (b"x", b"\0" * 100):
+        broken.write_bytes(whole + more)
+        assert _noticed(broken)
+        broken.write_bytes(more + whole)
+        assert _noticed(broken)
+
+
+def _keys(folder: Path, name: str) -> tuple[Path, Path]:
+    key = ed25519.Ed25519PrivateKey.generate()
+    private, public = folder / f"{name}.pem", folder / f"{name}.pub"
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
+    return private, public
+
+
+def test_a_signature_is_checked_with_the_public_key_only(pack: Path, con: duckdb.DuckDBPyConnection, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (private, public), (_, other), signed = _keys(tmp_path, "ours"), _keys(tmp_path, "theirs"), tmp_path / "signed.zip"
+    export.write(con, signed, options=export.Options(sign_with=private))
+    assert export.verify(signed).signature == "unchecked" and export.verify(signed, public_key=public).signature == "good"
+    assert export.verify(signed, public_key=public).wrong == () and pack_verifier.main([str(signed)]) == 0
+    assert "the signature was not checked" in capsys.readouterr().out
+    assert export.verify(signed, public_key=other).wrong == (("verify.signature", "signed.zip"),)
+    assert export.verify(pack, public_key=public).wrong == (("verify.unsigned", "pack.zip"),)
+    # Who changes a byte and mends every sum cannot mend the signature.
+    with zipfile.ZipFile(signed) as archive:
+        manifest, rejects = json.loads(archive.read(export.MANIFEST)), archive.read("rules.csv").replace(b"high", b"HIGH")
+    told = json.dumps(manifest | {"files": manifest["files"] | {"rules.csv": {"sha256": export.sha256(rejects).hexdigest(), "bytes": len(rejects)}}}).encode()
+    mended = {"rules.csv": rejects, export.MANIFEST: told, "manifest.sha256": f"{export.sha256(told).hexdigest()}  manifest.json\n".encode()}
+    forged = _rewritten(signed, tmp_path / "forged.zip", mended)
+    assert export.verify(forged).wrong == () and export.verify(forged, public_key=public).wrong == (("verify.signature", "forged.zip"),)
+    for wrong in (public, tmp_path / "nothing", signed):
+        with pytest.raises(UsageError):
+            signature.sign(b"", wrong)
+    with pytest.raises(UsageError):
+        export.verify(signed, public_key=private)
+
+
+def _open(pack: Path, name: str) -> list[dict[str, str]]:
+    with zipfile.ZipFile(pack) as archive:
+        return list(csv.DictReader(io.StringIO(archive.read(name).decode("utf-8-sig"), newline="")))
+
+
+def test_counts_can_be_repeated_from_the_pack(pack: Path) -> None:
+    """Of every finding by frequency, each breach's figure is the number of rows of its own ledger up to it that lie in its window."""
+    contacts, findings, evidence = {c["contact_id"]: c for c in _open(pack, "contacts.csv")}, _open(pack, "findings.csv"), _open(pack, "evidence.csv")
+    told = {(p["rule"], p["parameter"]): p["value"] for p in _open(pack, "parameters.csv")}
+    repeated = 0
+    for finding in (f for f in findings if told[f["rule"], "check.kind"] == "frequency"):
+        ledger = [e for e in evidence if e["finding_id"] == finding["finding_id"]]
+        for row in (e for e in ledger if e["role"] == "breach"):
+            mine, at = contacts[row["contact_id"]], (row["at_utc"], row["contact_id"])
+            count = sum(_in_window(contacts[e["contact_id"]], mine, told, finding["rule"]) for e in ledger if (e["at_utc"], e["contact_id"]) <= at)
+            assert str(count) == row["measured"], finding["finding_id"]
+            repeated += 1
+    assert repeated >= 6 and {e["contact_id"] for e in evidence} <= set(contacts)
+
+
+def _in_window(one: dict[str, str], mine: dict[str, str], told: dict[tuple[str, str], str], rule: str) -> bool:
+    day, last = (date.fromisoformat(c["on_date"]) for c in (one, mine))
+    match told.get((rule, "check.window")):
+        case "calendar_day":
+            return day == last
+        case "calendar_week":
+            return day.isocalendar()[:2] == last.isocalendar()[:2]
+    if dates := told.get((rule, "check.dates")):
+        return (last - day).days < int(dates)
+    return datetime.fromisoformat(mine["at_utc"]) - datetime.fromisoformat(one["at_utc"]) <= timedelta(hours=int(told[rule, "check.hours"]))
+
+
+def test_a_share_is_counted_again_over_the_rows_of_its_window(write: Any, tmp_path: Path) -> None:
+    rows = "".join(f"c{i},K{i % 9},2026-03-{i % 27 + 1:02d} 10:00:00,{'电话' if i % 3 else '短信'},呼出,接通,本人,提醒还款,A1\n" for i in range(120))
+    calls = write("calls.csv", f"contact_id,案件编号,通话时间,渠道,方向,结果,与借款人关系,内容,催收员\n{rows}")
+    shutil.copytree(ROOT / "rules" / "lexicon", tmp_path / "rules" / "lexicon")
+    (tmp_path / "rules" / "p").mkdir()
+    head = (ROOT / "rules" / "lender-playbook" / "pack.yaml").read_text(encoding="utf-8")
+    (tmp_path / "rules" / "p" / "pack.yaml").write_text(re.sub(r"^id: .*", "id: p", head, flags=re.MULTILINE), encoding="utf-8")
+    shipped = next(p for p in sorted((ROOT / "rules").glob("*/*.yaml")) if "kind: share" in p.read_text(encoding="utf-8"))
+    changed = re.sub(r"(?s)\ncheck:\n.*?\n(?=\w)", "\ncheck:\n  kind: share\n  scope: {direction: outbound}\n  part: {channel: call}\n  per: [agent]\n  max: 50\n", shipped.read_text(encoding="utf-8"))
+    (tmp_path / "rules" / "p" / shipped.name).write_text(re.sub(r"(?m)^status: .*", "status: stable", changed), encoding="utf-8")
+    made = audit.run([str(calls)], tmp_path / "runs", packs=["p"], rules_folder=tmp_path / "rules", run_id="r").path
+    con, pack = runs.connect(made), tmp_path / "p.zip"
+    export.write(con, pack)
+    (finding,), window, contacts = _open(pack, "findings.csv"), _open(pack, "window.csv"), {c["contact_id"]: c for c in _open(pack, "contacts.csv")}
+    con.close()
+    mine = [contacts[w["contact_id"]]["channel"] == "call" for w in window if w["finding_id"] == finding["finding_id"]]
+    assert finding["measured"] == f"{100 * sum(mine) / len(mine):.1f} % ({sum(mine)}/{len(mine)})" and len(mine) == 120
+
+
+def test_verdicts_the_chain_and_samples_go_along(run: Path, tmp_path: Path) -> None:
+    shutil.copy(run, tmp_path / "r.duckdb")
+    con, log, packed = runs.connect(tmp_path / "r.duckdb"), review.Reviews(tmp_path), tmp_path / "p.zip"
+    mine, others = ([r[0] for r in con.execute(f"SELECT finding_id FROM findings WHERE severity {op} 'critical' ORDER BY 1").fetchall()] for op in ("=", "<>"))
+    for number, finding in enumerate([mine[0], others[0], mine[0], others[1]]):
+        log.decide(con, finding, "王主任", "confirmed", f"看过 {number}")
+    sampling.write_paper(sampling.draw(con, sampling.Plan("findings", "random", "7", size=5)), tmp_path / "s.csv", datetime(2026, 1, 1))
+    options = export.Options(reviews=log, samples=(tmp_path / "s.csv",), made_by="李审计")
+    export.write(con, packed, {"severity": ["critical"]}, options)
+    first = packed.read_bytes()
+    export.write(con, packed, {"severity": ["critical"]}, options)
+    assert packed.read_bytes() == first and export.verify(packed, con).wrong == ()
+    assert [(v["actor"], v["comment"], v["stale"]) for v in _open(packed, "verdicts.csv")] == [("王主任", "看过 0", "False"), ("王主任", "看过 2", "False")]
+    with zipfile.ZipFile(packed) as archive:
+        entries = pack_verifier.rows_of(archive, "action_log.jsonl")
+    assert [e["seq"] for e in entries] == [1, 2, 3, 4] and ["actor" in e for e in entries] == [True, False, True, False]
+    assert [e["hash"] for e in entries] == [e["hash"] for e in log.chain()]
+    assert [s["ordinal"] for s in _open(packed, "sampling.csv")] == ["1", "2", "3", "4", "5"]
+    lists = {i["list"]: i for i in _open(packed, "ipe.csv")}
+    assert lists["findings"]["rows"] == str(len(mine)) and lists["findings"]["made_by"] == "李审计" and json.loads(lists["findings"]["filters"]) == {"severity": ["critical"]}
+    assert set(lists) >= {"findings", "evidence", "contacts", "reconciliation", "rejects", "verdicts", "sampling", "rules", "parameters", "window"}
+    # Every statement of the sheet gives its rows again.
+    for name in ("findings", "evidence", "contacts", "reconciliation"):
+        prepare, _, query = lists[name]["query"].partition("; ")
+        con.execute(prepare.replace("CREATE TEMP", "CREATE OR REPLACE TEMP"), ["critical"])
+        assert str(len(con.execute(query).fetchall())) == lists[name]["rows"]
+    con.close()
+    # A changed comment with all sums mended breaks the chain.
+    with zipfile.ZipFile(packed) as archive:
+        data, manifest = archive.read("action_log.jsonl").replace("看过 0".encode(), "看过 9".encode()), json.loads(archive.read(export.MANIFEST))
+    told = json.dumps(manifest | {"files": manifest["files"] | {"action_log.jsonl": {"sha256": export.sha256(data).hexdigest(), "bytes": len(data)}}}).encode()
+    mended = {"action_log.jsonl": data, export.MANIFEST: told, "manifest.sha256": f"{export.sha256(told).hexdigest()}  manifest.json\n".encode()}
+    assert export.verify(_rewritten(packed, tmp_path / "forged.zip", mended)).wrong == (("verify.chain", "action_log.jsonl 1"),)
 
 
 def test_the_verifier_in_the_pack_needs_only_python(pack: Path, tmp_path: Path) -> None:
