@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 
 def test_the_command_line_starts_without_the_dashboard_or_presidio() -> None:
-    code = "import sys, analyzer.cli; print([m for m in ('streamlit', 'altair', 'presidio_analyzer', 'spacy', 'jieba', 'pandas', 'typst', 'docx', 'fontTools', 'jinja2') if m in sys.modules])"
+    code = "import sys, analyzer.cli; print([m for m in ('streamlit', 'altair', 'presidio_analyzer', 'presidio_anonymizer', 'cryptography', 'spacy', 'jieba', 'pandas', 'typst', 'docx', 'fontTools', 'jinja2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 
