@@ -286,20 +286,16 @@ def _fill_windows(con: duckdb.DuckDBPyConnection) -> None:
 
 def _files(con: duckdb.DuckDBPyConnection, shown: Mapping[str, Sheet], selected: Mapping[str, list[str]], options: Options, redactor: redact.Redactor | None) -> dict[str, bytes]:
     """The files of an edition but the manifest; `shown` are its tables already."""
-    def told(text: str) -> str:
-        return redactor.texts([text])[0] if redactor else text
-
     tables = {**shown, "ipe": _ipe(con, shown, selected, options.made_by)}
     if redactor is not None:
         tables["ipe"] = redactor.sheet(tables["ipe"])
     files = {f"{name}.csv": csv_bytes(sheet) for name, sheet in tables.items()} | {f"{name}.jsonl": jsonl_bytes(tables[name]) for name in ("findings", "evidence")}
-    statements = {}
-    for rule, source, hits, _ in _used(con):
-        statements[rule] = hits
-        files[_named(f"rules/{rule}.yaml", redactor)] = told(source).encode("utf-8")
+    used = _used(con)
+    statements = {rule: hits for rule, _, hits, _ in used}
     chosen = con.execute("SELECT finding_id, rule, episode FROM findings JOIN chosen USING (finding_id) ORDER BY 1").fetchall()
-    for finding, rule, episode in chosen:
-        files[f"sql/{finding}.sql"] = (told(reproducing_sql(statements[rule], redactor.episode(episode) if redactor else episode)) + "\n").encode("utf-8")
+    texts = {_named(f"rules/{rule}.yaml", redactor): source for rule, source, *_ in used}
+    texts |= {f"sql/{finding}.sql": reproducing_sql(statements[rule], redactor.episode(episode) if redactor else episode) + "\n" for finding, rule, episode in chosen}
+    files |= {name: text.encode("utf-8") for name, text in zip(texts, redactor.texts(list(texts.values())) if redactor else texts.values(), strict=True)}
     files[pack_verifier.ACTION_LOG] = _action_log({finding for finding, *_ in chosen}, options.reviews, redactor)
     files[VERIFIER] = Path(pack_verifier.__file__).read_bytes()
     return files

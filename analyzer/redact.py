@@ -68,9 +68,7 @@ FIGURES = frozenset(
 )  # fmt: skip
 _WHOLE_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00)?)?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_FIGURES_IN_WORDS = str.maketrans(
-    {"〇": "0", "零": "0", "一": "1", "二": "2", "三": "3", "四": "4", "五": "5", "六": "6", "七": "7", "八": "8", "九": "9", "幺": "1", "两": "2"}
-)
+_FIGURES_IN_WORDS = {"〇": "0", "零": "0", "一": "1", "二": "2", "三": "3", "四": "4", "五": "5", "六": "6", "七": "7", "八": "8", "九": "9", "幺": "1", "两": "2"}
 # Marks, beside blanks and dashes, that part an identifier without ending it; and those that do so between figures only.
 _PARTING, _PARTING_FIGURES = "·•・.*_~|/\\^+=#&`'\"…()[]", "。、,\n\r"
 _MOBILE_CN, _LANDLINE = re.compile(r"(?:00)?86(1[3-9]\d{9})"), re.compile(r"0(?:10|2\d|[3-9]\d{2})(\d{7,8})")
@@ -144,6 +142,15 @@ def _kinds() -> np.ndarray[Any, np.dtype[np.uint8]]:
     return table
 
 
+@cache
+def _spelt() -> Points:
+    """Code point -> code point, figures in words as figures."""
+    table = np.arange(0x110000, dtype=np.uint32)
+    for word, figure in _FIGURES_IN_WORDS.items():
+        table[ord(word)] = ord(figure)
+    return table
+
+
 def _between_figures(kinds: np.ndarray[Any, np.dtype[np.uint8]]) -> Mask:
     found = np.zeros(len(kinds), dtype=np.bool_)
     if len(kinds) > 2:
@@ -185,6 +192,7 @@ class Redactor:
         self._borders: dict[str, int] = {}
         self._exact: set[str] = set()
         self._kept: set[str] = set()
+        self._alone: dict[str, str] = {}
         self._places: dict[str, list[tuple[int, int]]] = {}
         self._masks: dict[tuple[str, str], str] = {}
         self._automata: tuple[ahocorasick_rs.AhoCorasick, list[str], ahocorasick_rs.AhoCorasick | None, list[str]] | None = None
@@ -206,6 +214,7 @@ class Redactor:
                 if border is not None:
                     self._borders[normal] = min(border, self._borders.get(normal, border))
         self._automata = None
+        self._alone.clear()
 
     @property
     def known(self) -> int:
@@ -223,18 +232,34 @@ class Redactor:
         texts = _values(tables, FREE)
         # A text longer than what is looked at is looked at in pieces that overlap.
         pieces = [(text, at) for text in texts for at in range(0, max(len(text), 1), personal_data.LONGEST - _OVERLAP)]
-        read = [text[at : at + personal_data.LONGEST] for text, at in pieces]
+        # What is known already is masked first: masks are as long, and most texts then hold nothing that could be looked for.
+        shown = dict(zip(texts, self._quickly(texts), strict=True))
+        read = [shown[text][at : at + personal_data.LONGEST] for text, at in pieces]
         learnt = []
         for number, start, end, entity in [*_found(read), *_found_in_normal_form(read)]:
             text, at = pieces[number]
             self._places.setdefault(text, []).append((at + start, at + end))
             if entity in _AGAIN:
-                learnt.append(("number", read[number][start:end], ""))
-        self._add([k for k in learnt if normal_form(k[1]) not in self._owners])
+                learnt.append(text[at + start : at + end])
+        normals = dict(zip(learnt, _normal_forms(learnt), strict=True))
+        self._add([("number", value, "") for value in learnt if normals[value] not in self._owners])
+
+    def _quickly(self, texts: Sequence[str]) -> list[str]:
+        """Texts with the known identifiers replaced by nothing in particular, as long as they were."""
+        made = []
+        for batch in _batches(texts):
+            hits = self._search(batch)
+            for number, text in enumerate(batch):
+                for start, end, _ in hits.get(number, ()):
+                    text = text[:start] + BLACK * (end - start) + text[end:]
+                made.append(text)
+        return made
 
     def pseudonym(self, value: str) -> str:
         """The mask of one identifier that stands alone."""
-        return self._pseudonyms([value])[value]
+        if value not in self._alone:
+            self._alone |= self._pseudonyms([value])
+        return self._alone[value]
 
     def _pseudonyms(self, values: Iterable[str]) -> dict[str, str]:
         distinct = list(dict.fromkeys(values))
@@ -307,10 +332,22 @@ class Redactor:
 
     def left(self, files: Mapping[str, bytes]) -> str | None:
         """The first file in whose content or name an identifier is left, however written; None: there is none."""
+        batch: dict[str, str] = {}
+        size = 0
         for name, data in files.items():
-            if self.holds([*values_of(name, data), *name.split("/")]):
-                return name
-        return None
+            for value in (*values_of(name, data), *name.split("/")):
+                if value not in batch:
+                    batch[value] = name
+                    size += len(value) + 1
+            if size >= _BATCH:
+                if found := self._first(batch):
+                    return found
+                batch, size = {}, 0
+        return self._first(batch)
+
+    def _first(self, batch: Mapping[str, str]) -> str | None:
+        hits = self._search(list(batch))
+        return list(batch.values())[min(hits)] if hits else None
 
     def holds(self, texts: Iterable[str]) -> bool:
         """Whether an identifier stands in one of these."""
@@ -325,7 +362,7 @@ class Redactor:
         found: dict[int, list[tuple[int, int, str]]] = {}
         matches = [(normals[i], s, e) for i, s, e in plain.find_matches_as_indexes(flat.text, overlapping=True)]
         if figures is not None:
-            spelt = flat.text.translate(_FIGURES_IN_WORDS)
+            spelt = _spelt()[code_points(flat.text)].tobytes().decode("utf-32-le")
             matches += [(figure_normals[i], s, e) for i, s, e in figures.find_matches_as_indexes(spelt, overlapping=True) if flat.text[s:e] != spelt[s:e]]
         kinds = _kinds()[flat.folded]
         for normal, s, e in matches:
