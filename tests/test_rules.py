@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import jsonschema
@@ -219,3 +220,15 @@ def test_changes_that_no_case_notices_are_told(words: Words) -> None:
     assert {"check.scope.direction left out", "check.scope.channel without voicemail", "check.per without collector"} <= first
     assert unnoticed(None) < first
     assert unnoticed(0) > first
+
+
+@pytest.mark.parametrize("rule_id", ["notice-before-visit", "number-mix-home"])
+def test_a_rule_waits_for_the_first_date_of_its_figures(rule_id: str, words: Words) -> None:
+    """The figures begin a day later than the rule: on its first day, which the case is about, it is not in force yet."""
+    pack = next(p for p in PACKS if p.id == "lender-playbook")
+    rule = next(r for r in pack.rules if r.id == rule_id)
+    spec = next(c for c in rule.cases if c["name"].startswith("手册首日"))
+    expect = {"not_in_force": [i for outcome in ("breach", "clear") for i in spec["expect"].get(outcome, [])], "not_applicable": spec["expect"].get("not_applicable", [])}
+    values = {name: tuple((since + timedelta(1), figure) for since, figure in spans) for name, spans in rule.values.items()}
+    later = replace(rule, values=values, cases=({**spec, "expect": expect},))
+    assert expect["not_in_force"] and [r.wrong for r in casebook.run_cases([replace(pack, rules=(later,))], words)] == [()]

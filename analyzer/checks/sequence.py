@@ -76,13 +76,14 @@ def compile_sequence(rule: Rule, params: Sequence) -> Compiled:
         nth, join = "k.nth", "LEFT JOIN calendar_days k ON k.jurisdiction = split_part({0}.jurisdiction, '-', 1) AND k.on_date = {0}.on_date"
         compiler.joins.append(join.format("c"))
         join_t = join.format("t")
+    # Before the contacts are chosen: where the window is a dated value, its first date too says from when the rule holds.
+    window, outside, uncovered = _window(compiler, step, name, earlier)
     base = compiler.base(*(f"c.{k}" for k in keys), "c.jurisdiction", f"{nth} AS nth", f"({closed}) AS wanted", f"{compiler.missing(needed)} AS missing")
     others = (
         f"SELECT t.seq AS other, t.at_utc AS other_at, t.on_date AS other_day, {nth} AS other_nth, {', '.join(f't.{k} AS other_{k}' for k in keys)},"
         f" ({other}) AS happened FROM contacts t {join_t} WHERE ({other}) IS NOT FALSE AND t.at_utc IS NOT NULL"
     )
     together = " AND ".join(f"o.other_{k} = s.{k}" for k in keys)
-    window, outside, uncovered = _window(compiler, step, name, earlier)
     judged = (
         "SELECT s.*, count(DISTINCT o.other) FILTER (WHERE o.happened) AS n_sure, count(DISTINCT o.other) AS n_all,"
         " list(DISTINCT o.other) FILTER (WHERE o.happened) AS others"

@@ -40,6 +40,8 @@ class Share(Params):
 def compile_share(rule: Rule, params: Share) -> Compiled:
     """See `Share`. Needs: started_at, the keys, what the scope and the part ask."""
     compiler = Compiler(rule, params.scope)
+    least = compiler.value(params.min, ("check", "min")) if params.min is not None else "0"
+    most = compiler.value(params.max, ("check", "max")) if params.max is not None else "100"
     standing = compiler.standing()
     part = compiler.condition(params.part, ("check", "part"))
     keys = keys_of(params.per)
@@ -53,8 +55,6 @@ def compile_share(rule: Rule, params: Share) -> Compiled:
         f" GROUP BY ALL HAVING count(*) >= {params.at_least}"
     )
     low, high = "(100.0 * s.n_part / s.n)", "(100.0 * (s.n_part + s.n_open) / s.n)"
-    least = compiler.value(params.min, ("check", "min")) if params.min is not None else "0"
-    most = compiler.value(params.max, ("check", "max")) if params.max is not None else "100"
     verdict = f"CASE WHEN {high} < {least} OR {low} > {most} THEN true WHEN {low} < {least} OR {high} > {most} THEN NULL ELSE false END"
     episode = f"concat_ws(chr(124), {', '.join(f's.{k}' for k in keys)}, s.period)"
     measured = f"(round({low}, 1)::VARCHAR || ' % (' || s.n_part || '/' || s.n || ')')"
