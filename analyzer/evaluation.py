@@ -51,7 +51,7 @@ def evidence(examples: Sequence[Example], lexicons: Lexicons, reader: SecondRead
     """(labels told without the reader, labels some doubtful words speak for, the reader's scores), each of shape (examples, labels)."""
     messages = messages_of(examples)
     certain, all_ = (told_of(judge_messages(messages, lexicons, replace(reader, settle=dict.fromkeys(LABELS, value)))) for value in (2.0, 0.0))
-    return certain, all_, reader.scores(matrix(examples))
+    return certain, all_, reader.scores(matrix(examples, lexicons))
 
 
 def choose_thresholds(certain: Truth, doubtful: Truth, scores: npt.NDArray[np.float32], truth: Truth) -> dict[str, dict[str, float]]:
@@ -71,7 +71,7 @@ def left_out(examples: Sequence[Example], lexicons: Lexicons, settle: Mapping[st
     scores = np.zeros(truth.shape, np.float32)
     for number in range(_FOLDS):
         kept, left = ([e for e, f in zip(examples, fold, strict=True) if (f == number) == own] for own in (False, True))
-        reader = SecondReader(*fit(matrix(kept), truth[fold != number]), settle, "")
+        reader = SecondReader(*fit(matrix(kept, lexicons), truth[fold != number]), settle, "")
         certain[fold == number], doubtful[fold == number], scores[fold == number] = evidence(left, lexicons, reader)
     return certain, doubtful, scores
 

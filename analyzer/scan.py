@@ -92,7 +92,7 @@ def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: Seco
     finder = Finder(texts, lexicons, owes, keep_refused=why_not)
     found = finder.signals()
     segment.forget()
-    scores = reader.scores(features(texts, [m.who for m in messages])) if reader else None
+    scores = reader.scores(features(texts, [m.who for m in messages], finder.sets_of(np.arange(len(texts))))) if reader else None
     labels: list[dict[str, None]] = [{} for _ in messages]
     told: list[list[dict[str, Any]]] = [[] for _ in messages]
     for signal in found:

@@ -18,10 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer import rules
-from analyzer.text.lexicon import LABELS
-from analyzer.text.second_reader import MODEL_FILE, WIDTH, Features, Recipient, features, weights_of
+from analyzer.text.finder import Finder
+from analyzer.text.lexicon import LABELS, Lexicons, load_lexicons
+from analyzer.text.second_reader import MODEL_FILE, WIDTH, Features, Recipient, features, weighed
 
+# Of a few strengths and weights tried on the development set, from a range in which they hardly differ.
 _STRENGTH = 30.0
+# An example that carries a label weighs so much more than one that does not: few do.
+_FOR = 8.0
 _STEPS = 300
 
 
@@ -57,27 +61,37 @@ def read_examples(paths: Sequence[Path]) -> list[Example]:
     return found
 
 
-def matrix(examples: Sequence[Example]) -> Features:
+def matrix(examples: Sequence[Example], lexicons: Lexicons) -> Features:
     """What the model sees of examples."""
-    return features([e.text for e in examples], [e.who for e in examples])
+    texts = [e.text for e in examples]
+    return features(texts, [e.who for e in examples], Finder(texts, lexicons).sets_of(np.arange(len(texts))))
 
 
-def fit(seen: Features, truth: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """(weights, step, bias) of one logistic regression per label."""
+def fit(seen: Features, truth: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """(weights, step, bias, known) of one logistic regression per label.
+
+    A column counts the more the fewer examples have it: log((n + 1) / (its examples + 1)), which goes into its weight; one that a
+    single example has is left out.
+    """
     from scipy.sparse import csr_matrix
     from sklearn.linear_model import LogisticRegression
 
-    x = csr_matrix((weights_of(seen).astype(np.float64), (seen.rows, seen.columns)), shape=(seen.texts, WIDTH))
+    many = np.bincount(seen.columns, minlength=WIDTH)
+    known = many > 1
+    rarity = np.log((seen.texts + 1) / (many + 1))
+    rows, columns, value = weighed(seen, known)
+    x = csr_matrix((value.astype(np.float64) * rarity[columns], (rows, columns)), shape=(seen.texts, WIDTH))
     weights = np.zeros((len(LABELS), WIDTH), dtype=np.int8)
     step, bias = np.zeros(len(LABELS), np.float32), np.zeros(len(LABELS), np.float32)
     for number in range(len(LABELS)):
-        model = LogisticRegression(C=_STRENGTH, max_iter=_STEPS, tol=1e-3, class_weight={True: 2.0, False: 1.0})
+        model = LogisticRegression(C=_STRENGTH, max_iter=_STEPS, tol=1e-3, class_weight={True: _FOR, False: 1.0})
         model.fit(x, truth[:, number])
         # Rounded to eight bits: what the last bits of a sum depend on (the order of threads, the processor) goes with them.
-        step[number] = np.float32(round(float(np.abs(model.coef_[0]).max()) / 127, 4))
-        weights[number] = np.rint(model.coef_[0] / step[number]).clip(-127, 127).astype(np.int8)
+        weight = model.coef_[0] * rarity
+        step[number] = np.float32(round(float(np.abs(weight).max()) / 127, 4))
+        weights[number] = np.rint(weight / step[number]).clip(-127, 127).astype(np.int8)
         bias[number] = np.float32(round(float(model.intercept_[0]), 2))
-    return weights, step, bias
+    return weights, step, bias, known
 
 
 def truth_of(examples: Sequence[Example]) -> npt.NDArray[np.bool_]:
@@ -85,9 +99,11 @@ def truth_of(examples: Sequence[Example]) -> npt.NDArray[np.bool_]:
     return np.array([[label in e.labels for label in LABELS] for e in examples], dtype=np.bool_)
 
 
-def save(path: Path, weights: npt.NDArray[np.int8], step: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], told: dict[str, Any]) -> None:
+def save(
+    path: Path, weights: npt.NDArray[np.int8], step: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], known: npt.NDArray[np.bool_], told: dict[str, Any]
+) -> None:
     """Write a model; the archive holds no time, so that the same model is the same bytes."""
-    arrays: dict[str, npt.NDArray[Any]] = {"weights": weights, "step": step, "bias": bias, "told": np.frombuffer(json.dumps(told, sort_keys=True).encode(), dtype=np.uint8)}
+    arrays: dict[str, npt.NDArray[Any]] = {"weights": weights, "step": step, "bias": bias, "known": np.packbits(known), "told": np.frombuffer(json.dumps(told, sort_keys=True).encode(), dtype=np.uint8)}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             buffer = io.BytesIO()
@@ -101,8 +117,9 @@ def main() -> None:
     paths = sorted(folder.glob("*.jsonl"))
     examples = read_examples(paths)
     version = sha256(b"".join(p.read_bytes() for p in paths)).hexdigest()[:12]
+    lexicons = load_lexicons(rules.lexicon_folder(rules.rules_folder()))
     thresholds = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))
-    save(folder / MODEL_FILE, *fit(matrix(examples), truth_of(examples)), {**thresholds, "version": version})
+    save(folder / MODEL_FILE, *fit(matrix(examples, lexicons), truth_of(examples)), {**thresholds, "version": version})
     print(f"{len(examples)} examples, model {version}")
 
 

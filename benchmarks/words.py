@@ -19,10 +19,12 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import duckdb
+import numpy as np
 from generate import generate
 
 from analyzer import rules
 from analyzer.text import Words, find, load_words, segment
+from analyzer.text.finder import Finder
 from analyzer.text.personal_data import find_personal_data
 from analyzer.text.second_reader import Recipient, features
 
@@ -49,7 +51,10 @@ def read_scores(texts: list[str]) -> int:
     """All stages, and the second reader for every text."""
     reader = _words[0].reader
     assert reader is not None
-    return read_words(texts) + len(reader.scores(features(texts, [Recipient(True)] * len(texts))))
+    finder = Finder(texts, _words[0].lexicons)
+    found = len(finder.signals())
+    segment.forget()
+    return found + len(reader.scores(features(texts, [Recipient(True)] * len(texts), finder.sets_of(np.arange(len(texts))))))
 
 
 def read_personal(texts: list[str]) -> int:

@@ -230,12 +230,12 @@ def test_the_model_is_what_the_examples_give(words: Words) -> None:
     assert set(words.reader.settle) == set(LABELS)
 
 
-def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_training_twice_gives_the_same_bytes(tmp_path: Path, lexicons: Lexicons) -> None:
     examples = training.read_examples([ROOT / "rules/examples/zh-harassment.jsonl"])[:150]
     truth = training.truth_of(examples)
     truth[0, :], truth[1, :] = True, False
     for name in ("a", "b"):
-        training.save(tmp_path / name, *training.fit(training.matrix(examples), truth), {"settle": {}, "version": "v"})
+        training.save(tmp_path / name, *training.fit(training.matrix(examples, lexicons), truth), {"settle": {}, "version": "v"})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

@@ -122,6 +122,15 @@ class Finder:
         rows = zip(order.tolist(), texts.tolist(), firsts, lasts, negated, reported, lessons, strict=True)
         return [self._signal(hits[number], *row) for number, *row in rows]
 
+    def sets_of(self, texts: Index) -> tuple[Index, Index]:
+        """(row, token) of each element of a pattern (`Lexicons.set_tokens`) of which a text has a word; rows are places in `texts`."""
+        tokens = self._lexicons.set_tokens
+        used = [number for number in np.flatnonzero(tokens >= 0).tolist() if self._counts[number]]
+        found = [np.flatnonzero(self._held(number, "text")[texts]) for number in used]
+        if not found:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return np.concatenate(found), np.repeat(tokens[used], [len(rows) for rows in found])
+
     def _signal(self, hit: _Hit, text: int, first: int, last: int, negated: bool, reported: bool, lesson: bool) -> Signal:
         start, end_backwards, weak, lexicon, detail, anyone, despite = hit
         words = self._texts[text][first:last]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -165,7 +166,8 @@ class Lexicon:
 class Lexicons:
     """All lexicons, compiled. Set n of terms is `set_terms[set_starts[n]:set_starts[n + 1]]`, numbers of `terms`.
 
-    The first `in_patterns` terms are those that elements of patterns hold.
+    The first `in_patterns` terms are those that elements of patterns hold. `set_tokens`: for each set that is an element of a
+    pattern a number made from its terms, the same as long as they are; -1 for other sets.
     """
 
     items: tuple[Lexicon, ...]
@@ -173,6 +175,7 @@ class Lexicons:
     set_starts: Index
     set_terms: Index
     in_patterns: int
+    set_tokens: Index
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -249,6 +252,14 @@ class _Sets:
         starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
         return Terms(list(place)), starts, np.concatenate(rows), in_patterns
 
+    def tokens(self, asked: Iterable[int]) -> Index:
+        """`Lexicons.set_tokens`, for the sets in `asked`; the unions must have been made."""
+        found = np.full(len(self._members), -1, np.int64)
+        for number in asked:
+            digest = sha256("\n".join(sorted(self._members[number])).encode("utf-8")).digest()
+            found[number] = int.from_bytes(digest[:8], "big") >> 1
+        return found
+
     def too_long(self) -> str | None:
         """A term that is longer than can be looked for, if there is one."""
         return next((term for members in self._members for term in members if len(term) > LONGEST_TERM), None)
@@ -314,7 +325,8 @@ def load_lexicons(folder: Path) -> Lexicons:
     if problems:
         raise RuleErrors(problems)
     elements = [n for item in items for p in item.patterns for n in (*p.all, *p.implied, *p.of, *(() if p.none is None else (p.none,)))]
-    return Lexicons(tuple(items), *sets.compiled(elements))
+    asked = {n for item in items for p in item.patterns for n in (*p.all, *p.of)}
+    return Lexicons(tuple(items), *sets.compiled(elements), sets.tokens(asked))
 
 
 def _compile(path: Path, raw: _LexiconFile, sets: _Sets, problems: list[RuleProblem]) -> Lexicon:

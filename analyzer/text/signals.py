@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from analyzer.store import spoken_to
 from analyzer.text import segment
-from analyzer.text.finder import Signal, find
+from analyzer.text.finder import Finder, Signal
 from analyzer.text.personal_data import PERSONAL_DATA, find_personal_data
 from analyzer.text.second_reader import Recipient, Words, settle
 
@@ -31,10 +31,11 @@ def signals_of(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     texts = batch.column(1).to_pylist()
     owes = batch.column(2).to_pylist()
     knows = batch.column(3).to_pylist()
-    found = find(texts, words.lexicons, np.array([bool(o) for o in owes], dtype=np.bool_))
+    finder = Finder(texts, words.lexicons, np.array([bool(o) for o in owes], dtype=np.bool_))
+    found = finder.signals()
     segment.forget()
     if words.reader:
-        found = settle(texts, found, [Recipient(o, k) for o, k in zip(owes, knows, strict=True)], words.reader)
+        found = settle(texts, finder, found, [Recipient(o, k) for o, k in zip(owes, knows, strict=True)], words.reader)
     if words.entities:
         found += _personal(texts, words.entities)
     return _batch(found, batch.column(0).to_numpy())
