@@ -84,8 +84,10 @@ def features(texts: Sequence[str], recipients: Sequence[Recipient], sets: tuple[
     parts = [_grams(normal), _words(normal), (sets[0], sets[1] % WIDTH)]
     told = [(number, _token(token)) for number, recipient in enumerate(recipients) for token in recipient.tokens()]
     parts.append((np.array([n for n, _ in told], dtype=np.int64), np.array([c for _, c in told], dtype=np.int64)))
-    # Each once, however often it occurs.
-    keys = np.unique(np.concatenate([rows for rows, _ in parts]) * WIDTH + np.concatenate([columns for _, columns in parts]))
+    # Each once, however often it occurs; sorted, which is quicker than numpy's own way to distinct values.
+    keys = np.concatenate([rows for rows, _ in parts]) * WIDTH + np.concatenate([columns for _, columns in parts])
+    keys.sort()
+    keys = keys[np.concatenate([np.ones(min(1, len(keys)), np.bool_), keys[1:] != keys[:-1]])]
     return Features(keys // WIDTH, keys % WIDTH, len(texts))
 
 
