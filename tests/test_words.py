@@ -17,6 +17,7 @@ from analyzer import scan, store, training
 from analyzer.errors import RuleErrors, UsageError
 from analyzer.intake import Settings, input_table
 from analyzer.text import Lexicons, TextReader, Words, find, load_lexicons, segment
+from analyzer.text.finder import Finder
 from analyzer.text.lexicon import LABELS
 from analyzer.text.personal_data import LONGEST, candidates, find_personal_data
 from analyzer.text.recognisers import is_card, is_resident_id
@@ -301,10 +302,11 @@ def test_a_reader_that_dies_is_an_error_and_not_a_silence() -> None:
 def test_doubtful_words_said_by_anyone_are_settled_too(tmp_path: Path, words: Words) -> None:
     (tmp_path / "_context.yaml").write_text((ROOT / "rules/lexicon/_context.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "trial.yaml").write_text(LEXICON.format(id="trial", pattern="    all: [[甲字]]\n    said_by: anyone\n    sure: false"), encoding="utf-8")
-    found = find(["客户称甲字"], load_lexicons(tmp_path))
+    finder = Finder(["客户称甲字"], load_lexicons(tmp_path))
+    found = finder.signals()
     assert words.reader is not None and [s.counts for s in found] == [False]
     eager = replace(words.reader, settle=dict.fromkeys(LABELS, 0.0))
-    assert [s.counts for s in settle(["客户称甲字"], found, [Recipient(True)], eager)] == [True]
+    assert [s.counts for s in settle(["客户称甲字"], finder, found, [Recipient(True)], eager)] == [True]
 
 
 @pytest.mark.parametrize("text", ["不还就弄死亻尔全家", "不还就弄 死*你全家", "不还就弄死死死死你全家"])
