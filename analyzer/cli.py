@@ -56,6 +56,7 @@ from analyzer.errors import DunAuditError, RuleErrors, UsageError
 from analyzer.intake.mapping import check_zone
 from analyzer.messages import LANGUAGES, default_lang, say, say_words
 from analyzer.model import ExitCode, Rule
+from analyzer.tables import Sheet, csv_bytes
 from analyzer.text import Words, load_words
 
 _HELP_LANG = default_lang()
@@ -886,36 +887,57 @@ def rules_schema() -> None:
 def rules_coverage(
     run: Annotated[Path | None, typer.Option("--run", "--runs", help=_help("run_folder"))] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help=_help("markdown"))] = False,
+    csv_: Annotated[bool, typer.Option("--csv", help=_help("coverage_csv"))] = False,
     folder: RulesFolder = None, json_: Json = False,
 ) -> None:  # fmt: skip
     """See the catalogue."""
     with _errors():
-        found = None
+        found, where = None, folder or rules.rules_folder()
         if run is not None:
             con = runs.connect(runs.locate(run))
             try:
                 found = coverage.findings_by_rule(con)
             finally:
                 con.close()
-        rows, clauses = coverage.coverage(rules.select(folder or rules.rules_folder()), found)
+        rows, clauses = coverage.coverage(rules.select(where), found, coverage.measured(where))
     if json_:
         _emit_json({"rows": rows, "clauses": clauses})
         return
     lang = _state["lang"]
     by_row = [[r.row, len(r.rules), r.cases, "-" if r.findings is None else r.findings, ", ".join(r.rules)] for r in rows]
     by_clause = [
-        [c.pack, c.clause_zh if lang == "zh" else c.clause_en, _t(f"word.{c.known}") if c.known != "-" else "-", _t(f"word.{c.decided}"), len(c.rules), c.cases, "-" if c.findings is None else c.findings]
+        [c.pack, c.clause_zh if lang == "zh" else c.clause_en, _t(f"word.{c.known}") if c.known != "-" else "-", _t(f"word.{c.decided}"), len(c.rules), c.cases,
+         "-" if c.findings is None else c.findings, "{:.2f} ({:.2f}-{:.2f})".format(*c.precision) if c.precision else "-"]
         for c in clauses
-    ]
-    tables: list[tuple[tuple[str, ...], list[list[Any]]]] = [
-        (("serves", "rules", "cases", "findings", "rule"), by_row), (("pack", "clause", "known", "decided", "rules", "cases", "findings"), by_clause),
     ]  # fmt: skip
+    tables: list[tuple[tuple[str, ...], list[list[Any]]]] = [
+        (("serves", "rules", "cases", "findings", "rule"), by_row), (("pack", "clause", "known", "decided", "rules", "cases", "findings", "precision"), by_clause),
+    ]  # fmt: skip
+    if csv_:
+        keys, lines = tables[1]
+        typer.echo(csv_bytes(Sheet("coverage", tuple(_t(f"column.{k}") for k in keys), [tuple(line) for line in lines])).decode("utf-8"), nl=False)
+        return
     for keys, lines in tables:
         titles = [_t(f"column.{k}") for k in keys]
         if markdown:
             typer.echo("\n".join(["| " + " | ".join(str(c).replace("|", "\\|") for c in line) + " |" for line in (titles, ["---"] * len(titles), *lines)]) + "\n")
         else:
             _emit_table(titles, lines)
+
+
+@rules_app.command("hygiene", help=_help("rules_hygiene"))
+def rules_hygiene(run: RunFolder = Path("runs"), name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None, json_: Json = False) -> None:
+    """See the catalogue."""
+    with _errors():
+        con = runs.connect(runs.locate(run, name))
+        try:
+            found = coverage.hygiene(con)
+        finally:
+            con.close()
+    if json_:
+        _emit_json(found)
+        return
+    _emit_table([_t(f"column.{k}") for k in ("rule", "remark", "contacts", "out_of", "other")], [[r.rule, _t(f"word.{r.what}"), r.contacts, r.of, r.other or ""] for r in found])
 
 
 @rules_app.command("conflicts", help=_help("rules_conflicts"))

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer import rules
+from analyzer.coverage import MEASURED
 from analyzer.scan import Message, Verdict, judge_messages
 from analyzer.summary import interval
 from analyzer.text import Lexicons, load_lexicons
@@ -177,15 +178,18 @@ def main() -> None:
         thresholds = choose_thresholds(*(np.concatenate(pair) for pair in pairs))
         (folder / "thresholds.json").write_text(json.dumps(thresholds, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         reader = replace(reader, settle=thresholds["settle"])
+    measured: dict[str, dict[str, list[int]]] = {}
     lines = ["# How well the words are read", "", "Written by `make evaluate`. The thresholds of the second reader were chosen on the development set together with the training", "examples (each judged by a reader trained without it), which flatters it; the set of others is the real measure.", ""]
     for lang, examples in development.items():
         truth = truth_of(examples)
         told = told_of(judge_messages(messages_of(examples), lexicons, reader))
+        measured[lang] = {label: [int((told[:, n] & truth[:, n]).sum()), int((told[:, n] & ~truth[:, n]).sum())] for n, label in enumerate(LABELS)}
         lines += [f"## Development set, {lang}", "", *table(told, truth), "", *by_difficulty(examples, told, truth), "", "Every error:", "", *errors(examples, told, truth), ""]
     told, truth = decided(*known, reader.settle), truth_of(examples)
     for lang in ("zh", "en"):
         here = np.array([e.lang == lang for e in examples])
         lines += [f"## Training examples, {lang}, each judged by a reader trained without it (the words were written with them in sight)", "", *table(told[here], truth[here]), ""]
+    (folder / MEASURED).write_text(json.dumps(measured, sort_keys=True, indent=1) + "\n", encoding="utf-8")
     data = Path(next((a for a in sys.argv[1:] if not a.startswith("-")), root.parent / "shared" / "data"))
     lines += ["## False alarms on ordinary texts", "", *alarm_table(data, lexicons, reader), ""]
     (root / "docs" / "words-report.md").write_text("\n".join(lines), encoding="utf-8")

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from analyzer import audit, rules, runs
+from analyzer import audit, coverage, rules, runs
 from analyzer.intake import folder_mapping, load_mapping
 from analyzer.model import ExitCode
 
@@ -104,3 +104,20 @@ def test_generator_writes_the_same_bytes(tmp_path: Path) -> None:
     made = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
     assert made == set(WRITTEN)
     assert [name for name in WRITTEN if (tmp_path / name).read_bytes() != (LOGS / name).read_bytes()] == []
+
+
+def test_what_rule_authors_should_look_at(sample: Run) -> None:
+    """Silent, idle and overlapping rules, counted again from the findings one by one."""
+    _, con = sample
+    remarks = coverage.hygiene(con)
+    by_what: dict[str, set[str]] = {}
+    for remark in remarks:
+        by_what.setdefault(remark.what, set()).add(remark.rule)
+    broken: dict[str, set[int]] = {}
+    for rule, seq in con.execute("SELECT f.rule, e.seq FROM finding_evidence e JOIN findings f USING (finding_id) WHERE e.role = 'breach'").fetchall():
+        broken.setdefault(rule, set()).add(seq)
+    assert {"us-ma/*", "jp/*"} <= by_what["idle"] and not any(rule.startswith(("us-ma/", "jp/")) and not rule.endswith("*") for rule in by_what["idle"])
+    assert by_what["silent"] and not by_what["silent"] & set(broken)
+    told = {(r.rule, r.other) for r in remarks if r.what == "overlap"}
+    assert told == {(a, b) for a in broken for b in broken if a != b and len(broken[a] & broken[b]) >= coverage.OVERLAP * len(broken[a])}
+    assert told

@@ -189,7 +189,13 @@ class Lexicons:
 
 def lexicon_ids(folder: Path) -> tuple[str, ...]:
     """The concepts of rules/lexicon that signal, without reading their terms."""
-    return tuple(sorted(p.stem for p in folder.glob("[!_]*.yaml") if re.search(r"^label:", p.read_text(encoding="utf-8"), re.MULTILINE)))
+    return tuple(labels_of(folder))
+
+
+def labels_of(folder: Path) -> dict[str, str]:
+    """Concept -> the label it signals, of the lexicons that signal, without reading their terms."""
+    found = {p.stem: re.search(r"^label: *(\w+)", p.read_text(encoding="utf-8"), re.MULTILINE) for p in sorted(folder.glob("[!_]*.yaml"))}
+    return {name: label[1] for name, label in found.items() if label}
 
 
 class _Sets:
