@@ -42,6 +42,7 @@ class RunResult:
     undetermined: int
     not_evaluated: int
     seconds: dict[str, float]
+    rule_seconds: dict[str, float]
 
     @property
     def exit_code(self) -> ExitCode:
@@ -126,11 +127,11 @@ def run(
         store.lock(con)
         clock.lap("derive")
         findings.record_rules(con, prepared)
-        judge(con, [p for p in prepared if not p.reads_signals], progress)
+        rule_seconds = judge(con, [p for p in prepared if not p.reads_signals], progress)
         clock.lap("judge")
         store_signals(con, reading.result())
         clock.lap("words")
-        judge(con, [p for p in prepared if p.reads_signals], progress)
+        rule_seconds |= judge(con, [p for p in prepared if p.reads_signals], progress)
         clock.lap("judge_words")
         findings.build(con)
         clock.lap("findings")
@@ -151,7 +152,7 @@ def run(
     (to / "current").write_text(name + "\n", encoding="utf-8")
     return RunResult(
         name, target, tuple(batches), count, counts[Outcome.BREACH], counts[Outcome.UNDETERMINED],
-        counts[Outcome.NOT_EVALUATED], clock.laps,
+        counts[Outcome.NOT_EVALUATED], clock.laps, rule_seconds,
     )  # fmt: skip
 
 

@@ -286,12 +286,14 @@ def _audit(
             _emit_json({
                 "run": result.run_id, "findings": result.findings, "breaching_contacts": summary.totals(con)["breaching_contacts"],
                 "exit_code": int(result.exit_code), "completeness": summary.completeness(con), "batches": summary.batches(con),
-                "rules": summary.by_rule(con), "undetermined": summary.undetermined(con), "seconds": result.seconds,
+                "rules": summary.by_rule(con), "undetermined": summary.undetermined(con), "seconds": result.seconds, "rule_seconds": result.rule_seconds,
             })  # fmt: skip
             return result
         _show_run(con, result)
         if profile:
-            _emit_table([_t("talk.step"), "s"], [[k, f"{v:.3f}"] for k, v in result.seconds.items()])
+            whole = sum(result.seconds.values())
+            for title, taken in (("talk.step", list(result.seconds.items())), ("column.rule", sorted(result.rule_seconds.items(), key=lambda pair: -pair[1]))):
+                _emit_table([_t(title), "s", "%"], [[k, f"{v:.3f}", f"{100 * v / whole:.1f}"] for k, v in taken])
     finally:
         con.close()
     return result

@@ -5,6 +5,7 @@ A rule that fails while it runs does not stop the others: it is `not_evaluated`,
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import duckdb
@@ -18,8 +19,8 @@ def judge(
     con: duckdb.DuckDBPyConnection,
     rules: Sequence[Prepared],
     progress: Callable[[str, int, int], None] = lambda *_: None,
-) -> None:
-    """Add to the temporary table `hits` (rule + the columns of `checks.base.HITS`, without undetermined) and rule_results.
+) -> dict[str, float]:
+    """Seconds by rule that was run. Adds to the temporary table `hits` (rule + the columns of `checks.base.HITS`, without undetermined) and rule_results.
 
     Args:
         con: holds the canonical tables and `signals`.
@@ -37,8 +38,10 @@ def judge(
             con.execute("INSERT INTO rule_results SELECT ?, ?, NULL, count(*), NULL FROM contacts", [prepared.rule.ref, Outcome.NOT_APPLICABLE.value])
     rules = binding
     standings = _standings(con, rules)
+    seconds: dict[str, float] = {}
     for number, prepared in enumerate(rules, start=1):
         progress(prepared.rule.ref, number, len(rules))
+        began = time.perf_counter()
         try:
             _run(con, prepared, standings[number - 1])
         except duckdb.Error as error:
@@ -47,6 +50,8 @@ def judge(
             con.execute("DELETE FROM hits WHERE rule = ?", [ref])
             con.execute("DELETE FROM rule_results WHERE rule = ?", [ref])
             con.execute("INSERT INTO rule_results VALUES (?, ?, NULL, ?, ?)", [ref, Outcome.NOT_EVALUATED.value, total, type(error).__name__])
+        seconds[prepared.rule.ref] = time.perf_counter() - began
+    return seconds
 
 
 _STANDINGS = ("in_scope", Outcome.UNDETERMINED.value, Outcome.NOT_APPLICABLE.value, Outcome.NOT_IN_FORCE.value)
