@@ -241,6 +241,7 @@ CREATE TABLE contacts (
     party party_word,                   -- debtor, obliged (guarantor, co-borrower) or third_party; NULL: unknown
     knows BOOLEAN,                      -- whether that person knew of the loan on that date; NULL: unknown
     text VARCHAR,                       -- note or message as logged
+    silent BOOLEAN,                     -- whether there is no text, or only blanks
     recording_id VARCHAR,               -- recording, photograph or film
     template_id VARCHAR,                -- template of the message
     staff_count INTEGER,                -- persons on a visit

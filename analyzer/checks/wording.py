@@ -57,7 +57,7 @@ def compile_wording(rule: Rule, params: Wording | Disclosure | PersonalData) -> 
     compiler = Compiler(rule, params.scope)
     allowed = lifted(compiler, params.unless, ("check", "unless")) if params.unless else "false"
     missing = compiler.missing([*compiler.needs, "at_utc"])
-    silent = "(c.text IS NULL OR trim(c.text) = '')"
+    silent = "c.silent"
     if isinstance(params, PersonalData):
         told, name = f"concept = {literal(PERSONAL_DATA)} AND detail IN {literal(params.entities)}", "detail"
     else:
