@@ -169,12 +169,12 @@ def main() -> None:
     if reader is None:
         raise SystemExit("there is no second reader yet: python -m analyzer.training")
     development = {lang: read_examples([root / "tests" / "development" / f"{lang}.jsonl"]) for lang in ("zh", "en")}
-    examples = read_examples(sorted(folder.glob("*.jsonl")))
-    known = left_out(examples, lexicons, reader.settle)
+    given = read_examples(sorted(folder.glob("*.jsonl")))
+    known = left_out(given, lexicons, reader.settle)
     if "--keep" not in sys.argv:
         # The development set alone has some twenty texts of a label; the training examples, each judged by a reader that never saw it, steady the choice.
         own = [e for listed in development.values() for e in listed]
-        pairs = zip((*known, truth_of(examples)), (*evidence(own, lexicons, reader), truth_of(own)), strict=True)
+        pairs = zip((*known, truth_of(given)), (*evidence(own, lexicons, reader), truth_of(own)), strict=True)
         thresholds = choose_thresholds(*(np.concatenate(pair) for pair in pairs))
         (folder / "thresholds.json").write_text(json.dumps(thresholds, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         reader = replace(reader, settle=thresholds["settle"])
@@ -185,9 +185,9 @@ def main() -> None:
         told = told_of(judge_messages(messages_of(examples), lexicons, reader))
         measured[lang] = {label: [int((told[:, n] & truth[:, n]).sum()), int((told[:, n] & ~truth[:, n]).sum())] for n, label in enumerate(LABELS)}
         lines += [f"## Development set, {lang}", "", *table(told, truth), "", *by_difficulty(examples, told, truth), "", "Every error:", "", *errors(examples, told, truth), ""]
-    told, truth = decided(*known, reader.settle), truth_of(examples)
+    told, truth = decided(*known, reader.settle), truth_of(given)
     for lang in ("zh", "en"):
-        here = np.array([e.lang == lang for e in examples])
+        here = np.array([e.lang == lang for e in given])
         lines += [f"## Training examples, {lang}, each judged by a reader trained without it (the words were written with them in sight)", "", *table(told[here], truth[here]), ""]
     (folder / MEASURED).write_text(json.dumps(measured, sort_keys=True, indent=1) + "\n", encoding="utf-8")
     data = Path(next((a for a in sys.argv[1:] if not a.startswith("-")), root.parent / "shared" / "data"))
