@@ -9,7 +9,13 @@ import streamlit as st
 
 from analyzer.dashboards import PAGES, _blocks
 
-NAMES = ("overview", "findings", "finding", "case", "agents", "early_warning", "portfolio")
+SECTIONS = {
+    "look": ("overview", "findings", "finding", "case", "contacts"),
+    "compare": ("hours", "agents", "early_warning", "portfolio"),
+    "basis": ("rulebook", "data", "action_log"),
+}
+# The one page that is of use where there is no run yet: it makes one.
+WITHOUT_RUN = "data"
 
 
 def main() -> None:
@@ -19,9 +25,12 @@ def main() -> None:
     with st.sidebar:
         _blocks.choose_language()
         chosen = _blocks.choose_run(folder)
-    pages = [st.Page(PAGES / f"{name}.py", title=_blocks.t(f"page.{name}"), default=name == "overview") for name in NAMES]
+    pages = {
+        _blocks.t(f"page.section.{section}"): [st.Page(PAGES / f"{name}.py", title=_blocks.t(f"page.{name}"), default=name == "overview") for name in names]
+        for section, names in SECTIONS.items()
+    }
     page = st.navigation(pages)
-    if chosen:
+    if chosen or page.url_path == WITHOUT_RUN:
         page.run()
 
 

@@ -50,6 +50,7 @@ from analyzer import (
     runs,
     sampling,
     summary,
+    theme,
 )
 from analyzer.checks import prepare
 from analyzer.errors import DunAuditError, RuleErrors, UsageError
@@ -1039,7 +1040,7 @@ def _serve(run: Path, port: int, headless: bool) -> int:
         sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), "--server.address", "127.0.0.1",
         "--browser.gatherUsageStats", "false", "--server.showEmailPrompt", "false", "--server.headless", "true",
         "--client.showErrorDetails", "none", "--client.showErrorLinks", "false", "--client.toolbarMode", "minimal",
-        "--theme.font", "'Noto Sans CJK SC', 'Microsoft YaHei', 'PingFang SC', sans-serif",
+        *theme.options(),
         "--", str(run.resolve()),
     ]  # fmt: skip
     _talk(_t("talk.dashboard", port=port))

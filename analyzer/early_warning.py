@@ -10,8 +10,7 @@ from typing import Any
 import duckdb
 
 from analyzer import yamlfile
-from analyzer.portfolio import BREACHING
-from analyzer.summary import Row, by_rule, interval, rows
+from analyzer.summary import BREACHING, Row, by_rule, interval, rows
 
 PACK = "early-warning"
 LIMIT, EDGE = "limit", "edge"

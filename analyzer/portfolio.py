@@ -23,7 +23,7 @@ from analyzer.model import Text2
 from analyzer.rules import Day, rules_folder, validated
 from analyzer.sql import literal
 from analyzer.store import CLASSES, LAST_CLASS
-from analyzer.summary import Row, interval, rows
+from analyzer.summary import BREACHING, Row, interval, rows
 
 FIGURES = ("C-M1%($)", "M1%($)", "M2%(#)", "M2%($)")
 INFLOW = "inflow"
@@ -37,9 +37,6 @@ NOT_REACHED = ("no_answer", "voicemail", "busy", "switched_off", "invalid", "fai
 _TIMED = ("call", "ai_call", "visit")
 # What a rate needs to be known of every account, and the table or column that would say it.
 _NEEDS = ("instalments", "payments", "principal")
-# Contacts that breach; a near miss keeps the rule it is near.
-BREACHING = """SELECT DISTINCT e.seq FROM finding_evidence e JOIN findings f USING (finding_id) JOIN rules r ON r.rule = f.rule
-    WHERE e.role = 'breach' AND r.kind <> 'near_miss'"""
 
 
 class _Strict(BaseModel):

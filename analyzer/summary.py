@@ -6,10 +6,12 @@ All functions read a published run (or the connection it is being made on) and r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import duckdb
 
+from analyzer import yamlfile
 from analyzer.model import Outcome
 
 Row = dict[str, Any]
@@ -19,7 +21,19 @@ DIMENSIONS = {
     "vendor": ("vendor", "vendor"), "team": ("team", "team"), "agent": ("agent_id", "agent_id"),
     "channel": ("channel", "channel"), "class": ("account_class", "account_class"), "stage": ("stage", "stage"),
 }  # fmt: skip
-FILTERS = {name: columns[0] for name, columns in DIMENSIONS.items()} | {"case": "case_id", "debtor": "debtor_id"}
+NEAR_MISS = "near_miss"
+# What a near miss was only near to is no breach: it is in no count of breaches.
+BREACHES = f"(SELECT f.* FROM findings f SEMI JOIN (SELECT rule FROM rules WHERE kind <> '{NEAR_MISS}') r ON r.rule = f.rule)"
+BREACHING = f"SELECT DISTINCT e.seq FROM finding_evidence e JOIN {BREACHES} f USING (finding_id) WHERE e.role = 'breach'"
+NO_VALUE = ""
+"""In a filter: what has no value in that dimension."""
+FILTERS = {name: columns[0] for name, columns in DIMENSIONS.items()} | {
+    "case": "case_id", "debtor": "debtor_id", "finding": "finding_id",
+    "nature": f"CASE WHEN rule IN (SELECT rule FROM rules WHERE kind = '{NEAR_MISS}') THEN '{NEAR_MISS}' ELSE 'breach' END",
+}  # fmt: skip
+# Filters that compare: of a date each, both ends included; and findings that are left out.
+_COMPARED = {"since": "on_date >= ?::DATE", "until": "on_date <= ?::DATE"}
+EXCEPT = "except"
 SORTS = {
     "time": "first_utc, finding_id", "-time": "first_utc DESC, finding_id", "rule": "rule, first_utc, finding_id",
     "severity": "severity_rank, first_utc DESC, finding_id", "-breaches": "breaches DESC, first_utc, finding_id",
@@ -50,15 +64,22 @@ def run(con: duckdb.DuckDBPyConnection) -> Row:
 
 
 def totals(con: duckdb.DuckDBPyConnection) -> Row:
-    """Contacts, cases, debtors, agents, findings, contacts that breach, rules, and what could not be judged."""
+    """Contacts, cases, debtors, agents, findings, contacts that breach, rules, and what could not be judged.
+
+    Near misses are counted apart (`near_misses`). `undetermined` and `judged` are judgements (a contact under a rule) that want a fact,
+    and those that came to breach or clear; `undated` the contacts without a local date.
+    """
     return rows(
         con,
-        """
+        f"""
         SELECT (SELECT count(*) FROM contacts) AS contacts, (SELECT count(*) FROM cases) AS cases,
                (SELECT count(DISTINCT debtor_id) FROM cases) AS debtors, (SELECT count(DISTINCT agent_id) FROM contacts) AS agents,
-               (SELECT count(*) FROM findings) AS findings,
-               (SELECT count(DISTINCT seq) FROM finding_evidence WHERE role = 'breach') AS breaching_contacts,
+               (SELECT count(*) FROM {BREACHES}) AS findings, (SELECT count(*) FROM findings) - (SELECT count(*) FROM {BREACHES}) AS near_misses,
+               (SELECT count(*) FROM ({BREACHING})) AS breaching_contacts,
                (SELECT count(*) FROM rules) AS rules,
+               (SELECT coalesce(sum(contacts) FILTER (WHERE outcome = 'undetermined'), 0)::BIGINT FROM rule_results JOIN rules USING (rule) WHERE kind <> '{NEAR_MISS}') AS undetermined,
+               (SELECT coalesce(sum(contacts) FILTER (WHERE outcome IN ('breach', 'clear')), 0)::BIGINT FROM rule_results JOIN rules USING (rule) WHERE kind <> '{NEAR_MISS}') AS judged,
+               (SELECT count(*) FROM contacts WHERE on_date IS NULL) AS undated,
                (SELECT count(DISTINCT rule) FROM rule_results WHERE outcome = 'not_evaluated') AS rules_not_evaluated,
                (SELECT count(DISTINCT rule) FROM rule_results WHERE outcome = 'undetermined') AS rules_undetermined,
                (SELECT min(local_at) FROM contacts) AS first_local, (SELECT max(local_at) FROM contacts) AS last_local
@@ -122,12 +143,12 @@ def applying(found: Sequence[Row]) -> list[Row]:
 def agents(con: duckdb.DuckDBPyConnection) -> list[Row]:
     """Per collector: outbound contacts, those that breach, rate with Wilson's 95 % interval (low, high), and `expected`: the rate drawn
     towards that of all collectors, the more the fewer contacts there are (beta-binomial, its prior by the method of moments); `change`:
-    the rate in the second half of the period less that in the first. Those expected to breach most come first.
+    the rate in the second half of the period less that in the first. Those expected to breach most come first. Near misses are no breaches.
     """
     found = rows(
         con,
-        """
-        WITH bad AS (SELECT DISTINCT seq FROM finding_evidence WHERE role = 'breach'),
+        f"""
+        WITH bad AS ({BREACHING}),
         middle AS (SELECT min(at_utc) + (max(at_utc) - min(at_utc)) / 2 AS at FROM contacts),
         names AS (SELECT agent_id, arg_max(name, coalesce(from_on, DATE '1900-01-01')) AS name FROM agents GROUP BY agent_id)
         SELECT c.agent_id, any_value(n.name) AS name, arg_max(c.team, c.at_utc) AS team, arg_max(c.vendor, c.at_utc) AS vendor, count(*) AS contacts,
@@ -161,7 +182,7 @@ def agent_rules(con: duckdb.DuckDBPyConnection, agent_id: str) -> list[Row]:
                count(DISTINCT e.seq) FILTER (WHERE c.agent_id = $agent) / any_value(sizes.mine) AS rate,
                count(DISTINCT e.seq) FILTER (WHERE c.team IS NOT DISTINCT FROM (SELECT team FROM his_team)) / any_value(sizes.theirs) AS team_rate
         FROM finding_evidence e JOIN outbound c USING (seq) JOIN findings f USING (finding_id) JOIN rules r ON r.rule = f.rule CROSS JOIN sizes
-        WHERE e.role = 'breach' AND (c.agent_id = $agent OR c.team IS NOT DISTINCT FROM (SELECT team FROM his_team))
+        WHERE e.role = 'breach' AND r.kind <> 'near_miss' AND (c.agent_id = $agent OR c.team IS NOT DISTINCT FROM (SELECT team FROM his_team))
         GROUP BY f.rule, r.title_zh, r.title_en, r.severity ORDER BY breaching_contacts DESC, f.rule
         """,
         {"agent": agent_id},
@@ -172,9 +193,9 @@ def agent_trend(con: duckdb.DuckDBPyConnection, agent_id: str) -> list[Row]:
     """Per week: a collector's outbound contacts and those that breach."""
     return rows(
         con,
-        """
-        SELECT date_trunc('week', c.on_date)::DATE AS since, count(*) AS contacts, count(DISTINCT e.seq) AS breaching_contacts
-        FROM contacts c LEFT JOIN finding_evidence e ON e.seq = c.seq AND e.role = 'breach'
+        f"""
+        SELECT date_trunc('week', c.on_date)::DATE AS since, count(*) AS contacts, count(bad.seq) AS breaching_contacts
+        FROM contacts c LEFT JOIN ({BREACHING}) bad ON bad.seq = c.seq
         WHERE c.agent_id = ? AND c.direction IS DISTINCT FROM 'inbound' AND c.on_date IS NOT NULL GROUP BY ALL ORDER BY ALL
         """,
         [agent_id],
@@ -187,16 +208,16 @@ def case_ids(con: duckdb.DuckDBPyConnection, limit: int = 500) -> list[str]:
 
 
 def case_timeline(con: duckdb.DuckDBPyConnection, case_id: str) -> list[Row]:
-    """Everything that happened in a case by time: contacts (with the rules they broke), events, promises and payments.
+    """Everything that happened in a case by time: contacts (with the rules they broke, near misses apart), events, promises and payments.
 
     `what` is contact, event, promise or payment; `broken` the rules, joined by |; `detail` a word or amount. Times are the
     recipient's wall clock for contacts, by the zone of the case's last contact for the rest (UTC where it has none).
     """
     return rows(
         con,
-        """
+        f"""
         WITH bad AS (SELECT e.seq, string_agg(DISTINCT f.rule, '|' ORDER BY f.rule) AS broken, any_value(f.finding_id) AS finding_id
-                     FROM finding_evidence e JOIN findings f USING (finding_id) WHERE e.role = 'breach' GROUP BY e.seq),
+                     FROM finding_evidence e JOIN {BREACHES} f USING (finding_id) WHERE e.role = 'breach' GROUP BY e.seq),
         z AS (SELECT coalesce((SELECT arg_max(zone, at_utc) FROM contacts WHERE case_id = $case), 'UTC') AS zone)
         SELECT c.local_at, 'contact' AS what, c.channel::VARCHAR AS channel, c.direction::VARCHAR AS direction, c.outcome::VARCHAR AS outcome, c.relation::VARCHAR AS relation,
                c.agent_id, c.dpd, c.account_class::VARCHAR AS account_class, c.stage::VARCHAR AS stage, bad.broken, bad.finding_id, c.text, NULL AS detail, c.contact_id
@@ -219,21 +240,20 @@ def undetermined(con: duckdb.DuckDBPyConnection) -> list[Row]:
 
 
 def by_dimension(con: duckdb.DuckDBPyConnection, name: str) -> list[Row]:
-    """Findings per value of a dimension; with contacts as denominator where a contact has that dimension too.
+    """Findings (no near misses) per value of a dimension; with contacts as denominator where a contact has that dimension too.
 
     Raises:
         KeyError: there is no such dimension.
     """
     column, own = DIMENSIONS[name]
     if own is None:
-        return rows(con, f"SELECT {column} AS value, count(*) AS findings, sum(breaches)::BIGINT AS breaches FROM findings GROUP BY ALL ORDER BY findings DESC, value")
+        return rows(con, f"SELECT {column} AS value, count(*) AS findings, sum(breaches)::BIGINT AS breaches FROM {BREACHES} GROUP BY ALL ORDER BY findings DESC, value")
     return rows(
         con,
         f"""
-        WITH f AS (SELECT {column} AS value, count(*) AS findings FROM findings GROUP BY ALL),
+        WITH f AS (SELECT {column} AS value, count(*) AS findings FROM {BREACHES} GROUP BY ALL),
         c AS (SELECT {own} AS value, count(*) AS contacts FROM contacts GROUP BY ALL),
-        b AS (SELECT c.{own} AS value, count(DISTINCT e.seq) AS breaching FROM finding_evidence e JOIN contacts c USING (seq)
-              WHERE e.role = 'breach' GROUP BY ALL)
+        b AS (SELECT c.{own} AS value, count(*) AS breaching FROM ({BREACHING}) JOIN contacts c USING (seq) GROUP BY ALL)
         SELECT c.value, coalesce(f.findings, 0) AS findings, coalesce(b.breaching, 0) AS breaching_contacts, c.contacts,
                coalesce(b.breaching, 0) / c.contacts AS rate
         FROM c LEFT JOIN f ON f.value IS NOT DISTINCT FROM c.value LEFT JOIN b ON b.value IS NOT DISTINCT FROM c.value
@@ -242,44 +262,248 @@ def by_dimension(con: duckdb.DuckDBPyConnection, name: str) -> list[Row]:
     )
 
 
-def trend(con: duckdb.DuckDBPyConnection, unit: str = "week") -> list[Row]:
-    """Per week (or day) of the contacts' own dates: contacts, contacts that breach, findings that begin, by severity.
+SPLITS = ("severity", "strength")
+
+
+def trend(con: duckdb.DuckDBPyConnection, unit: str = "week", by: str = "severity") -> list[Row]:
+    """Per week (or day) of the contacts' own dates: contacts, findings (no near misses) that begin then, by severity or strength.
+
+    A row per `since` and value of `by` (None where nothing begins): `contacts` and `breaching_contacts` of the whole week, `findings` of that value.
 
     Raises:
-        ValueError: the unit is not day or week.
+        ValueError: the unit is not day or week, or the split is none of `SPLITS`.
     """
-    if unit not in ("day", "week"):
-        raise ValueError(unit)
+    if unit not in ("day", "week") or by not in SPLITS:
+        raise ValueError(unit, by)
     return rows(
         con,
         f"""
-        WITH c AS (SELECT date_trunc('{unit}', on_date)::DATE AS since, count(*) AS contacts FROM contacts WHERE on_date IS NOT NULL GROUP BY ALL),
-        f AS (SELECT date_trunc('{unit}', on_date)::DATE AS since, severity, count(*) AS findings FROM findings GROUP BY ALL)
-        SELECT c.since, c.contacts, f.severity, coalesce(f.findings, 0) AS findings
-        FROM c LEFT JOIN f ON f.since = c.since ORDER BY c.since, f.severity
+        WITH c AS (SELECT date_trunc('{unit}', on_date)::DATE AS since, count(*) AS contacts, count(bad.seq) AS breaching_contacts
+                   FROM contacts LEFT JOIN ({BREACHING}) bad USING (seq) WHERE on_date IS NOT NULL GROUP BY ALL),
+        f AS (SELECT date_trunc('{unit}', on_date)::DATE AS since, {by}, count(*) AS findings FROM {BREACHES} GROUP BY ALL)
+        SELECT c.since, c.contacts, c.breaching_contacts, f.{by}, coalesce(f.findings, 0) AS findings
+        FROM c LEFT JOIN f ON f.since = c.since ORDER BY c.since, f.{by}
         """,
     )
 
 
-def hour_by_weekday(con: duckdb.DuckDBPyConnection) -> list[Row]:
-    """Contacts by the recipients' weekday (1 Monday .. 7 Sunday) and hour, with those that breach a rule on hours."""
+def undetermined_contacts(con: duckdb.DuckDBPyConnection) -> dict[str, dict[object, int]]:
+    """Contacts that at least one rule cannot decide for want of a fact (near misses apart), by each dimension that contacts have and by `week`.
+
+    Each rule with such contacts is asked again by the statement the run keeps: on a large run this takes its time.
+
+    Returns:
+        {dimension: {value: contacts}}; {"whole": {None: contacts}}.
+    """
+    asked = rows(con, f"SELECT DISTINCT hits_sql FROM rules SEMI JOIN (SELECT rule FROM rule_results WHERE outcome = 'undetermined') u USING (rule) WHERE kind <> '{NEAR_MISS}'")
+    con.execute("CREATE OR REPLACE TEMP TABLE wanting (seq BIGINT)")
+    for row in asked:
+        con.execute(f"INSERT INTO wanting SELECT DISTINCT seq FROM ({row['hits_sql']}) WHERE role = 'undetermined'")
+    con.execute("CREATE OR REPLACE TEMP TABLE open_contacts AS SELECT c.* FROM contacts c WHERE seq IN (SELECT seq FROM wanting)")
+    groups = {name: own for name, (_, own) in DIMENSIONS.items() if own} | {"week": "date_trunc('week', on_date)::DATE", "whole": "NULL"}
+    return {
+        name: {r["value"]: r["contacts"] for r in rows(con, f"SELECT {own} AS value, count(*) AS contacts FROM open_contacts GROUP BY ALL HAVING count(*) > 0")}
+        for name, own in groups.items()
+    }
+
+
+_CONTACT_FILTERS = {name: own for name, (_, own) in DIMENSIONS.items() if own} | {"case": "case_id", "weekday": "isodow(local_at)", "hour": "hour(local_at)"}
+_CONTACT = (
+    "c.local_at, c.case_id, c.agent_id, c.vendor, c.team, c.channel::VARCHAR AS channel, c.direction::VARCHAR AS direction, c.outcome::VARCHAR AS outcome,"
+    " c.relation::VARCHAR AS relation, c.dpd, c.text, c.contact_id"
+)
+
+
+def contacts(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]] | None = None, limit: int = 50, offset: int = 0) -> tuple[list[Row], int]:
+    """One page of contacts, and how many there are in all.
+
+    Args:
+        con: a run.
+        filters: dimensions of contacts, `case`, `weekday` (1 Monday to 7), `hour`, `since`, `until`; `breaching` (any value): those that breach; `rule`
+            together with `outcome`, breach or undetermined: those of which a rule says so (its statement is run again); `undetermined`
+            (any value): those that some rule cannot decide.
+        limit: rows of the page.
+        offset: rows before it.
+
+    Returns:
+        Rows by local time: case, agent, vendor, team, channel, direction, outcome, relation, days past due, text; `broken`, the rules broken, joined by |
+        (near misses apart), and one `finding_id`.
+    """
+    where, params = ["true"], list[object]()
+    asked = dict(filters or {})
+    rules, outcome = asked.pop("rule", None), asked.pop("outcome", None)
+    if asked.pop("breaching", None):
+        where.append(f"seq IN ({BREACHING})")
+    if asked.pop("undetermined", None):
+        undetermined_contacts(con)
+        where.append("seq IN (SELECT seq FROM wanting)")
+    if rules and outcome:
+        found = rows(con, f"SELECT hits_sql FROM rules WHERE rule IN ({', '.join('?' * len(rules))})", list(rules))
+        said = " UNION ".join(f"SELECT seq FROM ({r['hits_sql']}) WHERE role IN ({', '.join('?' * len(outcome))})" for r in found) or "SELECT NULL::BIGINT AS seq WHERE false"
+        where.append(f"seq IN ({said})")
+        params += list(outcome) * len(found)
+    for name, wanted in asked.items():
+        sql, more = _one_of(name, _CONTACT_FILTERS, wanted)
+        where.append(sql)
+        params += more
+    chosen = f"FROM contacts c WHERE {' AND '.join(where)}"
+    total = con.execute(f"SELECT count(*) {chosen}", params).fetchall()[0][0]
+    page = rows(
+        con,
+        f"""
+        WITH page AS (SELECT c.seq, {_CONTACT} {chosen} ORDER BY c.local_at NULLS LAST, c.contact_id LIMIT ? OFFSET ?),
+        bad AS (SELECT e.seq, string_agg(DISTINCT f.rule, '|' ORDER BY f.rule) AS broken, min(f.finding_id) AS finding_id
+                FROM finding_evidence e SEMI JOIN page USING (seq) JOIN {BREACHES} f USING (finding_id) WHERE e.role = 'breach' GROUP BY e.seq)
+        SELECT page.* EXCLUDE (seq), bad.broken, bad.finding_id FROM page LEFT JOIN bad USING (seq) ORDER BY local_at NULLS LAST, contact_id
+        """,
+        [*params, limit, offset],
+    )
+    return page, int(total)
+
+
+def hours_rules(con: duckdb.DuckDBPyConnection) -> list[Row]:
+    """The rules of kind hours of the run that apply to some contact: as `by_rule`, with `spans`, what they permit.
+
+    `spans`: (since, opens, closes) by date, texts as HH:MM; since and a time are None where there is none. `clock`: the zone that holds
+    for everybody, None: the recipient's own. Those with most contacts judged come first.
+    """
+    told = applying([r for r in by_rule(con) if r["kind"] == "hours"])
+    sources = {r["rule"]: yamlfile.parse(r["source"]).data for r in rows(con, "SELECT rule, source FROM rules WHERE kind = 'hours'")}
+    found = [row | {"spans": _spans(sources[row["rule"]]), "clock": sources[row["rule"]]["check"].get("clock")} for row in told]
+    return sorted(found, key=lambda r: (-r["judged"] - r["undetermined"], r["rule"]))
+
+
+def _spans(data: Mapping[str, Any]) -> list[tuple[str | None, str | None, str | None]]:
+    """The opening and closing hours of a rule by date, whether written in the check or as values."""
+    ends: list[dict[str | None, str | None]] = []
+    for name in ("opens", "closes"):
+        written = str(data["check"][name])
+        dated = data.get("values", {}).get(written[1:], {}) if written.startswith("$") else {None: written}
+        ends.append({None if day is None else str(day): None if at is None else str(at)[:5] for day, at in dated.items()})
+    days: list[str | None] = sorted(day for day in {*ends[0], *ends[1]} if day) or [None]  # type: ignore[assignment]
+    return [(day, _at(ends[0], day), _at(ends[1], day)) for day in days]
+
+
+def _at(dated: Mapping[str | None, str | None], day: str | None) -> str | None:
+    """The value that holds on a day: that of the last date up to it."""
+    known = [since for since in dated if (since or "") <= (day or "")]
+    return dated[max(known, key=lambda since: since or "")] if known else None
+
+
+def hour_by_weekday(
+    con: duckdb.DuckDBPyConnection, rule: str | None = None, channels: Sequence[str] = (), vendors: Sequence[str] = (),
+) -> list[Row]:  # fmt: skip
+    """Contacts by the recipients' weekday (1 Monday .. 7 Sunday) and hour, with those that breach a rule on hours, or one of them.
+
+    `weekday` and `hour` are None in the one row of contacts whose local time is unknown, where there are any.
+
+    Args:
+        con: a run.
+        rule: one rule; any of kind hours when None.
+        channels: only these; all when empty.
+        vendors: only these, `NO_VALUE` for the lender itself; all when empty.
+    """
+    where, params = ["true"], list[object]()
+    for name, wanted in (("channel", channels), ("vendor", vendors)):
+        if wanted:
+            sql, more = _one_of(name, _CONTACT_FILTERS, wanted)
+            where.append(sql)
+            params += more
     return rows(
         con,
-        """
+        f"""
         WITH late AS (SELECT DISTINCT e.seq FROM finding_evidence e JOIN findings f USING (finding_id) JOIN rules r ON r.rule = f.rule
-                      WHERE r.kind = 'hours' AND e.role = 'breach')
+                      WHERE r.kind = 'hours' AND e.role = 'breach' AND (?::VARCHAR IS NULL OR r.rule = ?))
         SELECT isodow(local_at) AS weekday, hour(local_at) AS hour, count(*) AS contacts, count(late.seq) AS outside
-        FROM contacts LEFT JOIN late USING (seq) WHERE local_at IS NOT NULL GROUP BY ALL ORDER BY ALL
+        FROM contacts c LEFT JOIN late USING (seq) WHERE {" AND ".join(where)} GROUP BY ALL ORDER BY ALL
         """,
+        [rule, rule, *params],
     )
+
+
+def contact_values(con: duckdb.DuckDBPyConnection, name: str) -> list[str]:
+    """The values that contacts have in a dimension, `NO_VALUE` among them where some have none; for filters."""
+    column = _CONTACT_FILTERS[name]
+    return [r["value"] for r in rows(con, f"SELECT DISTINCT coalesce({column}::VARCHAR, '{NO_VALUE}') AS value FROM contacts ORDER BY 1")]
+
+
+def rejects(con: duckdb.DuckDBPyConnection, batch: int | None = None, limit: int = 50, offset: int = 0) -> tuple[list[Row], int]:
+    """One page of rejected rows (file, row_no, reason: a key of the catalogue, detail, original), of one batch or of all, and how many there are."""
+    where, params = ("r.batch_id = ?", [batch]) if batch is not None else ("true", [])
+    total = con.execute(f"SELECT count(*) FROM rejects r WHERE {where}", params).fetchall()[0][0]
+    page = rows(
+        con,
+        f"SELECT b.file, r.row_no, r.reason, r.detail, r.original FROM rejects r JOIN batches b USING (batch_id) WHERE {where} ORDER BY r.batch_id, r.row_no, r.reason LIMIT ? OFFSET ?",
+        [*params, limit, offset],
+    )
+    return page, int(total)
+
+
+def cell_problems(con: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Per file and canonical column: cells that held something and became unknown, with the line of the first; the most first."""
+    return rows(
+        con,
+        "SELECT b.file, p.column_name, p.problem, sum(p.cells)::BIGINT AS cells, min(p.first_row_no) AS first_row_no FROM cell_problems p JOIN batches b USING (batch_id)"
+        " GROUP BY ALL ORDER BY cells DESC, b.file, p.column_name",
+    )
+
+
+def rule_groups(con: duckdb.DuckDBPyConnection, rule: str) -> list[Row]:
+    """Findings of a rule by the vendor and team of their first contact."""
+    return rows(con, "SELECT vendor, team, count(*) AS findings FROM findings WHERE rule = ? GROUP BY ALL ORDER BY findings DESC, vendor, team", [rule])
+
+
+def digests(con: duckdb.DuckDBPyConnection, finding_ids: Sequence[str]) -> list[Row]:
+    """finding_id, rule_digest and evidence_digest of those of some findings that the run has."""
+    return rows(con, "SELECT finding_id, rule_digest, evidence_digest FROM findings WHERE finding_id IN (SELECT unnest(?::VARCHAR[]))", [list(finding_ids)])
+
+
+AGES = (7, 30, 90)
+
+
+def backlog(con: duckdb.DuckDBPyConnection, decided: Sequence[str], on: date) -> list[Row]:
+    """Findings (no near misses) without a verdict by severity and age, in whole days from the breach to a day.
+
+    Args:
+        con: a run.
+        decided: ids of findings that have a verdict.
+        on: the day up to which is counted.
+
+    Returns:
+        `severity`, `age` (the least of `AGES` not exceeded; None: older than all; -1: of unknown date), `findings`, `oldest` (days; None where unknown).
+    """
+    ages = " ".join(f"WHEN days <= {age} THEN {age}" for age in AGES)
+    return rows(
+        con,
+        f"""
+        WITH waiting AS (SELECT severity, date_diff('day', on_date, ?::DATE) AS days FROM {BREACHES} WHERE finding_id NOT IN (SELECT unnest(?::VARCHAR[])))
+        SELECT severity, CASE WHEN days IS NULL THEN -1 {ages} END AS age, count(*) AS findings, max(days) AS oldest FROM waiting GROUP BY ALL ORDER BY ALL
+        """,
+        [on, list(decided)],
+    )
+
+
+def _one_of(name: str, columns: Mapping[str, str], wanted: Sequence[str]) -> tuple[str, list[object]]:
+    """(SQL, parameters) of one filter."""
+    if name in _COMPARED:
+        return _COMPARED[name], [wanted[0]]
+    return f"coalesce(({columns[name]})::VARCHAR, '{NO_VALUE}') IN ({', '.join('?' * len(wanted))})", list(wanted)
 
 
 def condition(filters: Mapping[str, Sequence[str]] | None) -> tuple[str, list[object]]:
-    """(SQL over `findings`, its parameters): name of `FILTERS` -> values, any of which fits."""
+    """(SQL over `findings`, its parameters): name of `FILTERS` -> values, any of which fits (`NO_VALUE`: none).
+
+    Besides, `since` and `until` take one date each, both included, and `EXCEPT` the ids of findings that are left out.
+    """
     where, params = ["true"], list[object]()
     for name, wanted in (filters or {}).items():
-        where.append(f"{FILTERS[name]} IN ({', '.join('?' * len(wanted))})")
-        params += list(wanted)
+        if name in (EXCEPT, "finding"):
+            where.append(f"finding_id {'NOT IN' if name == EXCEPT else 'IN'} (SELECT unnest(?::VARCHAR[]))")
+            params.append(list(wanted))
+            continue
+        sql, more = _one_of(name, FILTERS, wanted)
+        where.append(sql)
+        params += more
     return " AND ".join(where), params
 
 
@@ -294,7 +518,7 @@ def findings(
 
     Args:
         con: a run.
-        filters: name of `FILTERS` -> values, any of which fits.
+        filters: see `condition`.
         sort: a key of `SORTS`.
         limit: rows of the page.
         offset: rows before it.
@@ -311,6 +535,16 @@ def findings(
 
 
 def values(con: duckdb.DuckDBPyConnection, name: str) -> list[str]:
-    """The values that findings have in a dimension, for filters."""
-    column = FILTERS[name]
-    return [r["value"] for r in rows(con, f"SELECT DISTINCT {column} AS value FROM findings WHERE {column} IS NOT NULL ORDER BY 1")]
+    """The values that findings have in a dimension, `NO_VALUE` among them where some have none; for filters."""
+    return [r["value"] for r in rows(con, f"SELECT DISTINCT coalesce(({FILTERS[name]})::VARCHAR, '{NO_VALUE}') AS value FROM findings ORDER BY 1")]
+
+
+def rule_digests(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The digest of each rule's file as the run used it."""
+    return {r["rule"]: r["digest"] for r in rows(con, "SELECT rule, digest FROM rules")}
+
+
+def reconciled(found: Sequence[Row]) -> Row:
+    """The rows of some batches added up: `rows_read`, `loaded`, `rejected`, `duplicate`, and whether each batch and all of them add up."""
+    names = ("rows_read", "loaded", "rejected", "duplicate")
+    return {name: sum(b[name] for b in found) for name in names} | {"adds_up": all(b["rows_read"] == b["loaded"] + b["rejected"] + b["duplicate"] for b in found)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from html import escape
@@ -23,10 +23,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Row = dict[str, Any]
 
-COLOURS = ("#8b1a1a", "#d9622b", "#e8b33f", "#8aa4b8")
+# Each has a contrast of three to one at least on the light and on the dark background; the scales are also told apart by lightness.
+COLOURS = ("#b3243f", "#d9622b", "#a97f14", "#6f8aa0")
+STRENGTH_COLOURS = ("#b3243f", "#d9622b", "#a97f14", "#3f8f6b", "#3b7cb8", "#6f8aa0")
+BLUE, RED, GREY = "#3b7cb8", "#c2334d", "#7a8793"
 BADGES = {"critical": "red", "high": "orange", "medium": "yellow", "low": "gray"}
+STRENGTHS = ("law", "rule", "standard", "convention", "guideline", "policy")
 # Columns whose values are words of a closed list; all other values are the log's own and shown as they stand.
-CLOSED = frozenset({"severity", "strength", "effect", "known", "channel", "direction", "outcome", "relation", "party", "stage", "role"})
+CLOSED = frozenset({"severity", "strength", "effect", "known", "channel", "direction", "outcome", "relation", "party", "stage", "role", "nature", "state", "decided", "status"})
+# The lists by which the page of findings filters: those always shown, and the rest.
+FILTERS, MORE_FILTERS = ("rule", "severity", "vendor", "agent", "channel"), ("pack", "strength", "team", "class", "stage")
+NATURE = "nature"
+DATES = ("since", "until")
 _LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
 
 
@@ -92,6 +100,10 @@ def choose_language() -> None:
 # The run
 def choose_run(folder: Path) -> bool:
     """The chooser in the sidebar; a sentence in the page, and False, when there is no run that can be read."""
+    st.session_state["folder"] = str(folder if not folder.is_file() else folder.parent)
+    if wanted := st.session_state.pop("run_wanted", None):
+        st.session_state["run"] = wanted
+        forget()
     try:
         current = runs.locate(folder).stem
         have = runs.list_runs(folder)[::-1]
@@ -109,7 +121,7 @@ def choose_run(folder: Path) -> bool:
 
 def forget() -> None:
     """Another run is in view: what was chosen in the last one is void."""
-    for key in ("finding_id", "finding_at", "findings_query"):
+    for key in ("finding_id", "finding_at", "findings_query", "findings_scope", "contacts_query"):
         st.session_state.pop(key, None)
 
 
@@ -120,12 +132,35 @@ def _open(path: str, changed: int) -> duckdb.DuckDBPyConnection:
 
 def ask(question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
     """The answer of a function of `summary` or `explain` on the run in view, asked on a cursor of its own."""
-    path = st.session_state["run_path"]
-    cursor = _open(path, Path(path).stat().st_mtime_ns).cursor()
+    return ask_run(Path(st.session_state["run_path"]), question, *args, **kwargs)
+
+
+def ask_run(path: Path, question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As `ask`, on another run."""
+    cursor = _open(str(path), path.stat().st_mtime_ns).cursor()
     try:
         return question(cursor, *args, **kwargs)
     finally:
         cursor.close()
+
+
+def run_path() -> Path:
+    """The file of the run in view."""
+    return Path(st.session_state["run_path"])
+
+
+def previous_run() -> Path | None:
+    """The run of the folder that was published last before the one in view."""
+    path = run_path()
+    mine = path.stat().st_mtime_ns
+    earlier = [(p.stat().st_mtime_ns, p) for p in path.parent.glob("*.duckdb") if p != path and p.stat().st_mtime_ns <= mine]
+    return max(earlier)[1] if earlier else None
+
+
+@st.cache_resource(show_spinner=False)
+def kept() -> MutableMapping[tuple[object, ...], Any]:
+    """Answers that took long and tell their progress on the way, for all viewers: what a cached function could not."""
+    return {}
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
@@ -142,7 +177,48 @@ def ask_once(question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *
 
 def completeness_line() -> None:
     """Under every chart: what was read, and what is unknown in it."""
-    st.caption(t("talk.completeness", **ask(summary.completeness)))
+    st.caption(t("talk.completeness", **ask_once(summary.completeness)))
+
+
+# From a figure to its rows
+def filter_key(name: str) -> str:
+    """Where the page of findings keeps a filter; another run has other values."""
+    return f"findings_{name}_{run_path().stem}"
+
+
+def set_filters(filters: Mapping[str, Sequence[str]], label: str = "") -> None:
+    """Set the page of findings to these filters; what it has no field for is kept as its scope, under a name that people understand."""
+    scope = dict(filters)
+    for name in (*FILTERS, *MORE_FILTERS, NATURE):
+        st.session_state[filter_key(name)] = list(scope.pop(name, []))
+    for name in DATES:
+        wanted = scope.pop(name, None)
+        st.session_state[filter_key(name)] = date.fromisoformat(wanted[0]) if wanted else None
+    st.session_state["findings_scope"] = (scope, label)
+
+
+def open_findings(filters: Mapping[str, Sequence[str]], label: str = "") -> None:
+    """Open the page of findings on these filters (see `summary.condition`)."""
+    set_filters(filters, label)
+    st.switch_page(PAGES / "findings.py")
+
+
+def open_contacts(filters: Mapping[str, Sequence[str]], label: str) -> None:
+    """Open the page of contacts on these filters (see `summary.contacts`), under a title that says what they are."""
+    st.session_state["contacts_query"] = (dict(filters), label)
+    st.switch_page(PAGES / "contacts.py")
+
+
+def picked_row(event: Any, rows: Sequence[Row]) -> Row | None:
+    """The row selected in a table, if one is."""
+    picked = event["selection"]["rows"]
+    return rows[picked[0]] if picked and picked[0] < len(rows) else None
+
+
+def picked_point(event: Any, name: str) -> Row | None:
+    """The values of the mark selected in a chart, if one is."""
+    points = event["selection"].get(name) if event and event.get("selection") else None
+    return dict(points[0]) if points else None
 
 
 # Text: everything goes through `escape`
@@ -211,13 +287,44 @@ def table(rows: Sequence[Row], names: Sequence[str], alt_text: str, **options: A
     return st.dataframe(lines, hide_index=True, column_config=config, alt=alt_text, **options)
 
 
+CONTACT_COLUMNS = ("local_at", "case_id", "agent_id", "vendor", "team", "channel", "direction", "outcome", "relation", "dpd", "broken", "finding_id", "text")
+CONTACT_ROWS = 50
+
+
+def contact_pages(filters: Mapping[str, Sequence[str]], key: str, title: str) -> None:
+    """The contacts of a filter, page by page; a row opens its finding, or its case where it breaks no rule."""
+    _, total = ask(summary.contacts, filters, 0, 0)
+    if not total:
+        st.write(t("page.contacts.none"))
+        return
+    pages = -(-total // CONTACT_ROWS)
+    above = st.container()
+    page = st.pagination(pages, key=f"{key}_page_{sorted(filters.items())}") if pages > 1 else 1
+    offset = (page - 1) * CONTACT_ROWS
+    rows, _ = ask(summary.contacts, filters, CONTACT_ROWS, offset)
+    titles = {r["rule"]: r[f"title_{lang()}"] for r in ask_once(summary.by_rule)}
+    lines = [r | {"dpd": shown("dpd", r["dpd"]), "broken": t("page.comma").join(titles[name] for name in (r["broken"] or "").split("|") if name)} for r in rows]
+    with above:
+        st.caption(t("page.contacts.range", first=offset + 1, last=offset + len(rows), total=f"{total:,}"))
+        event = table(lines, CONTACT_COLUMNS, title, on_select="rerun", selection_mode="single-row", key=f"{key}_table", height=560 if len(rows) > 14 else "auto")
+    open_picked(event, rows)
+    open_case(event, rows)
+
+
 def draw(chart: alt.Chart | alt.LayerChart, alt_text: str) -> None:
     """A chart and the completeness line under it."""
     st.altair_chart(chart, width="stretch", alt=alt_text)
     completeness_line()
 
 
-def severity_colour() -> alt.Color:
-    """One colour per severity, the same everywhere."""
-    words = [t(f"word.{s}") for s in SEVERITIES]
-    return alt.Color("severity:N", title=t("column.severity"), scale=alt.Scale(domain=words, range=list(COLOURS)), legend=alt.Legend(orient="top"))
+def draw_to_pick(chart: alt.Chart | alt.LayerChart, alt_text: str, key: str) -> Any:
+    """As `draw`, a chart whose marks can be selected; the event."""
+    event = st.altair_chart(chart, width="stretch", alt=alt_text, on_select="rerun", key=key)
+    completeness_line()
+    return event
+
+
+def scale_colour(name: str) -> alt.Color:
+    """One colour per severity or strength, the same everywhere."""
+    order, colours = (SEVERITIES, COLOURS) if name == "severity" else (STRENGTHS, STRENGTH_COLOURS)
+    return alt.Color(f"{name}:N", title=t(f"column.{name}"), scale=alt.Scale(domain=[t(f"word.{w}") for w in order], range=list(colours)), legend=alt.Legend(orient="top", labelLimit=200))

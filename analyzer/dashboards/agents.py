@@ -6,7 +6,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import summary
-from analyzer.dashboards._blocks import Row, ask, draw, field, lang, open_picked, percent, t, table
+from analyzer.dashboards._blocks import BLUE, GREY, RED, Row, ask, draw, field, lang, open_picked, percent, t, table
 
 COLUMNS = ("agent_id", "name", "team", "vendor", "contacts", "breaching_contacts", "share", "interval", "expected", "change")
 RULES = ("title", "severity", "findings", "breaching_contacts", "share", "team_share", "rule")
@@ -28,9 +28,9 @@ def spread(rows: list[Row]) -> None:
     base = alt.Chart(alt.InlineData(values=data), height=70 + 24 * len(data)).encode(y=alt.Y("agent:N", title=None, sort=[d["agent"] for d in data], axis=alt.Axis(labelLimit=220)))
     low = alt.X("low:Q", title=t("column.rate"), axis=alt.Axis(format="%"))
     tips = [alt.Tooltip("agent:N", title=field("agent")), *(alt.Tooltip(f"{k}:Q", title=field(k), format=".1%") for k in ("rate", "expected")), *(alt.Tooltip(f"{k}:Q", title=field(k), format=",") for k in ("breaching_contacts", "contacts"))]
-    lines = base.mark_rule(color="#8aa4b8", strokeWidth=3).encode(x=low, x2="high:Q", tooltip=tips)
-    points = base.mark_point(filled=True, size=70, color="#1f4e79").encode(x="rate:Q", tooltip=tips)
-    draw(lines + points + base.mark_tick(color="#8b1a1a", thickness=3, size=16).encode(x="expected:Q", tooltip=tips), t("page.agents_spread"))
+    lines = base.mark_rule(color=GREY, strokeWidth=3).encode(x=low, x2="high:Q", tooltip=tips)
+    points = base.mark_point(filled=True, size=70, color=BLUE).encode(x="rate:Q", tooltip=tips)
+    draw(lines + points + base.mark_tick(color=RED, thickness=3, size=16).encode(x="expected:Q", tooltip=tips), t("page.agents_spread"))
     st.caption(t("page.agents_help"))
 
 
@@ -44,7 +44,7 @@ def one(agent: str) -> None:
     weeks = ask(summary.agent_trend, agent)
     data = [{"since": r["since"].isoformat(), "rate": r["breaching_contacts"] / r["contacts"], "contacts": r["contacts"], "breaching_contacts": r["breaching_contacts"]} for r in weeks]
     st.subheader(t("page.trend"))
-    chart = alt.Chart(alt.InlineData(values=data), height=200).mark_line(point=True, color="#1f4e79").encode(
+    chart = alt.Chart(alt.InlineData(values=data), height=200).mark_line(point=True, color=BLUE).encode(
         x=alt.X("since:O", title=t("column.since"), axis=alt.Axis(labelAngle=0, labelOverlap=True)), y=alt.Y("rate:Q", title=t("column.rate"), axis=alt.Axis(format="%")),
         tooltip=[alt.Tooltip("since:N", title=field("since")), *(alt.Tooltip(f"{k}:Q", title=field(k)) for k in ("breaching_contacts", "contacts"))],
     )  # fmt: skip
@@ -67,7 +67,8 @@ def main() -> None:
         st.info(t("page.no_agents"))
         return
     teams = sorted({r["team"] for r in rows if r["team"]})
-    team = st.selectbox(t("column.team"), ["", *teams], format_func=lambda name: name or t("page.all"), key="agents_team", width=260)
+    words = {"": t("page.all")} | {name: name for name in teams}
+    team = st.selectbox(t("column.team"), list(words), format_func=words.__getitem__, key="agents_team", width=260)
     rows = [r for r in rows if not team or r["team"] == team]
     spread(rows)
     event = table([written(r) for r in rows], COLUMNS, t("page.agents"), on_select="rerun", selection_mode="single-row", key=f"agents_table_{team}")

@@ -6,7 +6,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import early_warning, summary
-from analyzer.dashboards._blocks import Row, ask, ask_once, draw, field, lang, named, of, open_picked, percent, t, table
+from analyzer.dashboards._blocks import GREY, RED, Row, ask, ask_once, draw, field, lang, named, of, open_picked, percent, t, table
 
 RULES = ("title", "margin", "near", "judged", "ratio", "undetermined", "not_evaluated", "of")
 NEAR = ("first_local", "case_id", "measured", "permitted", "agent_id", "vendor", "team", "channel", "title", "finding_id")
@@ -55,7 +55,7 @@ def intervals(rows: list[Row], by: str) -> None:
     ]
     base = alt.Chart(alt.InlineData(values=data), height=120 + 34 * len(rows[:BARS])).encode(
         y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)), yOffset=alt.YOffset("period:N", sort=periods),
-        color=alt.Color("period:N", title=None, scale=alt.Scale(domain=periods, range=["#8aa4b8", "#8b1a1a"]), legend=alt.Legend(orient="top")),
+        color=alt.Color("period:N", title=None, scale=alt.Scale(domain=periods, range=[GREY, RED]), legend=alt.Legend(orient="top")),
         tooltip=[alt.Tooltip("name:N", title=field(by)), alt.Tooltip("period:N", title=t("page.early_warning.period")), alt.Tooltip("figures:N", title=t("column.breaching_contacts"))],
     )  # fmt: skip
     spans = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=t("column.rate"), axis=alt.Axis(format="%")), x2="high:Q")

@@ -1,60 +1,177 @@
-"""Findings: filter, sort, page through them in SQL, open one."""
+"""Findings: filter, sort, page through them in SQL, open one; saved views; the selection to take away."""
 
 from __future__ import annotations
 
+from datetime import date
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import streamlit as st
 
-from analyzer import report, review, runs, summary
-from analyzer.dashboards._blocks import ask, lang, open_picked, shown, t, table
+from analyzer import export, report, review, runs, summary
+from analyzer.dashboards._blocks import (
+    DATES,
+    FILTERS,
+    MORE_FILTERS,
+    NATURE,
+    ask,
+    ask_once,
+    filter_key,
+    lang,
+    named,
+    open_picked,
+    paragraph,
+    run_path,
+    set_filters,
+    t,
+    table,
+)
+from analyzer.dashboards._views import LONGEST_NAME, View, Views
+from analyzer.errors import UsageError
 
-FILTERS = ("rule", "severity", "vendor", "agent", "channel")
 SORTS = ("severity", "-time", "time", "rule", "-breaches")
 COLUMNS = ("severity", "state", "title", "first_local", "case_id", "vendor", "agent_id", "channel", "breaches", "evidence", "measured", "permitted", "finding_id")
 ROWS = 50
+# What the selection can be taken away as: ending, and the kind of file that a browser is told.
+FORMATS = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "zip": "application/zip"}
+Filters = dict[str, list[str]]
 
 
-def choose(titles: dict[str, str], run: str) -> tuple[dict[str, list[str]], str]:
+def begin() -> None:
+    """Fields that nothing has set yet: near misses are no breaches and are left out until somebody asks for them."""
+    for name in (*FILTERS, *MORE_FILTERS):
+        st.session_state.setdefault(filter_key(name), [])
+    st.session_state.setdefault(filter_key(NATURE), ["breach"])
+    for name in DATES:
+        st.session_state.setdefault(filter_key(name), None)
+
+
+def whole() -> None:
+    set_filters({NATURE: ["breach"]})
+
+
+def scope() -> Filters:
+    """What is chosen beyond the fields, by whoever came from a figure; it can be lifted."""
+    filters, label = st.session_state.get("findings_scope", ({}, ""))
+    if filters:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            paragraph(label)
+            st.button(t("page.findings.whole"), on_click=whole, key="findings_whole")
+    return dict(filters)
+
+
+def choose(titles: dict[str, str]) -> tuple[Filters, str]:
     """The filters and the sort; the keys carry the run, since another run has other values."""
-    filters: dict[str, list[str]] = {}
+    filters: Filters = {}
+    near = ask_once(summary.values, NATURE)
     places = [*st.columns(3), *st.columns(3)]
-    for place, name in zip(places, FILTERS, strict=False):
-        options = ask(summary.values, name)
-        words = titles if name == "rule" else {value: shown(name, value) for value in options}
-        picked = place.multiselect(
-            t(f"column.{name}"), options, key=f"findings_{name}_{run}", placeholder=t("page.all"), persist_state="session",
-            format_func=words.__getitem__, select_all=False,
-        )  # fmt: skip
+    rest = st.expander(t("page.findings.more"), expanded=any(st.session_state[filter_key(n)] for n in (*MORE_FILTERS, *DATES)))
+    with rest:
+        places[5:5] = [*st.columns(5), *st.columns(3)]
+    for place, name in zip(places, (*FILTERS, *MORE_FILTERS, NATURE), strict=False):
+        options = near if name == NATURE else ask_once(summary.values, name)
+        # What another run had, or a view was saved with, and this one has not, would be refused by the field.
+        key = filter_key(name)
+        st.session_state[key] = [value for value in st.session_state[key] if value in options]
+        if name == NATURE and len(options) < 2:
+            continue
+        words = titles if name == "rule" else {value: named(name, value or None) for value in options}
+        picked = place.multiselect(t(f"column.{name}"), options, key=key, placeholder=t("page.all"), persist_state="session", format_func=words.__getitem__, select_all=False)
         if picked:
             filters[name] = picked
+    for place, name in zip(places[11:13], DATES, strict=True):
+        day: date | None = place.date_input(t(f"page.findings.{name}"), key=filter_key(name), value=None, format="YYYY-MM-DD", persist_state="session")
+        if day:
+            filters[name] = [day.isoformat()]
     orders = {s: t(f"page.sort.{s}") for s in SORTS}
     sort = places[-1].selectbox(t("page.sort"), SORTS, format_func=orders.__getitem__, key="findings_sort", persist_state="session")
     return filters, sort
 
 
-def whole_report(path: Path, language: str, filters: dict[str, list[str]]) -> bytes:
+def show_view() -> None:
+    views = {v.name: v for v in Views(run_path().parent).all()}
+    view = views.get(st.session_state["views_choice"])
+    if view:
+        set_filters(view.filters, t("page.views.named", name=view.name))
+        st.session_state["findings_sort"] = view.sort
+
+
+def forget_view() -> None:
+    Views(run_path().parent).remove(st.session_state["views_choice"])
+    st.session_state["views_choice"] = None
+
+
+def keep_view(filters: Filters, sort: str) -> None:
+    try:
+        Views(run_path().parent).save(View(st.session_state["views_name"], filters, sort))
+    except UsageError as error:
+        st.session_state["views_error"] = error
+        return
+    st.session_state["views_choice"], st.session_state["views_name"] = st.session_state["views_name"].strip(), ""
+
+
+def views(filters: Filters, sort: str) -> None:
+    have = [v.name for v in Views(run_path().parent).all()]
+    with st.popover(t("page.views")):
+        if have:
+            st.selectbox(t("page.views.choose"), have, index=None, key="views_choice", on_change=show_view, placeholder=t("page.views.none_chosen"))
+            st.button(t("page.views.forget"), on_click=forget_view, disabled=not st.session_state.get("views_choice"), key="views_forget")
+        else:
+            st.caption(t("page.views.empty"))
+        st.text_input(t("page.views.name"), key="views_name", max_chars=LONGEST_NAME)
+        st.button(t("page.views.save"), on_click=keep_view, args=(filters, sort), key="views_save")
+        error = st.session_state.pop("views_error", None)
+        if error:
+            st.error(error.text(lang()))
+
+
+def whole_report(path: Path, language: str, filters: Filters) -> bytes:
     """Made when it is asked for, on a connection of its own: nobody waits for it who does not want it."""
+    period = tuple(date.fromisoformat(filters[name][0]) if name in filters else None for name in DATES)
     con = runs.connect(path)
     try:
-        return report.render(report.report(con, language, filters), "html")
+        return report.render(report.report(con, language, {k: v for k, v in filters.items() if k not in DATES}, (period[0], period[1])), "html")
     finally:
         con.close()
 
 
+def exported(path: Path, ending: str, filters: Filters) -> bytes:
+    """The selection as a file of one kind, made when it is asked for."""
+    con = runs.connect(path)
+    try:
+        with TemporaryDirectory() as folder:
+            target = Path(folder) / f"{path.stem}.{ending}"
+            export.write(con, target, filters, export.Options(reviews=review.Reviews(path)))
+            return target.read_bytes()
+    finally:
+        con.close()
+
+
+def take_away(path: Path, filters: Filters) -> None:
+    st.subheader(t("page.export"))
+    with st.container(horizontal=True):
+        st.download_button(t("page.report"), partial(whole_report, path, lang(), filters), f"{path.stem}-{lang()}.html", "text/html", key="findings_report", on_click="ignore")
+        for ending, kind in FORMATS.items():
+            st.download_button(t(f"page.export.{ending}"), partial(exported, path, ending, filters), f"{path.stem}.{ending}", kind, key=f"findings_{ending}", on_click="ignore")
+    st.caption(t("page.export.help"))
+
+
 def main() -> None:
     st.title(t("page.findings"))
-    path = Path(st.session_state["run_path"])
-    run = path.stem
-    titles = {r["rule"]: r[f"title_{lang()}"] for r in ask(summary.by_rule)}
-    filters, sort = choose(titles, run)
+    path = run_path()
+    titles = {r["rule"]: r[f"title_{lang()}"] for r in ask_once(summary.by_rule)}
+    begin()
+    beyond = scope()
+    filters, sort = choose(titles)
+    filters |= beyond
+    views(filters, sort)
     _, total = ask(summary.findings, filters, sort, 0, 0)
     if not total:
         st.info(t("page.no_findings"))
         return
     # A key of its own for each question: another question starts at its first page.
-    asked = f"{run}_{sort}_{sorted(filters.items())}"
+    asked = f"{path.stem}_{sort}_{hash(str(sorted(filters.items())))}"
     pages = -(-total // ROWS)
     above = st.container()
     page = st.pagination(pages, key=f"findings_page_{asked}") if pages > 1 else 1
@@ -65,8 +182,7 @@ def main() -> None:
     with above:
         st.caption(t("page.range", first=offset + 1, last=offset + len(rows), total=total))
         event = table(rows, COLUMNS, t("page.findings"), on_select="rerun", selection_mode="single-row", key="findings_table", height=560 if len(rows) > 14 else "auto")
-    make = partial(whole_report, path, lang(), filters)
-    st.download_button(t("page.report"), make, f"{run}-{lang()}.html", "text/html", key="findings_report", on_click="ignore")
+    take_away(path, filters)
     open_picked(event, rows, offset, (filters, sort))
 
 

@@ -1,111 +1,250 @@
-"""Overview: the key figures, each with its denominator, and what could not be judged."""
+"""Overview: the key figures, each with its denominator and what could not be judged, and each a way to its rows."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import altair as alt
 import streamlit as st
 
-from analyzer import summary
-from analyzer.dashboards._blocks import SEVERITIES, Row, ask, draw, field, lang, named, severity_colour, shown, t, table
+from analyzer import compare, review, summary
+from analyzer.dashboards import PAGES
+from analyzer.dashboards._blocks import (
+    BLUE,
+    COLOURS,
+    GREY,
+    SEVERITIES,
+    STRENGTHS,
+    Row,
+    ask,
+    ask_once,
+    ask_run,
+    draw_to_pick,
+    field,
+    lang,
+    named,
+    of,
+    open_contacts,
+    open_findings,
+    picked_point,
+    picked_row,
+    previous_run,
+    run_path,
+    scale_colour,
+    shown,
+    t,
+    table,
+)  # fmt: skip
 
 DIMENSIONS = ("vendor", "team", "agent", "channel", "class", "stage")
 BARS = 30
+# Up to so many contacts the undetermined ones are counted at once; of more when somebody asks, since each rule is then run again.
+SOON = 100_000
+RESOLVED = ("title", "why", "case_id", "agent_id", "vendor", "first_local", "breaches", "finding_id")
+LISTED = 200
+BREACHES = {"nature": ["breach"]}
 
 
-def metrics(totals: Row) -> None:
+def undetermined(totals: Row) -> dict[str, dict[object, int]] | None:
+    """Contacts that some rule cannot decide, by dimension; None where nobody has asked for the count yet."""
+    if totals["contacts"] > SOON:
+        key = f"overview_undetermined_{run_path().stem}"
+        if st.button(t("page.overview.count_undetermined"), key="overview_count", disabled=st.session_state.get(key, False)):
+            st.session_state[key] = True
+        if not st.session_state.get(key):
+            return None
+    with st.spinner(t("page.working")):
+        return ask_once(summary.undetermined_contacts)
+
+
+def figure(place: Any, key: str, value: str, open_rows: Any = None, note: str = "") -> None:
+    """A figure, and under it the way to its rows."""
+    with place:
+        st.metric(t(key), value, border=True, help=note or None)
+        if open_rows and st.button(t("page.rows"), key=f"open_{key}", type="tertiary"):
+            open_rows()
+
+
+def metrics(totals: Row, wanting: dict[str, dict[object, int]] | None) -> None:
     first, last = totals["first_local"], totals["last_local"]
     if first is not None:
         st.caption(t("page.span", first=first.date(), last=last.date()))
-    figures = {
-        "page.contacts": f"{totals['contacts']:,}",
-        "page.breaching_of": f"{totals['breaching_contacts']:,} / {totals['contacts']:,}",
-        "page.findings_count": f"{totals['findings']:,}",
-        "page.rules_not_evaluated": f"{totals['rules_not_evaluated']} / {totals['rules']}",
-        "page.rules_undetermined": f"{totals['rules_undetermined']} / {totals['rules']}",
-    }
-    for place, (key, figure) in zip([*st.columns(3), *st.columns(2)], figures.items(), strict=True):
-        place.metric(t(key), figure, border=True)
+    contacts = totals["contacts"]
+    one, two, three = st.columns(3)
+    figure(one, "page.contacts", f"{contacts:,}", lambda: open_contacts({}, ""))
+    figure(two, "page.breaching_of", of(totals["breaching_contacts"], contacts), lambda: open_contacts({"breaching": ["1"]}, t("page.breaching_of")))
+    figure(three, "page.findings_count", f"{totals['findings']:,}", lambda: open_findings(BREACHES))
+    one, two, three = st.columns(3)
+    if wanting is not None:
+        count = wanting["whole"].get(None, 0)
+        figure(one, "page.overview.undetermined", of(count, contacts), (lambda: open_contacts({"undetermined": ["1"]}, t("page.overview.undetermined"))) if count else None)
+    else:
+        figure(one, "page.overview.undetermined", t("page.overview.not_counted"))
+    figure(two, "page.rules_not_evaluated", f"{totals['rules_not_evaluated']} / {totals['rules']}")
+    figure(three, "page.rules_undetermined", f"{totals['rules_undetermined']} / {totals['rules']}")
+    judgements = totals["judged"] + totals["undetermined"]
+    st.caption(t("page.overview.judgements", undetermined=f"{totals['undetermined']:,}", judgements=f"{judgements:,}", undated=f"{totals['undated']:,}"))
+    if totals["near_misses"]:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(t("page.overview.near", near=f"{totals['near_misses']:,}"), width="content")
+            if st.button(t("page.early_warning"), key="open_near", type="tertiary"):
+                st.switch_page(PAGES / "early_warning.py")
 
 
-def trend() -> None:
-    st.subheader(t("page.trend"))
-    rows = ask(summary.trend)
-    if not rows:
+@st.cache_data(max_entries=20, show_spinner=False)
+def difference(old: str, old_changed: int, new: str, new_changed: int) -> dict[str, list[Row]]:
+    """Findings by state since an earlier run, near misses left out."""
+    told = compare.diff(Path(old), Path(new))
+    near = {r["rule"] for path in (old, new) for r in ask_run(Path(path), summary.by_rule) if r["kind"] == summary.NEAR_MISS}
+    found: dict[str, list[Row]] = {state: [] for state in told.counts}
+    for row in told.findings:
+        if row["rule"] not in near:
+            found[row["state"]].append(row)
+    return found
+
+
+def since_last() -> None:
+    st.subheader(t("page.overview.since_last"))
+    before = previous_run()
+    if before is None:
+        st.caption(t("page.overview.first_run"))
         return
-    day, weeks = rows[0]["since"], []
-    while day <= rows[-1]["since"]:
-        weeks.append(day.isoformat())
-        day += timedelta(days=7)
+    now = run_path()
+    found = difference(str(before), before.stat().st_mtime_ns, str(now), now.stat().st_mtime_ns)
+    label = t("page.overview.since", run=before.stem)
+    st.caption(label)
+    for place, state in zip(st.columns(3), ("new", "open", "resolved"), strict=True):
+        ids = [r["finding_id"] for r in found[state]]
+        # What is resolved is no finding of this run: its rows are shown here.
+        rows = (lambda i=ids, s=state: open_findings({"finding": i}, f"{t(f'page.overview.{s}')} · {label}")) if ids and state != "resolved" else None
+        figure(place, f"page.overview.{state}", f"{len(ids):,}", rows)
+    if found["resolved"]:
+        with st.expander(t("page.overview.resolved_rows", shown=min(LISTED, len(found["resolved"])), total=len(found["resolved"]))):
+            titles = {r["rule"]: r[f"title_{lang()}"] for r in ask_run(before, summary.by_rule)}
+            table([r | {"title": titles[r["rule"]], "why": t(f"word.{r['why']}")} for r in found["resolved"][:LISTED]], RESOLVED, t("page.overview.resolved"))
+
+
+def weeks(first: date, last: date) -> Iterator[str]:
+    while first <= last:
+        yield first.isoformat()
+        first += timedelta(days=7)
+
+
+def week_filters(since: str) -> dict[str, list[str]]:
+    return BREACHES | {"since": [since], "until": [(date.fromisoformat(since) + timedelta(days=6)).isoformat()]}
+
+
+def trend(wanting: dict[str, dict[object, int]] | None) -> None:
+    st.subheader(t("page.trend"))
+    words = {name: t(f"column.{name}") for name in summary.SPLITS}
+    by = st.segmented_control(t("page.overview.split"), summary.SPLITS, format_func=words.__getitem__, default=summary.SPLITS[0], key="overview_split") or summary.SPLITS[0]
+    rows = ask(summary.trend, "week", by)
+    if not rows:
+        st.caption(t("page.overview.no_dates"))
+        return
+    order = list(SEVERITIES if by == "severity" else STRENGTHS)
     data = [
-        {"since": r["since"].isoformat(), "severity": shown("severity", r["severity"]), "rank": SEVERITIES.index(r["severity"]), **{k: r[k] for k in ("findings", "contacts")}}
-        for r in rows
-        if r["severity"]
-    ]
+        {"since": r["since"].isoformat(), by: shown(by, r[by]), "word": r[by], "rank": order.index(r[by]), **{k: r[k] for k in ("findings", "contacts", "breaching_contacts")}}
+        for r in rows if r[by]
+    ]  # fmt: skip
+    point = alt.selection_point(name="bar", fields=["since", "word"])
     chart = alt.Chart(alt.InlineData(values=data), height=260).mark_bar().encode(
-        x=alt.X("since:O", title=t("column.since"), scale=alt.Scale(domain=weeks), axis=alt.Axis(labelOverlap=True, labelAngle=0)),
+        x=alt.X("since:O", title=t("column.since"), scale=alt.Scale(domain=list(weeks(rows[0]["since"], rows[-1]["since"]))), axis=alt.Axis(labelOverlap=True, labelAngle=0)),
         y=alt.Y("findings:Q", title=t("column.findings"), axis=alt.Axis(tickMinStep=1)),
-        color=severity_colour(),
-        order=alt.Order("rank:Q", sort="descending"),
-        tooltip=[alt.Tooltip(f"{k}:{'Q' if k in ('findings', 'contacts') else 'N'}", title=field(k)) for k in ("since", "severity", "findings", "contacts")],
-    )  # fmt: skip
-    draw(chart, t("page.trend"))
+        color=scale_colour(by), order=alt.Order("rank:Q", sort="descending"),
+        tooltip=[alt.Tooltip(f"{k}:{'N' if k in ('since', by) else 'Q'}", title=field(k)) for k in ("since", by, "findings", "breaching_contacts", "contacts")],
+    ).add_params(point)  # fmt: skip
+    pick = picked_point(draw_to_pick(chart, t("page.trend"), f"overview_trend_{by}"), "bar")
+    if pick:
+        open_findings(week_filters(pick["since"]) | {by: [pick["word"]]})
+    by_week = {r["since"]: r for r in rows}
+    told = [
+        {
+            "since": day, "findings": sum(r["findings"] for r in rows if r["since"] == day), "breaching": of(r["breaching_contacts"], r["contacts"]),
+            "undetermined": "" if wanting is None else f"{wanting['week'].get(day, 0):,}",
+        }
+        for day, r in by_week.items()
+    ]  # fmt: skip
+    with st.expander(t("page.overview.weeks")):
+        week = picked_row(table(told, ("since", "findings", "breaching", *(("undetermined",) if wanting else ())), t("page.overview.weeks"), on_select="rerun", selection_mode="single-row", key="overview_weeks"), told)
+    if week:
+        open_findings(week_filters(week["since"].isoformat()))
 
 
 def by_rule(rows: list[Row], titles: dict[str, str]) -> None:
     st.subheader(t("page.by_rule"))
-    rows = [r | {"title": titles[r["rule"]]} for r in rows]
+    rows = [r | {"title": titles[r["rule"]]} for r in rows if r["kind"] != summary.NEAR_MISS]
     names = ["title", "severity", "strength", "known", "findings", "breach", "judged", "rate", "undetermined", "not_evaluated", "rule"]
     if any(r["reason"] for r in rows):
         names.append("reason")
-    table(rows, names, t("page.by_rule"))
+    picked = picked_row(table(rows, names, t("page.by_rule"), on_select="rerun", selection_mode="single-row", key="overview_rules"), rows)
     st.caption(t("page.by_rule_help"))
+    if picked and picked["findings"]:
+        open_findings(BREACHES | {"rule": [picked["rule"]]})
+    if picked:
+        st.session_state["rulebook_rule"] = picked["rule"]
+        st.switch_page(PAGES / "rulebook.py")
 
 
-def by_dimension() -> None:
+def by_dimension(wanting: dict[str, dict[object, int]] | None) -> None:
     st.subheader(t("page.by_dimension"))
     words = {d: field(d) for d in DIMENSIONS}
     name = st.selectbox(t("page.dimension"), DIMENSIONS, format_func=words.__getitem__, key="overview_dimension", width=260)
     rows = ask(summary.by_dimension, name)
     share, counts = t("page.dimension_share"), ("breaching_contacts", "contacts", "findings")
     data = [
-        {"value": named(name, r["value"]), "rate": r["rate"], "label": f"{r['breaching_contacts']:,} / {r['contacts']:,}", **{k: r[k] for k in counts}}
+        {"name": named(name, r["value"]), "value": r["value"] or summary.NO_VALUE, "rate": r["rate"], "label": f"{r['breaching_contacts']:,} / {r['contacts']:,}", **{k: r[k] for k in counts}}
         for r in rows[:BARS]
-    ]
+    ]  # fmt: skip
     base = alt.Chart(alt.InlineData(values=data), height=90 + 26 * len(data)).encode(
         x=alt.X("rate:Q", title=share, axis=alt.Axis(format="%", tickCount=6)),
-        y=alt.Y("value:N", title=None, sort="-x", axis=alt.Axis(labelLimit=220, labelOverlap=False)),
+        y=alt.Y("name:N", title=None, sort="-x", axis=alt.Axis(labelLimit=220, labelOverlap=False)),
         tooltip=[
-            alt.Tooltip("value:N", title=field(name)),
+            alt.Tooltip("name:N", title=field(name)),
             alt.Tooltip("rate:Q", title=share, format=".2%"),
             *(alt.Tooltip(f"{k}:Q", title=field(k), format=",") for k in counts),
         ],
     )
-    draw(base.mark_bar(color="#1f4e79") + base.mark_text(align="left", dx=6, color="#7a8793").encode(text="label:N"), t("page.by_dimension"))
+    bars = base.mark_bar(color=BLUE).add_params(alt.selection_point(name="bar", fields=["value"]))
+    pick = picked_point(draw_to_pick(bars + base.mark_text(align="left", dx=6, color=GREY).encode(text="label:N"), t("page.by_dimension"), f"overview_{name}"), "bar")
     if len(rows) > BARS:
         st.caption(t("page.dimension_first", shown=BARS, total=len(rows)))
-    with st.expander(t("page.dimension_all")):
-        table([r | {name: named(name, r["value"])} for r in rows], [name, *counts, "rate"], t("page.dimension_all"))
+    lines = [r | {name: named(name, r["value"]), "undetermined": 0 if wanting is None else wanting[name].get(r["value"], 0)} for r in rows]
+    columns = [name, *counts, "rate", *(("undetermined",) if wanting else ())]
+    row = picked_row(table(lines, columns, t("page.dimension_all"), on_select="rerun", selection_mode="single-row", key=f"overview_{name}_table", height=320 if len(lines) > 8 else "auto"), rows)
+    st.caption(t("page.overview.pick"))
+    wanted = pick["value"] if pick else (row["value"] or summary.NO_VALUE) if row else None
+    if wanted is not None:
+        open_findings(BREACHES | {name: [wanted]})
 
 
-def hours() -> None:
-    st.subheader(t("page.hours"))
-    days = [t(f"page.weekday.{n}") for n in range(1, 8)]
-    data = [r | {"weekday": days[r["weekday"] - 1], "figure": f"{r['outside']:,}" if r["outside"] else ""} for r in ask(summary.hour_by_weekday)]
-    base = alt.Chart(alt.InlineData(values=data), height=260).encode(
-        x=alt.X("hour:O", title=t("column.hour"), scale=alt.Scale(domain=list(range(24))), axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("weekday:O", title=None, scale=alt.Scale(domain=days)),
-        tooltip=[
-            alt.Tooltip("weekday:N", title=field("weekday")),
-            alt.Tooltip("hour:O", title=field("hour")),
-            alt.Tooltip("contacts:Q", title=field("contacts"), format=","),
-            alt.Tooltip("outside:Q", title=t("page.outside"), format=","),
-        ],
-    )
-    cells = base.mark_rect().encode(color=alt.Color("contacts:Q", title=field("contacts"), scale=alt.Scale(range=["#e3edf5", "#5b8db8"])))
-    draw(cells + base.mark_text(color="#8b1a1a", fontWeight="bold", fontSize=11).encode(text="figure:N"), t("page.hours"))
-    st.caption(t("page.hours_help"))
+def backlog(findings: int) -> None:
+    """Findings that nobody has decided yet, by age. A verdict that rule or evidence have outrun decides nothing."""
+    st.subheader(t("page.overview.backlog"))
+    log = review.Reviews(run_path())
+    standings = log.standings(ask(summary.digests, list({e.finding_id for e in log.log()})))
+    decided = [finding for finding, s in standings.items() if s.state in (*review.TRUE, *review.FALSE) and not s.stale]
+    today = datetime.now(UTC).date()
+    rows = ask(summary.backlog, decided, today)
+    waiting = sum(r["findings"] for r in rows)
+    left, right = st.columns(2)
+    figure(left, "page.overview.waiting", of(waiting, findings), (lambda: open_findings(BREACHES | {summary.EXCEPT: decided}, t("page.overview.waiting"))) if waiting else None)
+    known = [r["oldest"] for r in rows if r["oldest"] is not None]
+    figure(right, "page.overview.oldest", t("page.overview.days", days=f"{max(known):,}") if known else t("page.none"))
+    if not rows:
+        return
+    ages = {age: t("page.overview.age_to", days=age) for age in summary.AGES} | {None: t("page.overview.age_over", days=summary.AGES[-1]), -1: t("page.overview.age_unknown")}
+    data = [{"age": ages[r["age"]], "severity": shown("severity", r["severity"]), "rank": SEVERITIES.index(r["severity"]), "findings": r["findings"]} for r in rows]
+    chart = alt.Chart(alt.InlineData(values=data), height=190).mark_bar().encode(
+        x=alt.X("findings:Q", title=t("column.findings"), axis=alt.Axis(tickMinStep=1)), y=alt.Y("age:N", title=None, sort=list(ages.values()), axis=alt.Axis(labelLimit=220)),
+        color=alt.Color("severity:N", title=t("column.severity"), scale=alt.Scale(domain=[t(f"word.{w}") for w in SEVERITIES], range=list(COLOURS)), legend=None), order=alt.Order("rank:Q"),
+        tooltip=[alt.Tooltip("age:N", title=t("page.overview.age")), alt.Tooltip("severity:N", title=t("column.severity")), alt.Tooltip("findings:Q", title=t("column.findings"))],
+    )  # fmt: skip
+    st.altair_chart(chart, width="stretch", alt=t("page.overview.backlog"))
+    st.caption(t("page.overview.backlog_help", day=today.isoformat()))
 
 
 def to_do(titles: dict[str, str]) -> None:
@@ -119,24 +258,28 @@ def to_do(titles: dict[str, str]) -> None:
         r | {"title": titles[r["rule"]], "missing": comma.join(field(m) for m in r["missing"].split("|")) if r["missing"] else t("page.todo_review")}
         for r in rows
     ]
-    table(lines, ["title", "missing", "contacts", "rule"], t("page.todo"))
+    picked = picked_row(table(lines, ["title", "missing", "contacts", "rule"], t("page.todo"), on_select="rerun", selection_mode="single-row", key="overview_todo"), lines)
     st.caption(t("page.todo_help"))
+    if picked:
+        open_contacts({"rule": [picked["rule"]], "outcome": ["undetermined"]}, t("page.contacts.undetermined", title=picked["title"]))
 
 
 def main() -> None:
     st.title(t("page.overview"))
-    totals = ask(summary.totals)
+    totals = ask_once(summary.totals)
     if not totals["contacts"]:
         st.info(t("page.empty_run"))
         return
-    rules = ask(summary.by_rule)
+    rules = ask_once(summary.by_rule)
     titles = {r["rule"]: r[f"title_{lang()}"] for r in rules}
-    metrics(totals)
-    trend()
+    wanting = undetermined(totals)
+    metrics(totals, wanting)
+    since_last()
+    trend(wanting)
+    by_dimension(wanting)
     by_rule(summary.applying(rules), titles)
     st.caption(t("page.rules_elsewhere", rules=len(rules) - len(summary.applying(rules))))
-    by_dimension()
-    hours()
+    backlog(totals["findings"])
     to_do(titles)
 
 

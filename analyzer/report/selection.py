@@ -57,7 +57,7 @@ class Selection:
     def _narrowed(self, where: str, params: list[object], columns: Mapping[str, str]) -> tuple[str, list[object]]:
         for name, wanted in self.filters.items():
             if name in columns:
-                where += f" AND {columns[name]}::VARCHAR IN ({', '.join('?' * len(wanted))})"
+                where += f" AND coalesce({columns[name]}::VARCHAR, '{summary.NO_VALUE}') IN ({', '.join('?' * len(wanted))})"
                 params = [*params, *wanted]
         return where, params
 

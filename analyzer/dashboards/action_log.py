@@ -1,0 +1,72 @@
+"""Action log: who did what and when, and whether the chain is whole. Read only."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import streamlit as st
+
+from analyzer import review, summary
+from analyzer.dashboards._blocks import ask, ask_once, lang, open_picked, run_path, t, table
+
+COLUMNS = ("seq", "at_utc", "actor", "state", "title", "assignee", "comment", "finding_id", "run_id")
+ROWS = 100
+
+
+def day_of(entry: review.Entry) -> date:
+    return datetime.fromisoformat(entry.at_utc).date()
+
+
+def chain(log: review.Reviews, entries: int) -> None:
+    broken = log.verify()
+    if broken is None:
+        st.success(t("talk.log_whole", entries=f"{entries:,}"))
+    else:
+        st.error(t("talk.log_broken", entries=f"{entries:,}", at=broken))
+
+
+def choose(entries: list[review.Entry]) -> list[review.Entry]:
+    """The entries that fit the filters."""
+    one, two, three = st.columns(3)
+    actors = one.multiselect(t("column.actor"), sorted({e.actor for e in entries}), key="log_actor", placeholder=t("page.all"), select_all=False)
+    words = {s: t(f"word.{s}") for s in review.STATES}
+    states = two.multiselect(t("page.action_log.action"), [s for s in review.STATES if any(e.state == s for e in entries)], format_func=words.__getitem__, key="log_state", placeholder=t("page.all"), select_all=False)
+    finding = three.text_input(t("page.action_log.finding"), key="log_finding").strip()
+    one, two, _ = st.columns(3)
+    since = one.date_input(t("page.findings.since"), value=None, key="log_since", format="YYYY-MM-DD")
+    until = two.date_input(t("page.findings.until"), value=None, key="log_until", format="YYYY-MM-DD")
+    return [
+        e for e in entries
+        if (not actors or e.actor in actors) and (not states or e.state in states) and e.finding_id.startswith(finding)
+        and (not since or day_of(e) >= since) and (not until or day_of(e) <= until)
+    ]  # fmt: skip
+
+
+def main() -> None:
+    st.title(t("page.action_log"))
+    log = review.Reviews(run_path())
+    entries = log.log()
+    chain(log, len(entries))
+    st.caption(t("page.action_log.help"))
+    if not entries:
+        st.info(t("page.action_log.empty"))
+        return
+    found = choose(entries)[::-1]
+    if not found:
+        st.info(t("page.action_log.none"))
+        return
+    pages = -(-len(found) // ROWS)
+    above = st.container()
+    page = st.pagination(pages, key=f"log_page_{len(found)}") if pages > 1 else 1
+    shown = found[(page - 1) * ROWS : page * ROWS]
+    here = {r["finding_id"] for r in ask(summary.digests, [e.finding_id for e in shown])}
+    titles = {r["rule"]: r[f"title_{lang()}"] for r in ask_once(summary.by_rule)}
+    rows = [{**vars(e), "seq": str(e.seq), "title": titles.get(e.rule, e.rule)} for e in shown]
+    with above:
+        st.caption(t("page.action_log.range", first=(page - 1) * ROWS + 1, last=(page - 1) * ROWS + len(shown), total=f"{len(found):,}"))
+        event = table(rows, COLUMNS, t("page.action_log"), on_select="rerun", selection_mode="single-row", key="log_table", height=560 if len(rows) > 14 else "auto")
+    # A finding of another run is none of this one and cannot be opened here.
+    open_picked(event, [r if r["finding_id"] in here else r | {"finding_id": ""} for r in rows])
+
+
+main()
