@@ -6,7 +6,7 @@ from __future__ import annotations
 THEME = {
     "theme.font": "'Noto Sans CJK SC', 'Microsoft YaHei', 'PingFang SC', sans-serif",
     "theme.light.primaryColor": "#1f5f99", "theme.light.backgroundColor": "#ffffff", "theme.light.secondaryBackgroundColor": "#f1f5f9",
-    "theme.light.textColor": "#1b2733", "theme.light.linkColor": "#1f5f99",
+    "theme.light.textColor": "#0b141d", "theme.light.linkColor": "#1f5f99",
     "theme.dark.primaryColor": "#6fb1ec", "theme.dark.backgroundColor": "#12181f", "theme.dark.secondaryBackgroundColor": "#1d2731",
     "theme.dark.textColor": "#e8eef4", "theme.dark.linkColor": "#8cc4f5",
 }  # fmt: skip

@@ -23,9 +23,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Row = dict[str, Any]
 
-# Each has a contrast of three to one at least on the light and on the dark background; the scales are also told apart by lightness.
-COLOURS = ("#b3243f", "#d9622b", "#a97f14", "#6f8aa0")
-STRENGTH_COLOURS = ("#b3243f", "#d9622b", "#a97f14", "#3f8f6b", "#3b7cb8", "#6f8aa0")
+# Each has a contrast of three to one at least on the light and on the dark ground; neighbours differ in lightness, the mildest in hue (colour-blind safe).
+COLOURS = ("#c2334d", "#dd6a2f", "#b38d00", "#3b7cb8")
+STRENGTH_COLOURS = ("#c2334d", "#dd6a2f", "#b38d00", "#3f8f6b", "#3b7cb8", "#7a8793")
 BLUE, RED, GREY = "#3b7cb8", "#c2334d", "#7a8793"
 BADGES = {"critical": "red", "high": "orange", "medium": "yellow", "low": "gray"}
 STRENGTHS = ("law", "rule", "standard", "convention", "guideline", "policy")
@@ -36,6 +36,11 @@ FILTERS, MORE_FILTERS = ("rule", "severity", "vendor", "agent", "channel"), ("pa
 NATURE = "nature"
 DATES = ("since", "until")
 _LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
+
+
+def muted() -> str:
+    """The colour of figures beside marks: no one grey is legible on both grounds."""
+    return "#a8b4c0" if st.context.theme.type == "dark" else "#5a6672"
 
 
 # Language
@@ -284,7 +289,7 @@ def table(rows: Sequence[Row], names: Sequence[str], alt_text: str, **options: A
     config: dict[str, Any] = {field(n): st.column_config.NumberColumn(format="percent" if n == "rate" else "localized") for n in numbers}
     if "title" in names:
         config[field("title")] = st.column_config.TextColumn(width=290)
-    return st.dataframe(lines, hide_index=True, column_config=config, alt=alt_text, **options)
+    return st.dataframe(lines, hide_index=True, column_config=config, alt=alt_text, placeholder="", **options)
 
 
 CONTACT_COLUMNS = ("local_at", "case_id", "agent_id", "vendor", "team", "channel", "direction", "outcome", "relation", "dpd", "broken", "finding_id", "text")

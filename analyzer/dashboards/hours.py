@@ -18,7 +18,6 @@ from analyzer.dashboards._blocks import (
     field,
     lang,
     named,
-    of,
     percent,
     picked_point,
     picked_row,
@@ -84,7 +83,7 @@ def heat_map(cells: list[Row], rule: Row | None) -> Any:
     late = base.transform_filter("datum.outside > 0")
     outlined = late.mark_rect(filled=False, stroke=RED, strokeWidth=2.5, **INNER)
     figures = late.mark_text(color="#7a0019", fontWeight="bold", fontSize=12).encode(text=alt.Text("outside:Q", format=","))
-    return draw_to_pick(closed + filled.add_params(cell) + outlined + figures, t("page.hours"), "hours_chart")
+    return draw_to_pick(closed + filled.add_params(cell) + outlined + figures, t("page.hours.chart"), "hours_chart")
 
 
 def permits(rule: Row | None) -> None:
@@ -121,7 +120,7 @@ def main() -> None:
     timed, outside = sum(r["contacts"] for r in cells), sum(r["outside"] for r in cells)
     for place, key, figure in zip(
         st.columns(3), ("page.hours.outside", "page.hours.timed", "page.hours.untimed"),
-        (of(outside, timed), f"{timed:,}", f"{sum(r['contacts'] for r in rows) - timed:,}"), strict=True,
+        (f"{outside:,} / {timed:,}", f"{timed:,}", f"{sum(r['contacts'] for r in rows) - timed:,}"), strict=True,
     ):  # fmt: skip
         place.metric(t(key), figure, border=True)
     point = picked_point(heat_map(cells, rule), "cell")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from analyzer.dashboards import PAGES
 from analyzer.dashboards._blocks import (
     BLUE,
     COLOURS,
-    GREY,
     SEVERITIES,
     STRENGTHS,
     Row,
@@ -25,10 +24,12 @@ from analyzer.dashboards._blocks import (
     draw_to_pick,
     field,
     lang,
+    muted,
     named,
     of,
     open_contacts,
     open_findings,
+    percent,
     picked_point,
     picked_row,
     previous_run,
@@ -37,7 +38,7 @@ from analyzer.dashboards._blocks import (
     shown,
     t,
     table,
-)  # fmt: skip
+)
 
 DIMENSIONS = ("vendor", "team", "agent", "channel", "class", "stage")
 BARS = 30
@@ -60,12 +61,21 @@ def undetermined(totals: Row) -> dict[str, dict[object, int]] | None:
         return ask_once(summary.undetermined_contacts)
 
 
-def figure(place: Any, key: str, value: str, open_rows: Any = None, note: str = "") -> None:
+def figure(place: Any, key: str, value: str, open_rows: Callable[[], None] | None = None, note: str = "") -> None:
     """A figure, and under it the way to its rows."""
     with place:
-        st.metric(t(key), value, border=True, help=note or None)
-        if open_rows and st.button(t("page.rows"), key=f"open_{key}", type="tertiary"):
-            open_rows()
+        st.metric(t(key), value, border=True)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if open_rows and st.button(t("page.rows"), key=f"open_{key}", type="tertiary"):
+                open_rows()
+            if note:
+                st.caption(note, width="content")
+
+
+def share(hits: int, whole: int) -> tuple[str, str]:
+    """A count of a whole, and their ratio with its interval."""
+    low, high = summary.interval(hits, whole)
+    return f"{hits:,} / {whole:,}", t("page.overview.interval", share=percent(hits / whole), low=percent(low), high=percent(high)) if whole else ""
 
 
 def metrics(totals: Row, wanting: dict[str, dict[object, int]] | None) -> None:
@@ -75,12 +85,14 @@ def metrics(totals: Row, wanting: dict[str, dict[object, int]] | None) -> None:
     contacts = totals["contacts"]
     one, two, three = st.columns(3)
     figure(one, "page.contacts", f"{contacts:,}", lambda: open_contacts({}, ""))
-    figure(two, "page.breaching_of", of(totals["breaching_contacts"], contacts), lambda: open_contacts({"breaching": ["1"]}, t("page.breaching_of")))
+    value, note = share(totals["breaching_contacts"], contacts)
+    figure(two, "page.breaching_of", value, lambda: open_contacts({"breaching": ["1"]}, t("page.breaching_of")), note)
     figure(three, "page.findings_count", f"{totals['findings']:,}", lambda: open_findings(BREACHES))
     one, two, three = st.columns(3)
     if wanting is not None:
         count = wanting["whole"].get(None, 0)
-        figure(one, "page.overview.undetermined", of(count, contacts), (lambda: open_contacts({"undetermined": ["1"]}, t("page.overview.undetermined"))) if count else None)
+        value, note = share(count, contacts)
+        figure(one, "page.overview.undetermined", value, (lambda: open_contacts({"undetermined": ["1"]}, t("page.overview.undetermined"))) if count else None, note)
     else:
         figure(one, "page.overview.undetermined", t("page.overview.not_counted"))
     figure(two, "page.rules_not_evaluated", f"{totals['rules_not_evaluated']} / {totals['rules']}")
@@ -194,22 +206,22 @@ def by_dimension(wanting: dict[str, dict[object, int]] | None) -> None:
     words = {d: field(d) for d in DIMENSIONS}
     name = st.selectbox(t("page.dimension"), DIMENSIONS, format_func=words.__getitem__, key="overview_dimension", width=260)
     rows = ask(summary.by_dimension, name)
-    share, counts = t("page.dimension_share"), ("breaching_contacts", "contacts", "findings")
+    title, counts = t("page.dimension_share"), ("breaching_contacts", "contacts", "findings")
     data = [
         {"name": named(name, r["value"]), "value": r["value"] or summary.NO_VALUE, "rate": r["rate"], "label": f"{r['breaching_contacts']:,} / {r['contacts']:,}", **{k: r[k] for k in counts}}
         for r in rows[:BARS]
     ]  # fmt: skip
     base = alt.Chart(alt.InlineData(values=data), height=90 + 26 * len(data)).encode(
-        x=alt.X("rate:Q", title=share, axis=alt.Axis(format="%", tickCount=6)),
+        x=alt.X("rate:Q", title=title, axis=alt.Axis(format="%", tickCount=6)),
         y=alt.Y("name:N", title=None, sort="-x", axis=alt.Axis(labelLimit=220, labelOverlap=False)),
         tooltip=[
             alt.Tooltip("name:N", title=field(name)),
-            alt.Tooltip("rate:Q", title=share, format=".2%"),
+            alt.Tooltip("rate:Q", title=title, format=".2%"),
             *(alt.Tooltip(f"{k}:Q", title=field(k), format=",") for k in counts),
         ],
     )
     bars = base.mark_bar(color=BLUE).add_params(alt.selection_point(name="bar", fields=["value"]))
-    pick = picked_point(draw_to_pick(bars + base.mark_text(align="left", dx=6, color=GREY).encode(text="label:N"), t("page.by_dimension"), f"overview_{name}"), "bar")
+    pick = picked_point(draw_to_pick(bars + base.mark_text(align="left", dx=6, color=muted()).encode(text="label:N"), t("page.by_dimension"), f"overview_{name}"), "bar")
     if len(rows) > BARS:
         st.caption(t("page.dimension_first", shown=BARS, total=len(rows)))
     lines = [r | {name: named(name, r["value"]), "undetermined": 0 if wanting is None else wanting[name].get(r["value"], 0)} for r in rows]
@@ -231,7 +243,10 @@ def backlog(findings: int) -> None:
     rows = ask(summary.backlog, decided, today)
     waiting = sum(r["findings"] for r in rows)
     left, right = st.columns(2)
-    figure(left, "page.overview.waiting", of(waiting, findings), (lambda: open_findings(BREACHES | {summary.EXCEPT: decided}, t("page.overview.waiting"))) if waiting else None)
+    def open_waiting() -> None:
+        open_findings(BREACHES | {summary.EXCEPT: decided}, t("page.overview.waiting"))
+
+    figure(left, "page.overview.waiting", f"{waiting:,} / {findings:,}", open_waiting if waiting else None, percent(waiting / findings) if findings else "")
     known = [r["oldest"] for r in rows if r["oldest"] is not None]
     figure(right, "page.overview.oldest", t("page.overview.days", days=f"{max(known):,}") if known else t("page.none"))
     if not rows:

@@ -8,7 +8,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import portfolio
-from analyzer.dashboards._blocks import BLUE, GREY, RED, Row, ask, ask_once, draw, field, lang, named, of, open_case, paragraph, percent, shown, t, table
+from analyzer.dashboards._blocks import BLUE, RED, Row, ask, ask_once, draw, field, lang, muted, named, of, open_case, paragraph, percent, shown, t, table
 from analyzer.errors import RuleErrors
 
 RATES = ("month", "figure", "ratio", "complete", "numerator", "denominator", "unknown", "missing", "breaching", "in_class", "accounts", "on_date", "base_on")
@@ -16,7 +16,7 @@ EFFORT = ("contacts", "reached", "not_reached", "unknown", "case_weeks", "per_ca
 WEEKS = ("case_id", "week", "contacts", "repaid", "reached", "not_reached", "unknown", "channels", "account_class", "vendor", "team")
 SHARE = ("on_class", "interval", "target", "time", "untimed", "reminders", "unknown")
 READINGS = ("c_m1", "m1", "m2_accounts", "m2_money", "readings")
-COLOURS = ("#3b7cb8", "#5b9bd5", "#8a7f2b", "#3f8f6b", "#c2334d")
+COLOURS = ("#3b7cb8", "#4f8fcb", "#8a7f2b", "#3f8f6b", "#c2334d")
 LISTED = 50
 
 
@@ -123,7 +123,7 @@ def scatter(rows: list[Row], by: str) -> None:
         ],
     )  # fmt: skip
     points = base.mark_point(filled=True, color=BLUE, opacity=0.8).encode(size=alt.Size("case_weeks:Q", title=t("column.case_weeks"), legend=alt.Legend(orient="top", tickCount=3)))
-    draw(points + base.mark_text(dy=-14, color=GREY).encode(text="name:N"), t("page.portfolio.effort"))
+    draw(points + base.mark_text(dy=-14, color=muted()).encode(text="name:N"), t("page.portfolio.effort"))
 
 
 def effort(country: str, totals: Row, paid: bool) -> None:
@@ -183,7 +183,7 @@ def on_class(used: portfolio.Measures) -> None:
     base = alt.Chart(alt.InlineData(values=told), height=90 + 34 * len(told))
     tips = [alt.Tooltip("name:N", title=field(by)), alt.Tooltip("figures:N", title=t("column.on_class")), alt.Tooltip("target:Q", title=t("column.target"), format=".0%")]
     bars = base.mark_bar(color=BLUE).encode(x=alt.X("share:Q", title=t("page.portfolio.share_contacts"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")), y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)), tooltip=tips)
-    labels = base.mark_text(align="left", dx=6, color=GREY).encode(x="share:Q", y=alt.Y("name:N", sort=None), text="figures:N")
+    labels = base.mark_text(align="left", dx=6, color=muted()).encode(x="share:Q", y=alt.Y("name:N", sort=None), text="figures:N")
     draw(bars + labels + base.mark_rule(color=RED, strokeDash=[6, 4], strokeWidth=2).encode(x="target:Q", tooltip=tips), t("page.portfolio.share", wanted=used.effort_class))
     table(share_lines(rows, by), [by, *SHARE], t("page.portfolio.share", wanted=used.effort_class))
 

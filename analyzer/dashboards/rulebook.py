@@ -34,7 +34,7 @@ from analyzer.dashboards._blocks import (
     shown,
     t,
     table,
-)  # fmt: skip
+)
 from analyzer.errors import DunAuditError, RuleErrors
 from analyzer.messages import keys
 from analyzer.model import Outcome, Pack, Rule
@@ -77,6 +77,8 @@ def the_rules(packs: list[Pack]) -> None:
     if not have:
         st.info(t("page.rulebook.none"))
         return
+    # Those that found most stand first, then those that were used.
+    have.sort(key=lambda r: (-told[r.ref]["findings"], -told[r.ref]["judged"], r.ref) if r.ref in told else (1, 0, r.ref))
     lines = [
         {"rule": r.ref, "title": r.title.in_(lang()), "pack": r.pack, "severity": r.severity, "strength": r.strength, "status": r.status, "serves": ", ".join(r.serves)}
         | {name: told[r.ref][name] if r.ref in told else None for name in ("findings", "judged", "rate", "undetermined")}
@@ -145,10 +147,10 @@ def cases(rule: Rule) -> None:
     st.subheader(t("page.rulebook.cases"))
     st.caption(t("page.rulebook.cases_help"))
     listed = [
-        {"name": c["name"], "expect": t("page.rulebook.semicolon").join(f"{t(f'word.{outcome}')} {', '.join(ids)}" for outcome, ids in c["expect"].items()), "todo": bool(c["todo"])}
+        {"case_name": c["name"], "expect": t("page.rulebook.semicolon").join(f"{t(f'word.{outcome}')} {', '.join(ids)}" for outcome, ids in c["expect"].items()), "todo": bool(c["todo"])}
         for c in rule.cases
     ]
-    row = picked_row(table(listed, ("name", "expect", *(("todo",) if any(c["todo"] for c in listed) else ())), t("page.rulebook.cases"), on_select="rerun", selection_mode="single-row", key=f"rulebook_cases_{rule.ref}"), [{"at": n} for n in range(len(listed))])
+    row = picked_row(table(listed, ("case_name", "expect", *(("todo",) if any(c["todo"] for c in listed) else ())), t("page.rulebook.cases"), on_select="rerun", selection_mode="single-row", key=f"rulebook_cases_{rule.ref}"), [{"at": n} for n in range(len(listed))])
     case = rule.cases[row["at"] if row else 0]
     paragraph(case["name"])
     outcomes = {contact: t(f"word.{outcome}") for outcome, ids in case["expect"].items() for contact in ids}
