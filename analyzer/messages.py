@@ -920,6 +920,8 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "column.expect": ("应为", "expected"),
     "column.todo": ("已知未满足", "known miss"),
     "column.case_name": ("示例", "example"),
+    "column.breaching_of": ("违规联系 / 全部联系", "breaching / all contacts"),
+    "column.as_is": ("现在", "now"),
     "column.after": ("换值后", "with that value"),
     "column.added": ("增加", "added"),
     "column.removed": ("减少", "removed"),

@@ -2,13 +2,19 @@
 
 import csv
 import os
+import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from datetime import time as dtime
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +22,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from analyzer import audit, explain, runs, summary
+from analyzer import audit, compare, explain, export, review, rules, runs, summary, theme
 from analyzer.dashboards import PAGES
-from analyzer.dashboards._blocks import marked
+from analyzer.dashboards._blocks import BLUE, COLOURS, GREY, RED, STRENGTH_COLOURS, marked
 from analyzer.messages import say
 
 ROOT = Path(__file__).parents[1]
@@ -83,13 +89,14 @@ def test_the_figures_are_those_of_summary(folder: Path, monkeypatch: pytest.Monk
     assert totals["contacts"] == 10 and totals["breaching_contacts"] == 4
     at = _open(folder, "zh", "overview.py", monkeypatch)
     assert [m.value for m in at.metric] == [
-        "10", "4 / 10", str(totals["findings"]), f"{totals['rules_not_evaluated']} / {totals['rules']}", f"{totals['rules_undetermined']} / {totals['rules']}",
+        "10", "4 / 10", str(totals["findings"]), "0 / 10", f"{totals['rules_not_evaluated']} / {totals['rules']}", f"{totals['rules_undetermined']} / {totals['rules']}",
+        "4 / 4", say("page.overview.days", "zh", days=f"{(datetime.now(UTC).date() - date(2026, 3, 2)).days:,}"),
     ]  # fmt: skip
-    shown = at.dataframe[0].value
+    shown = at.dataframe[2].value
     rules = summary.applying(rules)
     assert 0 < len(rules) < totals["rules"] and list(shown["规则"]) == [r["rule"] for r in rules]
     assert list(shown["发现"]) == [r["findings"] for r in rules] and list(shown["已判断"]) == [r["judged"] for r in rules]
-    assert [c.value for c in at.caption].count(say("talk.completeness", "zh", **done)) == 3
+    assert [c.value for c in at.caption].count(say("talk.completeness", "zh", **done)) == 2
 
 
 def test_a_filter_reaches_the_list(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,9 +110,10 @@ def test_a_filter_reaches_the_list(folder: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_findings_can_be_taken_away_as_a_report(lang: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = _open(folder, lang, "findings.py", monkeypatch)
-    button = at.get("download_button")[0].proto
-    # Made only when somebody asks for it.
-    assert button.label == say("page.report", lang) and button.deferred_file_id and not button.url
+    buttons = [b.proto for b in at.get("download_button")]
+    assert [b.label for b in buttons] == [say(key, lang) for key in ("page.report", "page.export.csv", "page.export.xlsx", "page.export.zip")]
+    # Made only when somebody asks for them.
+    assert all(b.deferred_file_id and not b.url for b in buttons)
 
 
 def test_a_selected_row_opens_its_finding(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,10 +192,293 @@ def test_an_empty_run_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "agents.csv").write_text("催收员编号,姓名,机构\nA1,甲,乙\n", encoding="utf-8")
     audit.run([str(tmp_path / "agents.csv")], tmp_path / "runs", packs=["cn-gbt-45251"])
     for page, key in (("overview.py", "page.empty_run"), ("findings.py", "page.no_findings"), ("finding.py", "page.no_findings"),
-                      ("agents.py", "page.no_agents"), ("case.py", "page.no_cases")):  # fmt: skip
+                      ("agents.py", "page.no_agents"), ("case.py", "page.no_cases"), ("hours.py", "page.contacts.none"), ("action_log.py", "page.action_log.empty")):  # fmt: skip
         at = _open(tmp_path / "runs", "zh", page, monkeypatch)
         assert not at.exception
         assert [i.value for i in at.info] == [say(key, "zh")]
+
+
+def test_the_first_run_can_be_made_from_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(tmp_path, "en", "data.py", monkeypatch)
+    assert not at.exception and at.title[0].value == say("page.data", "en") and at.get("file_uploader")
+    at.button(key="data_audit").click().run()
+    assert [e.value for e in at.error] == [say("page.data.no_files", "en")]
+
+
+@pytest.fixture(scope="session")
+def near(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in which every contact at night breaches, and every contact near it is a near miss."""
+    where = tmp_path_factory.mktemp("near")
+    rows = [("C1", "2026-03-02 23:10:00", "电话", "呼出", "接通", "本人", "提醒还款", "A1"), ("C2", "2026-03-03 21:55:00", "电话", "呼出", "接通", "本人", "提醒还款", "A2")]
+    rows += [(f"C{i}", f"2026-03-0{i} 10:00:00", "电话", "呼出", "接通", "本人", "告知还款日", "A2") for i in range(3, 6)]
+    with (where / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADERS, *rows])
+    audit.run([str(where / "contacts.csv")], where / "runs", packs=["cn-gbt-45251", "cn-nifa-2024", "us-reg-f", "early-warning"], run_id="near")
+    return where / "runs"
+
+
+def test_a_near_miss_is_no_breach(near: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    con = runs.connect(runs.locate(near))
+    try:
+        every, of_all = summary.findings(con)
+        missed = [f for f in every if f["rule"].startswith("early-warning/")]
+        totals = summary.totals(con)
+        assert missed and len({f["agent_id"] for f in missed}) == 1 and of_all == totals["findings"] + totals["near_misses"] and totals["near_misses"] == len(missed)
+        assert totals["breaching_contacts"] == 1
+        assert {r["value"]: (r["findings"], r["breaching_contacts"]) for r in summary.by_dimension(con, "agent")} == {"A1": (totals["findings"], 1), "A2": (0, 0)}
+        assert sum(r["findings"] for r in summary.by_dimension(con, "rule")) == totals["findings"]
+        assert {r["agent_id"]: r["breaching_contacts"] for r in summary.agents(con)} == {"A1": 1, "A2": 0}
+        assert all(r["findings"] == 0 for r in summary.agent_rules(con, "A2")) and sum(r["breaching_contacts"] for r in summary.agent_trend(con, "A2")) == 0
+        assert sum(r["findings"] for r in summary.trend(con)) == totals["findings"]
+        assert sum(r["findings"] for r in summary.backlog(con, [], date(2026, 4, 1))) == totals["findings"]
+        assert summary.findings(con, {"nature": ["near_miss"]})[1] == len(missed)
+        assert [r["broken"] for r in summary.case_timeline(con, "C2")] == [None]
+    finally:
+        con.close()
+    at = _open(near, "en", "overview.py", monkeypatch)
+    assert at.metric[1].value == "1 / 5" and at.metric[2].value == str(totals["findings"])
+    # The page of findings leaves them out too, until it is asked for them.
+    at = _open(near, "en", "findings.py", monkeypatch)
+    assert len(at.dataframe[0].value) == totals["findings"]
+    at.multiselect(key="findings_nature_near").set_value(["near_miss"]).run()
+    assert not at.exception and set(at.dataframe[0].value["collector"]) == {"A2"}
+
+
+def test_a_figure_opens_its_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(folder, "en", "overview.py", monkeypatch)
+    at.button(key="open_page.breaching_of").click().run()
+    assert not at.exception and at.title[0].value == say("page.contacts", "en")
+    assert list(at.dataframe[0].value["case"]) == ["C0", "C1", "C2", "C7"]
+    at.switch_page("analyzer/dashboards/contacts.py").run().button(key="contacts_whole").click().run()
+    assert not at.exception and len(at.dataframe[0].value) == 10
+    at = _open(folder, "en", "overview.py", monkeypatch, overview_dimension="agent")
+    at.session_state["overview_agent_table"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception and at.title[0].value == say("page.findings", "en")
+    assert at.multiselect(key="findings_agent_small").value == ["A1"] and len(at.dataframe[0].value) == 4
+    at = _open(folder, "en", "overview.py", monkeypatch)
+    at.session_state["overview_weeks"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception and at.title[0].value == say("page.findings", "en")
+    assert set(at.dataframe[0].value["case"]) == {"C0", "C1"}
+
+
+def test_undetermined_contacts_are_counted_and_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("C1", "2026-03-02 10:00:00", "电话", "呼出", "接通", "本人", "提醒还款", "A1"), ("C2", "", "电话", "呼出", "接通", "本人", "提醒还款", "A2"), ("C3", "2026-03-03 10:00:00", "电话", "呼出", "接通", "本人", "", "A2")]
+    with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADERS, *rows])
+    audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="gaps")
+    con = runs.connect(tmp_path / "runs" / "gaps.duckdb")
+    try:
+        told, wanting = summary.undetermined(con), summary.undetermined_contacts(con)
+        assert wanting["whole"] == {None: 2} and wanting["agent"] == {"A2": 2} and wanting["week"] == {None: 1, date(2026, 3, 2): 1}
+        for row in told:
+            assert summary.contacts(con, {"rule": [row["rule"]], "outcome": ["undetermined"]})[1] == sum(r["contacts"] for r in told if r["rule"] == row["rule"])
+    finally:
+        con.close()
+    at = _open(tmp_path / "runs", "en", "overview.py", monkeypatch)
+    assert at.metric[3].value == "2 / 3"
+    at.session_state["overview_todo"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception and at.title[0].value == say("page.contacts", "en")
+    assert len(at.dataframe[0].value) == sum(r["contacts"] for r in told if r["rule"] == told[0]["rule"])
+
+
+def test_the_backlog_shrinks_with_a_verdict(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "runs"
+    copy.mkdir()
+    (copy / "small.duckdb").write_bytes((folder / "small.duckdb").read_bytes())
+    con = runs.connect(copy / "small.duckdb")
+    try:
+        finding = summary.findings(con)[0][0]["finding_id"]
+        log = review.Reviews(copy)
+        log.decide(con, finding, "王五", "claimed")
+        log.decide(con, finding, "王五", "confirmed", f"{SCRIPT} $x^2$ **粗**")
+    finally:
+        con.close()
+    at = _open(copy, "zh", "overview.py", monkeypatch)
+    assert at.metric[6].value == "3 / 4"
+    at.button(key="open_page.overview.waiting").click().run()
+    assert not at.exception and finding not in list(at.dataframe[0].value["编号"]) and len(at.dataframe[0].value) == 3
+    for lang in ("zh", "en"):
+        at = _open(copy, lang, "action_log.py", monkeypatch)
+        assert not at.exception and [s.value for s in at.success] == [say("talk.log_whole", lang, entries=2)]
+        shown = at.dataframe[0].value
+        assert list(shown[say("column.state", lang)]) == [say("word.confirmed", lang), say("word.claimed", lang)] and SCRIPT in shown[say("column.comment", lang)].iloc[0]
+    at.multiselect(key="log_state").set_value(["claimed"]).run()
+    assert len(at.dataframe[0].value) == 1
+    at.text_input(key="log_finding").set_value("zzz").run()
+    assert [i.value for i in at.info] == [say("page.action_log.none", "en")]
+    con_ = sqlite3.connect(log.path)
+    con_.executescript("DROP TRIGGER entries_no_update; UPDATE entries SET comment = 'other' WHERE seq = 1;")
+    con_.close()
+    at = _open(copy, "en", "action_log.py", monkeypatch)
+    assert [e.value for e in at.error] == [say("talk.log_broken", "en", entries=2, at=1)]
+
+
+def test_what_changed_since_the_previous_run(tmp_path: Path, folder: Path, near: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = tmp_path / "runs"
+    both.mkdir()
+    for number, source in enumerate((folder / "small.duckdb", near / "near.duckdb")):
+        (both / source.name).write_bytes(source.read_bytes())
+        os.utime(both / source.name, (1_700_000_000 + number, 1_700_000_000 + number))
+    (both / "current").write_text("near", encoding="utf-8")
+    told = compare.diff(both / "small.duckdb", both / "near.duckdb")
+    counts = {state: sum(f["state"] == state and not f["rule"].startswith("early-warning/") for f in told.findings) for state in told.counts}
+    at = _open(both, "en", "overview.py", monkeypatch)
+    assert not at.exception and [m.value for m in at.metric][6:9] == [str(counts[s]) for s in ("new", "open", "resolved")] and counts["resolved"] == 4
+    at.button(key="open_page.overview.new").click().run()
+    assert not at.exception and len(at.dataframe[0].value) == counts["new"]
+    at.switch_page("analyzer/dashboards/findings.py").run().button(key="findings_whole").click().run()
+    assert not at.exception and len(at.dataframe[0].value) == counts["new"] + counts["open"]
+
+
+def test_hours_are_those_of_the_log_and_a_cell_opens_its_contacts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    con = runs.connect(runs.locate(folder))
+    try:
+        cells = {(r["weekday"], r["hour"]): (r["contacts"], r["outside"]) for r in summary.hour_by_weekday(con)}
+        rule = next(r for r in summary.hours_rules(con) if r["rule"] == "cn-gbt-45251/quiet-hours")
+    finally:
+        con.close()
+    assert rule["spans"] == [("2025-02-28", "08:00", "22:00")] and rule["clock"] == "Asia/Shanghai"
+    assert cells[1, 23] == cells[2, 22] == cells[2, 6] == (1, 1) and sum(c for c, _ in cells.values()) == 10 and sum(o for _, o in cells.values()) == 3
+    for lang in ("zh", "en"):
+        at = _open(folder, lang, "hours.py", monkeypatch)
+        assert not at.exception and [m.value for m in at.metric] == ["3 / 10", "10", "0"]
+        at.session_state["hours_table"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+        at.run()
+        assert not at.exception and list(at.dataframe[1].value[say("column.case_id", lang)]) == ["C0"]
+    at.multiselect(key="hours_channel").set_value(["call"]).run()
+    assert not at.exception and at.metric[0].value == "3 / 10"
+
+
+def _section(folder: Path, lang: str, section: str, monkeypatch: pytest.MonkeyPatch, **state: Any) -> AppTest:
+    at = _open(folder, lang, "rulebook.py", monkeypatch, rulebook_section=section, **state)
+    assert not at.exception and not at.error
+    return at
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_rule_is_explained(lang: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = explain.find_rule(rules.rules_folder(), "cn-gbt-45251/quiet-hours")
+    at = _section(folder, lang, "rules", monkeypatch, rulebook_rule=rule.ref)
+    assert at.header[0].value == rule.title.in_(lang)
+    bodies = " ".join(e.proto.body for e in at.get("html"))
+    assert all(escape(text.in_(lang)) in bodies for text in (rule.why, rule.remedy, rule.not_covered))
+    tables = [d.value for d in at.dataframe]
+    # The list, the clauses, the outcomes in the run, values by date, the cases, and the tables of the first.
+    assert list(tables[1][say("column.known", lang)]) == [say("word.reported", lang)]
+    assert tables[2][say("column.breach", lang)].iloc[0] == 3 and tables[2][say("column.clear", lang)].iloc[0] == 7
+    assert list(tables[3][say("column.holds", lang)]) == ["22:00", "08:00"] and len(tables[4]) == len(rule.cases)
+    at.session_state["rulebook_table"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception and at.header[0].value == at.dataframe[0].value[say("column.title", lang)].iloc[1]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_coverage_leads_to_rules_and_findings(lang: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _section(folder, lang, "coverage", monkeypatch)
+    rows = at.dataframe[0].value
+    at.session_state["coverage_rows"] = {"selection": {"rows": [list(rows[say("column.serves", lang)]).index("C8")], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception and "cn-gbt-45251/quiet-hours" in list(at.dataframe[2].value[say("column.rule", lang)])
+    at.button(key="coverage_findings").click().run()
+    assert not at.exception and at.title[0].value == say("page.findings", lang) and len(at.dataframe[0].value) == 3
+    at = _section(folder, lang, "conflicts", monkeypatch)
+    assert at.button(key="conflicts_find").label == say("page.rulebook.find_conflicts", lang)
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_what_if_is_the_backtest(lang: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _section(folder, lang, "what_if", monkeypatch, what_if_rule="cn-gbt-45251/quiet-hours")
+    at.selectbox(key="what_if_value_cn-gbt-45251/quiet-hours").set_value("quiet_from").run()
+    assert at.metric[0].value == "3" and at.metric[0].delta == "0"
+    at.slider(key="what_if_cn-gbt-45251/quiet-hours_quiet_from").set_value(dtime(23, 0)).run()
+    found = compare.backtest(folder / "small.duckdb", rules.rules_folder(), ["cn-gbt-45251/quiet-hours.quiet_from=23:00"])[0]
+    assert not at.exception and found.after == 2 and at.metric[0].value == "2" and at.metric[0].delta == "-1"
+    shown = at.dataframe[0].value
+    assert list(shown[say("column.removed", lang)]) == [1] and list(shown[say("column.after", lang)]) == [2]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_bench_says_what_counts_and_what_does_not(lang: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _section(folder, lang, "bench", monkeypatch)
+    at.text_area(key="bench_text").set_value(f"催收员：{SCRIPT}你个老赖，快还钱。\n客户：他说要曝光我。")
+    at.button(key="bench_judge").click().run()
+    assert not at.exception
+    badges = " ".join(m.value for m in at.markdown)
+    assert say("label.abuse", lang) in badges and say("label.exposure_threat", lang) not in badges
+    bodies = [e.proto.body for e in at.get("html")]
+    assert any(re.search("<mark>[^<]*老赖", b) and "&lt;script&gt;" in b for b in bodies) and not any("<script" in b for b in bodies)
+    taken, left_out = (d.value for d in at.dataframe)
+    assert any("老赖" in words for words in taken[say("column.text", lang)]) and "曝光" in list(left_out[say("column.text", lang)])
+    said = dict(zip(left_out[say("column.text", lang)], left_out[say("column.why", lang)], strict=True))
+    assert say("page.bench.reported", lang) in said["曝光"]
+    at.text_area(key="bench_text").set_value("您好，请于今日还款。")
+    at.button(key="bench_judge").click().run()
+    assert say("page.bench.clean", lang) in [m.value for m in at.markdown]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_data_page_adds_up_and_shows_rejects_as_they_stood(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [",".join(HEADERS), "C1,2026-03-02 10:00:00,电话,呼出,接通,本人,核对账单,A1", f"C2,不是时间,电话,呼出,接通,本人,{SCRIPT}=1+1,A1", "C3,2026-03-02 11:00:00,飞鸽,呼出,接通,本人,核对,A1"]
+    (tmp_path / "calls.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    audit.run([str(tmp_path / "calls.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="one")
+    at = _open(tmp_path / "runs", lang, "data.py", monkeypatch)
+    assert not at.exception and say("page.data.adds_up", lang, rows_read=3, loaded=2, rejected=1, duplicate=0) in [c.value for c in at.caption]
+    batches, mapping, _, originals, cells = (d.value for d in at.dataframe)
+    assert list(batches[say("column.rejected", lang)]) == [1] and dict(zip(mapping[say("column.key", lang)], mapping[say("column.in_file", lang)], strict=True))["case_id"] == "案件编号"
+    assert list(originals[say("column.reason", lang)]) == [say("reject.time", lang)] and SCRIPT in originals[say("column.original", lang)].iloc[0]
+    assert list(cells[say("column.problem", lang)]) == [say("word.unmapped_word", lang)] and list(cells[say("column.cells", lang)]) == [1]
+    # A name that exists is refused; nothing is written and nothing is left.
+    at.file_uploader(key="data_files").upload("calls.csv", "\n".join(lines).encode(), "text/csv")
+    at.text_input(key="data_name").set_value("one")
+    at.button(key="data_audit").click().run(timeout=120)
+    assert not at.exception and [e.value for e in at.error] == [say("run.exists", lang, name="one")]
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["current", "one.duckdb"]
+
+
+def test_saved_views_are_kept_for_everybody(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "runs"
+    copy.mkdir()
+    (copy / "small.duckdb").write_bytes((folder / "small.duckdb").read_bytes())
+    at = _open(copy, "en", "findings.py", monkeypatch)
+    at.multiselect(key="findings_rule_small").set_value(["cn-gbt-45251/quiet-hours"]).run()
+    for _ in range(2):
+        at.text_input(key="views_name").set_value(f"night {SCRIPT}")
+        at.button(key="views_save").click().run()
+    assert not at.exception and [e.value for e in at.error] == [say("page.views.taken", "en")]
+    other = _open(copy, "zh", "findings.py", monkeypatch)
+    assert len(other.dataframe[0].value) == 4
+    other.selectbox(key="views_choice").set_value(f"night {SCRIPT}").run()
+    assert not other.exception and set(other.dataframe[0].value["案件"]) == {"C0", "C1", "C2"}
+    other.button(key="views_forget").click().run()
+    assert not other.exception and say("page.views.empty", "zh") in [c.value for c in other.caption]
+
+
+def _contrast(one: str, other: str) -> float:
+    """Of two colours, by WCAG 2.2."""
+
+    def light(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_theme_is_one_and_legible() -> None:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
+    flat = {"theme.font": config.pop("font")} | {f"theme.{ground}.{name}": value for ground, values in config.items() for name, value in values.items()}
+    assert flat == theme.THEME
+    for ground in ("light", "dark"):
+        page, side, text, link = (theme.THEME[f"theme.{ground}.{name}Color"] for name in ("background", "secondaryBackground", "text", "link"))
+        for behind in (page, side):
+            # Captions are the text at six tenths of its strength.
+            caption = "#" + "".join(f"{round(0.6 * int(text[i : i + 2], 16) + 0.4 * int(behind[i : i + 2], 16)):02x}" for i in (1, 3, 5))
+            assert min(_contrast(word, behind) for word in (text, link, caption)) >= 4.5
+        assert min(_contrast(colour, page) for colour in (*COLOURS, *STRENGTH_COLOURS, BLUE, RED, GREY)) >= 3
 
 
 def _free_port() -> int:
@@ -230,7 +521,7 @@ def test_in_a_browser_nothing_leaves_this_machine(server: str) -> None:
         page = browser.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda socket: asked.append(socket.url))
-        for name in ("overview", "findings", "finding", "case", "agents"):
+        for name in [f.removesuffix(".py") for f in FILES]:
             page.goto(f"{server}/{'' if name == 'overview' else name}")
             expect(page.get_by_role("heading", name=say(f"page.{name}", "zh"), exact=True)).to_be_visible(timeout=30_000)
             if name == "finding":
@@ -238,3 +529,75 @@ def test_in_a_browser_nothing_leaves_this_machine(server: str) -> None:
         browser.close()
     local = (server + "/", server.replace("http", "ws", 1) + "/", "data:", "blob:")
     assert asked and [url for url in asked if not url.startswith(local)] == []
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-background-networking", "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
+def test_in_a_browser_files_are_uploaded_audited_and_taken_away(server: str, folder: Path, browser: Any, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    rows = [(f"U{i}", at, "电话", "呼出", "接通", "本人", "提醒还款", "A1") for i, at in enumerate(("2026-03-02 23:30:00", "2026-03-03 10:00:00"))]
+    with (tmp_path / "calls.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADERS, *rows])
+    before = sorted(folder.glob("*.duckdb"))
+    page = browser.new_page()
+    try:
+        page.goto(f"{server}/data?lang=en")
+        page.locator("input[type=file]").first.set_input_files(str(tmp_path / "calls.csv"))
+        expect(page.get_by_text("calls.csv").first).to_be_visible(timeout=30_000)
+        page.get_by_label(say("page.data.name", "en")).fill("uploaded")
+        page.get_by_role("button", name=say("page.data.audit", "en"), exact=True).click()
+        expect(page.get_by_text("Run uploaded is complete and chosen")).to_be_visible(timeout=240_000)
+        # The new run is the one in view.
+        expect(page.get_by_role("heading", name=say("page.data.run", "en", run="uploaded"))).to_be_visible(timeout=30_000)
+        page.get_by_role("link", name=say("page.findings", "en"), exact=True).click()
+        with page.expect_download(timeout=60_000) as csv_file:
+            page.get_by_role("button", name=say("page.export.csv", "en")).click()
+        taken = csv_file.value.path().read_text(encoding="utf-8-sig")
+        with page.expect_download(timeout=60_000) as pack_file:
+            page.get_by_role("button", name=say("page.export.zip", "en")).click()
+        pack_file.value.save_as(tmp_path / "pack.zip")
+        con = runs.connect(folder / "uploaded.duckdb")
+        try:
+            found = {f["finding_id"] for f in summary.findings(con, {}, "time", 100)[0]}
+            assert found and {row["finding_id"] for row in csv.DictReader(taken.splitlines())} == found
+            assert export.verify(tmp_path / "pack.zip", con).wrong == ()
+        finally:
+            con.close()
+        assert not [p for p in folder.iterdir() if p.name.startswith(".making-")]
+    finally:
+        page.close()
+        for path in set(folder.glob("*.duckdb")) - set(before):
+            path.unlink()
+        (folder / "current").write_text("small\n", encoding="utf-8")
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
+def test_in_a_browser_a_slider_says_what_if(server: str, folder: Path, browser: Any) -> None:
+    from playwright.sync_api import expect
+
+    page = browser.new_page()
+    page.goto(f"{server}/rulebook?lang=zh")
+    page.get_by_text(say("page.rulebook.what_if", "zh"), exact=True).click()
+    slider = page.get_by_role("slider")
+    expect(slider).to_be_visible(timeout=60_000)
+    metric = page.get_by_test_id("stMetricValue").first
+    expect(metric).to_have_text("3", timeout=30_000)
+    slider.focus()
+    # The first value that can be slid is the hour at which the quiet begins; four quarters on it is 23:00.
+    for _ in range(4):
+        slider.press("ArrowRight")
+    found = compare.backtest(folder / "small.duckdb", rules.rules_folder(), ["cn-gbt-45251/quiet-hours.quiet_from=23:00"])[0]
+    expect(metric).to_have_text(str(found.after), timeout=30_000)
+    page.close()

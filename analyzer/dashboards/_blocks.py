@@ -282,13 +282,16 @@ def open_case(event: Any, rows: Sequence[Row]) -> None:
         st.switch_page(PAGES / "case.py")
 
 
+# Of columns that hold sentences: what else would push the figures out of sight.
+WIDTHS = {"title": 290, "clause": 330, "case_name": 420}
+
+
 def table(rows: Sequence[Row], names: Sequence[str], alt_text: str, **options: Any) -> Any:
     """Rows as a table with people's names for columns. Numbers stay numbers, so that they sort; `rate` is a percentage."""
     numbers = {n for n in names if n == "rate" or any(isinstance(r[n], int) and not isinstance(r[n], bool) for r in rows)}
     lines = [{field(n): r[n] if n in numbers else shown(n, r[n]) for n in names} for r in rows]
     config: dict[str, Any] = {field(n): st.column_config.NumberColumn(format="percent" if n == "rate" else "localized") for n in numbers}
-    if "title" in names:
-        config[field("title")] = st.column_config.TextColumn(width=290)
+    config |= {field(name): st.column_config.TextColumn(width=width) for name, width in WIDTHS.items() if name in names}
     return st.dataframe(lines, hide_index=True, column_config=config, alt=alt_text, placeholder="", **options)
 
 
@@ -318,13 +321,19 @@ def contact_pages(filters: Mapping[str, Sequence[str]], key: str, title: str) ->
 
 def draw(chart: alt.Chart | alt.LayerChart, alt_text: str) -> None:
     """A chart and the completeness line under it."""
-    st.altair_chart(chart, width="stretch", alt=alt_text)
+    st.altair_chart(legible(chart), width="stretch", alt=alt_text)
     completeness_line()
+
+
+def legible(chart: alt.Chart | alt.LayerChart) -> alt.Chart | alt.LayerChart:
+    """A chart with words that have enough contrast on either ground; those of the library's theme have not."""
+    words: dict[str, Any] = {"labelColor": muted(), "titleColor": muted()}
+    return chart.configure_axis(**words).configure_legend(**words)
 
 
 def draw_to_pick(chart: alt.Chart | alt.LayerChart, alt_text: str, key: str) -> Any:
     """As `draw`, a chart whose marks can be selected; the event."""
-    event = st.altair_chart(chart, width="stretch", alt=alt_text, on_select="rerun", key=key)
+    event = st.altair_chart(legible(chart), width="stretch", alt=alt_text, on_select="rerun", key=key)
     completeness_line()
     return event
 

@@ -24,6 +24,7 @@ from analyzer.dashboards._blocks import (
     draw_to_pick,
     field,
     lang,
+    legible,
     muted,
     named,
     of,
@@ -175,13 +176,13 @@ def trend(wanting: dict[str, dict[object, int]] | None) -> None:
     by_week = {r["since"]: r for r in rows}
     told = [
         {
-            "since": day, "findings": sum(r["findings"] for r in rows if r["since"] == day), "breaching": of(r["breaching_contacts"], r["contacts"]),
+            "since": day, "findings": sum(r["findings"] for r in rows if r["since"] == day), "breaching_of": of(r["breaching_contacts"], r["contacts"]),
             "undetermined": "" if wanting is None else f"{wanting['week'].get(day, 0):,}",
         }
         for day, r in by_week.items()
     ]  # fmt: skip
     with st.expander(t("page.overview.weeks")):
-        week = picked_row(table(told, ("since", "findings", "breaching", *(("undetermined",) if wanting else ())), t("page.overview.weeks"), on_select="rerun", selection_mode="single-row", key="overview_weeks"), told)
+        week = picked_row(table(told, ("since", "findings", "breaching_of", *(("undetermined",) if wanting else ())), t("page.overview.weeks"), on_select="rerun", selection_mode="single-row", key="overview_weeks"), told)
     if week:
         open_findings(week_filters(week["since"].isoformat()))
 
@@ -258,7 +259,7 @@ def backlog(findings: int) -> None:
         color=alt.Color("severity:N", title=t("column.severity"), scale=alt.Scale(domain=[t(f"word.{w}") for w in SEVERITIES], range=list(COLOURS)), legend=None), order=alt.Order("rank:Q"),
         tooltip=[alt.Tooltip("age:N", title=t("page.overview.age")), alt.Tooltip("severity:N", title=t("column.severity")), alt.Tooltip("findings:Q", title=t("column.findings"))],
     )  # fmt: skip
-    st.altair_chart(chart, width="stretch", alt=t("page.overview.backlog"))
+    st.altair_chart(legible(chart), width="stretch", alt=t("page.overview.backlog"))
     st.caption(t("page.overview.backlog_help", day=today.isoformat()))
 
 

@@ -45,7 +45,8 @@ SECTIONS = ("rules", "coverage", "conflicts", "what_if", "bench")
 LISTED = ("title", "pack", "severity", "strength", "status", "findings", "judged", "rate", "undetermined", "serves", "rule")
 CITATIONS = ("instrument", "clause", "known", "consulted", "note")
 RECIPIENTS = ("self", "guarantor", "co_borrower", *sorted(THIRD))
-SIGNALS = ("label", "text", "speaker", "confidence", "why")
+KNOWS = {"yes": True, "no": False}
+SIGNALS = ("label", "text", "why", "confidence", "speaker")
 QUARTER = timedelta(minutes=15)
 LONGEST_TEXT = 20_000
 TAKEN_BACK = {"negated", "reported", "training", "recipient owes or knows"}
@@ -300,14 +301,14 @@ def show_tried(tried_: compare.WhatIf, before: list[Row]) -> None:
     if tried_.stale:
         st.warning(t("talk.backtest_stale", rule=tried_.rule))
     groups: dict[tuple[str | None, str | None], dict[str, int]] = {}
-    for kind, rows in (("before", before), ("added", tried_.added), ("removed", tried_.removed)):
+    for kind, rows in (("as_is", before), ("added", tried_.added), ("removed", tried_.removed)):
         for row in rows:
-            groups.setdefault((row["vendor"], row["team"]), {"before": 0, "added": 0, "removed": 0})[kind] += row["findings"]
+            groups.setdefault((row["vendor"], row["team"]), {"as_is": 0, "added": 0, "removed": 0})[kind] += row["findings"]
     if not groups:
         st.write(t("page.rulebook.no_findings_either"))
         return
-    lines: list[Row] = [{"vendor": named("vendor", vendor), "team": named("team", team), **counts, "after": counts["before"] + counts["added"] - counts["removed"]} for (vendor, team), counts in groups.items()]
-    when = {"before": t("page.rulebook.as_is"), "after": t("page.rulebook.tried")}
+    lines: list[Row] = [{"vendor": named("vendor", vendor), "team": named("team", team), **counts, "after": counts["as_is"] + counts["added"] - counts["removed"]} for (vendor, team), counts in groups.items()]
+    when = {"as_is": t("page.rulebook.as_is"), "after": t("page.rulebook.tried")}
     data = [{"group": f"{r['vendor']} · {r['team']}", "when": when[k], "findings": r[k]} for r in lines for k in when]
     chart = alt.Chart(alt.InlineData(values=data), height=90 + 44 * len(lines)).mark_bar().encode(
         x=alt.X("findings:Q", title=t("column.findings"), axis=alt.Axis(tickMinStep=1)), y=alt.Y("group:N", title=None, axis=alt.Axis(labelLimit=260)), yOffset=alt.YOffset("when:N", sort=list(when.values())),
@@ -315,7 +316,7 @@ def show_tried(tried_: compare.WhatIf, before: list[Row]) -> None:
         tooltip=[alt.Tooltip("group:N", title=t("page.rulebook.group")), alt.Tooltip("when:N", title=t("page.rulebook.when")), alt.Tooltip("findings:Q", title=t("column.findings"))],
     )  # fmt: skip
     draw(chart, t("page.rulebook.what_if"))
-    table(lines, ("vendor", "team", "before", "added", "removed", "after"), t("page.rulebook.what_if"))
+    table(lines, ("vendor", "team", "as_is", "added", "removed", "after"), t("page.rulebook.what_if"))
     if sum(r["after"] for r in lines) != tried_.after:
         st.caption(t("page.rulebook.merged"))
 
@@ -350,12 +351,12 @@ def the_bench(_packs: list[Pack]) -> None:
         left, right = st.columns(2)
         who = {name: t(f"word.{name}") for name in RECIPIENTS}
         recipient = left.selectbox(t("page.bench.recipient"), RECIPIENTS, format_func=who.__getitem__, key="bench_recipient")
-        know = {None: t("page.unknown"), True: t("page.yes"), False: t("page.no")}
+        know = {"unknown": t("page.unknown"), "yes": t("page.yes"), "no": t("page.no")}
         knows = right.selectbox(t("page.bench.knows"), list(know), format_func=know.__getitem__, key="bench_knows")
         st.form_submit_button(t("page.bench.judge"), type="primary", key="bench_judge")
     if not text.strip():
         return
-    line = json.dumps({"text": text, "recipient": recipient, "third_party_knows_loan": knows}).encode()
+    line = json.dumps({"text": text, "recipient": recipient, "third_party_knows_loan": KNOWS.get(knows)}).encode()
     with st.spinner(t("page.working")):
         verdict = scan.judge_messages(list(scan.read_messages([line])), words().lexicons, words().reader, why_not=True)[0]
     show_verdict(text, verdict)
