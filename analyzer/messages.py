@@ -1053,6 +1053,8 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "page.action_log.none": ("没有符合条件的记录。", "No entry fits."),
     "page.action_log.action": ("操作", "Action"),
     "page.action_log.finding": ("发现编号（可只写开头）", "Finding (its first characters will do)"),
+    "page.action_log.since": ("起（UTC 日期）", "From (UTC date)"),
+    "page.action_log.until": ("至（UTC 日期）", "Until (UTC date)"),
     "page.action_log.range": ("第 {first} 至 {last} 条，共 {total} 条，最近的在前。点选行首打开发现。", "{first} to {last} of {total}, the latest first. Select a row at its left edge to open the finding."),
     "column.seq": ("序号", "no."),
     "column.run_id": ("审计结果", "run"),

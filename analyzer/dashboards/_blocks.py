@@ -214,6 +214,11 @@ def open_contacts(filters: Mapping[str, Sequence[str]], label: str) -> None:
     st.switch_page(PAGES / "contacts.py")
 
 
+def link(words: str) -> str:
+    """The label of a button that leads to rows; the words are the catalogue's."""
+    return f":primary[{words} →]"
+
+
 def picked_row(event: Any, rows: Sequence[Row]) -> Row | None:
     """The row selected in a table, if one is."""
     picked = event["selection"]["rows"]
@@ -283,7 +288,7 @@ def open_case(event: Any, rows: Sequence[Row]) -> None:
 
 
 # Of columns that hold sentences: what else would push the figures out of sight.
-WIDTHS = {"title": 290, "clause": 330, "case_name": 420}
+WIDTHS = {"title": 290, "broken": 250, "clause": 330, "case_name": 420}
 
 
 def table(rows: Sequence[Row], names: Sequence[str], alt_text: str, **options: Any) -> Any:
@@ -295,21 +300,22 @@ def table(rows: Sequence[Row], names: Sequence[str], alt_text: str, **options: A
     return st.dataframe(lines, hide_index=True, column_config=config, alt=alt_text, placeholder="", **options)
 
 
-CONTACT_COLUMNS = ("local_at", "case_id", "agent_id", "vendor", "team", "channel", "direction", "outcome", "relation", "dpd", "broken", "finding_id", "text")
+CONTACT_COLUMNS = ("local_at", "case_id", "agent_id", "broken", "channel", "outcome", "relation", "vendor", "team", "direction", "dpd", "finding_id", "text")
 CONTACT_ROWS = 50
 
 
 def contact_pages(filters: Mapping[str, Sequence[str]], key: str, title: str) -> None:
     """The contacts of a filter, page by page; a row opens its finding, or its case where it breaks no rule."""
-    _, total = ask(summary.contacts, filters, 0, 0)
+    chooser = f"{key}_page_{sorted(filters.items())}"
+    # Asked once with the page that was chosen: some filters run rules again, and a run never changes.
+    offset = (st.session_state.get(chooser, 1) - 1) * CONTACT_ROWS
+    rows, total = ask_once(summary.contacts, filters, CONTACT_ROWS, offset)
     if not total:
         st.write(t("page.contacts.none"))
         return
-    pages = -(-total // CONTACT_ROWS)
     above = st.container()
-    page = st.pagination(pages, key=f"{key}_page_{sorted(filters.items())}") if pages > 1 else 1
-    offset = (page - 1) * CONTACT_ROWS
-    rows, _ = ask(summary.contacts, filters, CONTACT_ROWS, offset)
+    if total > CONTACT_ROWS:
+        st.pagination(-(-total // CONTACT_ROWS), key=chooser)
     titles = {r["rule"]: r[f"title_{lang()}"] for r in ask_once(summary.by_rule)}
     lines = [r | {"dpd": shown("dpd", r["dpd"]), "broken": t("page.comma").join(titles[name] for name in (r["broken"] or "").split("|") if name)} for r in rows]
     with above:
@@ -328,7 +334,8 @@ def draw(chart: alt.Chart | alt.LayerChart, alt_text: str) -> None:
 def legible(chart: alt.Chart | alt.LayerChart) -> alt.Chart | alt.LayerChart:
     """A chart with words that have enough contrast on either ground; those of the library's theme have not."""
     words: dict[str, Any] = {"labelColor": muted(), "titleColor": muted()}
-    return chart.configure_axis(**words).configure_legend(**words)
+    told: alt.Chart | alt.LayerChart = chart.configure_axis(**words).configure_legend(**words)
+    return told
 
 
 def draw_to_pick(chart: alt.Chart | alt.LayerChart, alt_text: str, key: str) -> Any:

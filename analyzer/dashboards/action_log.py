@@ -33,8 +33,8 @@ def choose(entries: list[review.Entry]) -> list[review.Entry]:
     states = two.multiselect(t("page.action_log.action"), [s for s in review.STATES if any(e.state == s for e in entries)], format_func=words.__getitem__, key="log_state", placeholder=t("page.all"), select_all=False)
     finding = three.text_input(t("page.action_log.finding"), key="log_finding").strip()
     one, two, _ = st.columns(3)
-    since = one.date_input(t("page.findings.since"), value=None, key="log_since", format="YYYY-MM-DD")
-    until = two.date_input(t("page.findings.until"), value=None, key="log_until", format="YYYY-MM-DD")
+    since = one.date_input(t("page.action_log.since"), value=None, key="log_since", format="YYYY-MM-DD")
+    until = two.date_input(t("page.action_log.until"), value=None, key="log_until", format="YYYY-MM-DD")
     return [
         e for e in entries
         if (not actors or e.actor in actors) and (not states or e.state in states) and e.finding_id.startswith(finding)
@@ -61,7 +61,7 @@ def main() -> None:
     shown = found[(page - 1) * ROWS : page * ROWS]
     here = {r["finding_id"] for r in ask(summary.digests, [e.finding_id for e in shown])}
     titles = {r["rule"]: r[f"title_{lang()}"] for r in ask_once(summary.by_rule)}
-    rows = [{**vars(e), "seq": str(e.seq), "title": titles.get(e.rule, e.rule)} for e in shown]
+    rows = [{**vars(e), "seq": str(e.seq), "at_utc": datetime.fromisoformat(e.at_utc), "title": titles.get(e.rule, e.rule)} for e in shown]
     with above:
         st.caption(t("page.action_log.range", first=(page - 1) * ROWS + 1, last=(page - 1) * ROWS + len(shown), total=f"{len(found):,}"))
         event = table(rows, COLUMNS, t("page.action_log"), on_select="rerun", selection_mode="single-row", key="log_table", height=560 if len(rows) > 14 else "auto")

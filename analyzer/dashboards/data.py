@@ -139,7 +139,7 @@ def new_run() -> None:
         choice = packs_by_choice()
         with_packs = right.multiselect(t("page.data.by_choice"), list(choice), format_func={p: said[lang()] for p, said in choice.items()}.__getitem__, key="data_packs", placeholder=t("page.none"), select_all=False)
         house = st.file_uploader(t("page.data.house"), type=MAPPINGS, key="data_house")
-        sent = st.form_submit_button(t("page.data.audit"), type="primary", key="data_audit")
+        sent = st.form_submit_button(t("page.data.audit"), key="data_audit")
     if not sent:
         return
     if not files:

@@ -25,6 +25,7 @@ from analyzer.dashboards._blocks import (
     field,
     lang,
     legible,
+    link,
     muted,
     named,
     of,
@@ -67,7 +68,7 @@ def figure(place: Any, key: str, value: str, open_rows: Callable[[], None] | Non
     with place:
         st.metric(t(key), value, border=True)
         with st.container(horizontal=True, vertical_alignment="center"):
-            if open_rows and st.button(t("page.rows"), key=f"open_{key}", type="tertiary"):
+            if open_rows and st.button(link(t("page.rows")), key=f"open_{key}", type="tertiary"):
                 open_rows()
             if note:
                 st.caption(note, width="content")
@@ -103,7 +104,7 @@ def metrics(totals: Row, wanting: dict[str, dict[object, int]] | None) -> None:
     if totals["near_misses"]:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(t("page.overview.near", near=f"{totals['near_misses']:,}"), width="content")
-            if st.button(t("page.early_warning"), key="open_near", type="tertiary"):
+            if st.button(link(t("page.early_warning")), key="open_near", type="tertiary"):
                 st.switch_page(PAGES / "early_warning.py")
 
 

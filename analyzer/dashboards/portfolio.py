@@ -16,7 +16,7 @@ EFFORT = ("contacts", "reached", "not_reached", "unknown", "case_weeks", "per_ca
 WEEKS = ("case_id", "week", "contacts", "repaid", "reached", "not_reached", "unknown", "channels", "account_class", "vendor", "team")
 SHARE = ("on_class", "interval", "target", "time", "untimed", "reminders", "unknown")
 READINGS = ("c_m1", "m1", "m2_accounts", "m2_money", "readings")
-COLOURS = ("#3b7cb8", "#4f8fcb", "#8a7f2b", "#3f8f6b", "#c2334d")
+COLOURS = ("#3b7cb8", "#8e5fb0", "#8a7f2b", "#3f8f6b", "#c2334d")
 LISTED = 50
 
 

@@ -219,7 +219,7 @@ def the_conflicts(packs: list[Pack]) -> None:
     st.caption(t("page.rulebook.conflicts_help"))
     key = ("conflicts", *(p.digest for p in packs))
     if key not in kept():
-        if not st.button(t("page.rulebook.find_conflicts"), key="conflicts_find", type="primary"):
+        if not st.button(t("page.rulebook.find_conflicts"), key="conflicts_find"):
             return
         bar = st.progress(0.0, t("page.working"))
 
@@ -353,7 +353,7 @@ def the_bench(_packs: list[Pack]) -> None:
         recipient = left.selectbox(t("page.bench.recipient"), RECIPIENTS, format_func=who.__getitem__, key="bench_recipient")
         know = {"unknown": t("page.unknown"), "yes": t("page.yes"), "no": t("page.no")}
         knows = right.selectbox(t("page.bench.knows"), list(know), format_func=know.__getitem__, key="bench_knows")
-        st.form_submit_button(t("page.bench.judge"), type="primary", key="bench_judge")
+        st.form_submit_button(t("page.bench.judge"), key="bench_judge")
     if not text.strip():
         return
     line = json.dumps({"text": text, "recipient": recipient, "third_party_knows_loan": KNOWS.get(knows)}).encode()
