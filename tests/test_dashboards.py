@@ -435,6 +435,11 @@ def test_the_data_page_adds_up_and_shows_rejects_as_they_stood(lang: str, tmp_pa
     at.text_input(key="data_name").set_value("one")
     at.button(key="data_audit").click().run(timeout=120)
     assert not at.exception and [e.value for e in at.error] == [say("run.exists", lang, name="one")]
+    # So is a file that is none of ours, in one sentence.
+    at.file_uploader(key="data_files").upload("calls.csv", b"<html><body>no table</body></html>", "text/csv")
+    at.text_input(key="data_name").set_value("two")
+    at.button(key="data_audit").click().run(timeout=120)
+    assert not at.exception and [e.value for e in at.error] == [say("input.html", lang, path="calls.csv")]
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["current", "one.duckdb"]
 
 

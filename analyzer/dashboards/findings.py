@@ -32,7 +32,7 @@ from analyzer.errors import UsageError
 
 SORTS = ("severity", "-time", "time", "rule", "-breaches")
 COLUMNS = ("severity", "state", "title", "first_local", "case_id", "vendor", "agent_id", "channel", "breaches", "evidence", "measured", "permitted", "finding_id")
-ROWS = 50
+ROWS, MOST_NAMED = 50, 50
 # What the selection can be taken away as: ending, and the kind of file that a browser is told.
 FORMATS = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "zip": "application/zip"}
 Filters = dict[str, list[str]]
@@ -150,8 +150,13 @@ def exported(path: Path, ending: str, filters: Filters) -> bytes:
 
 def take_away(path: Path, filters: Filters) -> None:
     st.subheader(t("page.export"))
+    # The report prints its selection; a scope that names its findings one by one has no end.
+    long = any(len(filters.get(name, [])) > MOST_NAMED for name in ("finding", summary.EXCEPT))
     with st.container(horizontal=True):
-        st.download_button(t("page.report"), partial(whole_report, path, lang(), filters), f"{path.stem}-{lang()}.html", "text/html", key="findings_report", on_click="ignore")
+        st.download_button(
+            t("page.report"), partial(whole_report, path, lang(), filters), f"{path.stem}-{lang()}.html", "text/html", key="findings_report", on_click="ignore",
+            disabled=long, help=t("page.export.too_many", most=MOST_NAMED) if long else None,
+        )  # fmt: skip
         for ending, kind in FORMATS.items():
             st.download_button(t(f"page.export.{ending}"), partial(exported, path, ending, filters), f"{path.stem}.{ending}", kind, key=f"findings_{ending}", on_click="ignore")
     st.caption(t("page.export.help"))

@@ -103,7 +103,7 @@ def _table(name: str, columns: Sequence[str], widths: Sequence[int], rows: Seque
 # Sections
 def _scope(report: Report, t: Say) -> tuple[str, list[Block]]:
     run, chosen = report.run, report.selection.filters
-    filters = t("report.comma").join(f"{_named(name, t)} = {' / '.join(_word(v, t) if name in ('severity', 'strength', 'channel', 'stage') else visible(v) for v in values)}" for name, values in sorted(chosen.items()))
+    filters = t("report.comma").join(f"{_named(name, t)} = {' / '.join(_word(v, t) if name in ('severity', 'strength', 'channel', 'stage', 'nature') else visible(v) for v in values)}" for name, values in sorted(chosen.items()))
     rows = [
         (t("report.run"), visible(run["run_id"])), (t("report.selection"), filters or t("report.everything")), (t("report.period_name"), _period(report, t)),
         (t("report.program"), visible(run["program"])), (t("report.started"), _value(run["started_utc"].replace(microsecond=0))), (t("report.finished"), _value(run["finished_utc"] and run["finished_utc"].replace(microsecond=0))),
