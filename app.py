@@ -22,6 +22,7 @@ def main() -> None:
     # The icon is a local picture: a material icon would be fetched from the network.
     st.set_page_config(page_title="DunAudit", page_icon=str(PAGES / "icon.png"), layout="wide")
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("runs")
+    _blocks.style()
     with st.sidebar:
         _blocks.choose_language()
         chosen = _blocks.choose_run(folder)

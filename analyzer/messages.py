@@ -801,6 +801,9 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "page.contacts.whole": ("查看全部联系", "Show all contacts"),
     "page.contacts.none": ("没有符合条件的联系。", "No contact fits."),
     "page.contacts.range": ("第 {first} 至 {last} 条，共 {total} 条联系，按当地时间。点选行首打开发现；没有违规的打开案件。", "{first} to {last} of {total} contacts by local time. Select a row at its left edge to open its finding, or its case where it breaks no rule."),
+    "page.contacts.breaching": ("违反至少一条规则的联系", "Contacts that breach at least one rule"),
+    "page.contacts.wanting": ("至少一条规则无法判断的联系", "Contacts that at least one rule cannot decide"),
+    "page.findings.waiting": ("没有结论的发现", "Findings without a verdict"),
     "page.contacts.undetermined": ("“{title}”无法判断的联系", "Contacts that cannot be decided: {title}"),
     # Overview
     "page.overview.undetermined": ("含无法判断的联系 / 全部", "Contacts some rule cannot decide"),

@@ -43,6 +43,12 @@ def muted() -> str:
     return "#a8b4c0" if st.context.theme.type == "dark" else "#5a6672"
 
 
+def style() -> None:
+    """What the theme has no option for: chosen values stand in white on the accent, which is too light for that on the dark ground."""
+    if st.context.theme.type == "dark":
+        st.html("<style>[data-tag], [data-tag] * { color: #0b141d !important; }</style>")
+
+
 # Language
 def lang() -> str:
     """The language in view."""

@@ -88,13 +88,13 @@ def metrics(totals: Row, wanting: dict[str, dict[object, int]] | None) -> None:
     one, two, three = st.columns(3)
     figure(one, "page.contacts", f"{contacts:,}", lambda: open_contacts({}, ""))
     value, note = share(totals["breaching_contacts"], contacts)
-    figure(two, "page.breaching_of", value, lambda: open_contacts({"breaching": ["1"]}, t("page.breaching_of")), note)
+    figure(two, "page.breaching_of", value, lambda: open_contacts({"breaching": ["1"]}, t("page.contacts.breaching")), note)
     figure(three, "page.findings_count", f"{totals['findings']:,}", lambda: open_findings(BREACHES))
     one, two, three = st.columns(3)
     if wanting is not None:
         count = wanting["whole"].get(None, 0)
         value, note = share(count, contacts)
-        figure(one, "page.overview.undetermined", value, (lambda: open_contacts({"undetermined": ["1"]}, t("page.overview.undetermined"))) if count else None, note)
+        figure(one, "page.overview.undetermined", value, (lambda: open_contacts({"undetermined": ["1"]}, t("page.contacts.wanting"))) if count else None, note)
     else:
         figure(one, "page.overview.undetermined", t("page.overview.not_counted"))
     figure(two, "page.rules_not_evaluated", f"{totals['rules_not_evaluated']} / {totals['rules']}")
@@ -246,7 +246,7 @@ def backlog(findings: int) -> None:
     waiting = sum(r["findings"] for r in rows)
     left, right = st.columns(2)
     def open_waiting() -> None:
-        open_findings(BREACHES | {summary.EXCEPT: decided}, t("page.overview.waiting"))
+        open_findings(BREACHES | {summary.EXCEPT: decided}, t("page.findings.waiting"))
 
     figure(left, "page.overview.waiting", f"{waiting:,} / {findings:,}", open_waiting if waiting else None, percent(waiting / findings) if findings else "")
     known = [r["oldest"] for r in rows if r["oldest"] is not None]
