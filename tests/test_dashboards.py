@@ -24,7 +24,7 @@ from streamlit.testing.v1 import AppTest
 
 from analyzer import audit, compare, explain, export, review, rules, runs, summary, theme
 from analyzer.dashboards import PAGES
-from analyzer.dashboards._blocks import BLUE, COLOURS, GREY, RED, STRENGTH_COLOURS, marked
+from analyzer.dashboards._blocks import BLUE, COLOURS, GREY, RED, STRENGTH_COLOURS, marked, plain
 from analyzer.messages import say
 
 ROOT = Path(__file__).parents[1]
@@ -422,9 +422,11 @@ def test_the_bench_says_what_counts_and_what_does_not(lang: str, folder: Path, m
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_data_page_adds_up_and_shows_rejects_as_they_stood(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [",".join(HEADERS), "C1,2026-03-02 10:00:00,电话,呼出,接通,本人,核对账单,A1", f"C2,不是时间,电话,呼出,接通,本人,{SCRIPT}=1+1,A1", "C3,2026-03-02 11:00:00,飞鸽,呼出,接通,本人,核对,A1"]
-    (tmp_path / "calls.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    audit.run([str(tmp_path / "calls.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="one")
+    (tmp_path / "c $x$ **y** [z](q).csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    audit.run([str(tmp_path / "c $x$ **y** [z](q).csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="one")
     at = _open(tmp_path / "runs", lang, "data.py", monkeypatch)
+    # Where Markdown is read, a name is shown as it stands.
+    assert say("page.data.mapping", lang, file=r"c \$x\$ \*\*y\*\* \[z\]\(q\)\.csv") in [h.value for h in at.subheader]
     assert not at.exception and say("page.data.adds_up", lang, rows_read=3, loaded=2, rejected=1, duplicate=0) in [c.value for c in at.caption]
     batches, mapping, _, originals, cells = (d.value for d in at.dataframe)
     assert list(batches[say("column.rejected", lang)]) == [1] and dict(zip(mapping[say("column.key", lang)], mapping[say("column.in_file", lang)], strict=True))["case_id"] == "案件编号"
@@ -434,12 +436,12 @@ def test_the_data_page_adds_up_and_shows_rejects_as_they_stood(lang: str, tmp_pa
     at.file_uploader(key="data_files").upload("calls.csv", "\n".join(lines).encode(), "text/csv")
     at.text_input(key="data_name").set_value("one")
     at.button(key="data_audit").click().run(timeout=120)
-    assert not at.exception and [e.value for e in at.error] == [say("run.exists", lang, name="one")]
+    assert not at.exception and [e.value for e in at.error] == [plain(say("run.exists", lang, name="one"))]
     # So is a file that is none of ours, in one sentence.
     at.file_uploader(key="data_files").upload("calls.csv", b"<html><body>no table</body></html>", "text/csv")
     at.text_input(key="data_name").set_value("two")
     at.button(key="data_audit").click().run(timeout=120)
-    assert not at.exception and [e.value for e in at.error] == [say("input.html", lang, path="calls.csv")]
+    assert not at.exception and [e.value for e in at.error] == [plain(say("input.html", lang, path="calls.csv"))]
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["current", "one.duckdb"]
 
 

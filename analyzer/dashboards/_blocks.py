@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -35,6 +36,7 @@ CLOSED = frozenset({"severity", "strength", "effect", "known", "channel", "direc
 FILTERS, MORE_FILTERS = ("rule", "severity", "vendor", "agent", "channel"), ("pack", "strength", "team", "class", "stage")
 NATURE = "nature"
 DATES = ("since", "until")
+_MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
 _LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
 
 
@@ -247,6 +249,11 @@ def marked(text: str, marks: Iterable[Mapping[str, Any]]) -> str:
             parts += [escape(text[at:start]), "<mark>", escape(text[start:end]), "</mark>"]
             at = end
     return "".join([*parts, escape(text[at:])])
+
+
+def plain(text: str) -> str:
+    """A text of the log or the name of a file for where Markdown is read (headings, captions, messages): shown as it stands."""
+    return _MARKDOWN.sub(r"\\\1", text)
 
 
 def paragraph(text: str) -> None:

@@ -6,7 +6,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import summary
-from analyzer.dashboards._blocks import BLUE, GREY, RED, Row, ask, draw, field, lang, open_picked, percent, t, table
+from analyzer.dashboards._blocks import BLUE, GREY, RED, Row, ask, draw, field, lang, open_picked, percent, plain, t, table
 
 COLUMNS = ("agent_id", "name", "team", "vendor", "contacts", "breaching_contacts", "share", "interval", "expected", "change")
 RULES = ("title", "severity", "findings", "breaching_contacts", "share", "team_share", "rule")
@@ -36,7 +36,7 @@ def spread(rows: list[Row]) -> None:
 
 def one(agent: str) -> None:
     """A collector: by rule beside his team, by week, and his own contacts to coach on."""
-    st.header(agent)
+    st.header(plain(agent))
     rules = [r | {"title": r[f"title_{lang()}"], "share": percent(r["rate"]), "team_share": percent(r["team_rate"])} for r in ask(summary.agent_rules, agent)]
     if rules:
         st.subheader(t("page.agent_rules"))

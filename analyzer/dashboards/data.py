@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import streamlit as st
 
 from analyzer import audit, intake, rules, summary
-from analyzer.dashboards._blocks import ask, completeness_line, field, lang, picked_row, shown, t, table
+from analyzer.dashboards._blocks import ask, completeness_line, field, lang, picked_row, plain, shown, t, table
 from analyzer.errors import DunAuditError
 from analyzer.messages import keys
 
@@ -36,7 +36,7 @@ def batches(rows: list[summary.Row]) -> None:
     picked = picked_row(table(lines, BATCHES, t("page.data.batches"), on_select="rerun", selection_mode="single-row", key="data_batches", height=420 if len(lines) > 11 else "auto"), rows)
     for row in rows:
         if row["encoding_certain"] is False:
-            st.caption(t("talk.uncertain", file=row["file"], encoding=row["encoding"]))
+            st.caption(t("talk.uncertain", file=plain(row["file"]), encoding=row["encoding"]))
     mapping(picked or rows[0])
 
 
@@ -46,8 +46,8 @@ def table_name(name: str) -> str:
 
 
 def mapping(batch: summary.Row) -> None:
-    st.subheader(t("page.data.mapping", file=batch["file"]))
-    st.caption(t("page.data.mapping_help", mapping=ask(summary.run)["mapping"], zone=batch["zone"], whose=t(f"page.data.zone_{batch['zone_from']}")))
+    st.subheader(t("page.data.mapping", file=plain(batch["file"])))
+    st.caption(t("page.data.mapping_help", mapping=plain(ask(summary.run)["mapping"]), zone=batch["zone"], whose=t(f"page.data.zone_{batch['zone_from']}")))
     lines = [{"canonical": field(name), "key": name, "in_file": t("page.comma").join(map(str, found)) if isinstance(found, list) else str(found)} for name, found in json.loads(batch["mapped"]).items()]
     table(lines, ("canonical", "in_file", "key"), t("page.data.mapping", file=batch["file"]), height=320 if len(lines) > 8 else "auto")
     unread = json.loads(batch["unmapped"])
@@ -152,7 +152,7 @@ def new_run() -> None:
         job = pool.submit(make, given, house.getvalue() if house else None, Path(st.session_state["folder"]), name.strip(), with_packs, at)
         result = follow(job, at)
     except DunAuditError as error:
-        st.error(error.text(lang()))
+        st.error(plain(error.text(lang())))
         return
     finally:
         pool.shutdown(wait=False)

@@ -6,7 +6,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import early_warning, summary
-from analyzer.dashboards._blocks import GREY, RED, Row, ask, ask_once, draw, field, lang, named, of, open_picked, percent, t, table
+from analyzer.dashboards._blocks import GREY, RED, Row, ask, ask_once, draw, field, lang, named, of, open_picked, percent, plain, t, table
 
 RULES = ("title", "margin", "near", "judged", "ratio", "undetermined", "not_evaluated", "of")
 NEAR = ("first_local", "case_id", "measured", "permitted", "agent_id", "vendor", "team", "channel", "title", "finding_id")
@@ -90,7 +90,7 @@ def rising(by: str, days: int) -> None:
     picked = event["selection"]["rows"]
     chosen = rows[picked[0]]["value"] if picked and picked[0] < len(rows) else None
     if chosen is not None:
-        st.subheader(t("page.early_warning.examples", name=chosen))
+        st.subheader(t("page.early_warning.examples", name=plain(chosen)))
         findings({by: [chosen]}, EXAMPLES, title, f"rising_findings_{by}")
 
 
