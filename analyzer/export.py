@@ -140,7 +140,7 @@ def _told(value: Any) -> str:
 
 
 def _verdicts(findings: Sheet, reviews: Reviews | None) -> Sheet:
-    columns = ("seq", "at_utc", "actor", "finding_id", "run_id", "state", "comment", "assignee", "rule", "stale")
+    columns = ("seq", "at_utc", "actor", "finding_id", "run_id", "kind", "state", "comment", "assignee", "detail", "rule", "stale")
     at = {name: findings.columns.index(name) for name in ("finding_id", "rule_digest", "evidence_digest")}
     digests = {row[at["finding_id"]]: (row[at["rule_digest"]], row[at["evidence_digest"]]) for row in findings.rows}
     rows = [
@@ -195,11 +195,12 @@ def _redactor(con: duckdb.DuckDBPyConnection, found: Mapping[str, Sheet], option
         return None
     if options.key_file is None:
         raise UsageError("redact.needs_key")
-    people = [entry[name] for entry in (options.reviews.chain() if options.reviews else []) for name in ("actor", "assignee")]
+    entries = options.reviews.chain() if options.reviews else []
+    people = [entry[name] for entry in entries for name in ("actor", "assignee")] + [json.loads(entry["detail"] or "{}").get("approver", "") for entry in entries]
     checked = found["sampling"].columns.index("checked_by")
     redactor = redact.Redactor.of_run(con, redact.read_key(options.key_file), [*people, options.made_by, *(row[checked] for row in found["sampling"].rows)])
     redactor.keep(row[0] for row in found["findings"].rows)
-    redactor.keep(entry["finding_id"] for entry in (options.reviews.chain() if options.reviews else []))
+    redactor.keep(entry["finding_id"] for entry in entries if entry["finding_id"])
     return redactor
 
 

@@ -120,7 +120,9 @@ def _chain(archive: zipfile.ZipFile | Folder) -> list[tuple[str, str]]:
     """The log of reviews: each entry names the hash of the one before; those whose content is here have the hash of their content."""
     previous = _FIRST
     for place, row in enumerate(rows_of(archive, ACTION_LOG), start=1):
-        told = [row.get(name) for name in _HASHED]
+        # A plain verdict is hashed without these two, anything else with them.
+        more = ("kind", "detail") if row.get("kind", "verdict") != "verdict" or row.get("detail") else ()
+        told = [row.get(name) for name in (*_HASHED, *more)]
         whole = "actor" not in row or row["hash"] == sha256(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")).hexdigest()
         if row["seq"] != place or row["previous"] != previous or not whole:
             return [("chain", f"{ACTION_LOG} {row['seq']}")]
