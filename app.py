@@ -7,7 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from analyzer.dashboards import PAGES, _blocks
+from analyzer.dashboards import PAGES, _blocks, _identity
+from analyzer.errors import UsageError
 
 SECTIONS = {
     "look": ("overview", "findings", "finding", "case", "contacts"),
@@ -25,7 +26,15 @@ def main() -> None:
     _blocks.style()
     with st.sidebar:
         _blocks.choose_language()
+    try:
+        user = _identity.me()
+    except UsageError as error:
+        _identity.turned_away(error, error.text(_blocks.lang()))
+        return
+    with st.sidebar:
         chosen = _blocks.choose_run(folder)
+        _blocks.paragraph(_blocks.t(f"role.{user.role}_here", name=user.name))
+        _identity.way_out()
     pages = {
         _blocks.t(f"page.section.{section}"): [st.Page(PAGES / f"{name}.py", title=_blocks.t(f"page.{name}"), default=name == "overview") for name in names]
         for section, names in SECTIONS.items()

@@ -14,8 +14,8 @@ import altair as alt
 import duckdb
 import streamlit as st
 
-from analyzer import runs, summary
-from analyzer.dashboards import PAGES
+from analyzer import access, review, runs, summary
+from analyzer.dashboards import PAGES, _identity
 from analyzer.errors import DunAuditError
 from analyzer.messages import LANGUAGES, default_lang, keys, say, say_words
 from analyzer.rules import SEVERITIES as SEVERITIES
@@ -138,23 +138,33 @@ def forget() -> None:
         st.session_state.pop(key, None)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, on_release=duckdb.DuckDBPyConnection.close)
-def _open(path: str, changed: int) -> duckdb.DuckDBPyConnection:
-    return runs.connect(Path(path))
+@st.cache_resource(max_entries=32, show_spinner=False, on_release=duckdb.DuckDBPyConnection.close)
+def _open(path: str, changed: int, rows: access.Scope) -> duckdb.DuckDBPyConnection:
+    return access.connect(Path(path), rows)
 
 
 def ask(question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The answer of a function of `summary` or `explain` on the run in view, asked on a cursor of its own."""
-    return ask_run(Path(st.session_state["run_path"]), question, *args, **kwargs)
+    """The answer of a function of `summary` or `explain` on what the person in view may see of the run, asked on a cursor of its own."""
+    return ask_run(run_path(), question, *args, **kwargs)
 
 
 def ask_run(path: Path, question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
     """As `ask`, on another run."""
-    cursor = _open(str(path), path.stat().st_mtime_ns).cursor()
+    user = _identity.me()
+    access.require(user, "view")
+    cursor = _open(str(path), path.stat().st_mtime_ns, access.scope(user)).cursor()
     try:
         return question(cursor, *args, **kwargs)
     finally:
         cursor.close()
+
+
+def whole_run() -> bool:
+    """Whether the person in view sees all of the run; who does not is told."""
+    if access.scope(_identity.me()).everything:
+        return True
+    st.caption(t("page.only_whole"))
+    return False
 
 
 def run_path() -> Path:
@@ -177,14 +187,16 @@ def kept() -> MutableMapping[tuple[object, ...], Any]:
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
-def _answer(_question: Callable[..., Any], name: str, path: str, changed: int, args: tuple[object, ...]) -> Any:
+def _answer(_question: Callable[..., Any], name: str, path: str, changed: int, rows: access.Scope, args: tuple[object, ...]) -> Any:
     return ask(_question, *args)
 
 
 def ask_once(question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *args: P.args, **_: P.kwargs) -> T:
     """As `ask`, for a figure that takes its time: a run never changes, so the answer is kept. Only for arguments by position."""
     path = st.session_state["run_path"]
-    found: T = _answer(question, f"{question.__module__}.{question.__qualname__}", path, Path(path).stat().st_mtime_ns, args)
+    # Whose rows it is made of is part of the key: nobody gets another's answer.
+    rows = access.scope(_identity.me())
+    found: T = _answer(question, f"{question.__module__}.{question.__qualname__}", path, Path(path).stat().st_mtime_ns, rows, args)
     return found
 
 
@@ -237,6 +249,23 @@ def picked_point(event: Any, name: str) -> Row | None:
     """The values of the mark selected in a chart, if one is."""
     points = event["selection"].get(name) if event and event.get("selection") else None
     return dict(points[0]) if points else None
+
+
+def reveal(what: str, item: str, hidden: Mapping[str, str]) -> bool:
+    """Whether the names behind a finding or a case are shown; the button that shows them, for who may, and the entry in the action log that says so."""
+    user, key = _identity.me(), f"revealed_{what}_{item}"
+    if not hidden or not access.allowed(user.role, "reveal"):
+        return False
+
+    def shown_from_now_on() -> None:
+        access.require(_identity.me(), "reveal")
+        path = Path(st.session_state["run_path"])
+        review.Reviews(path).act(user.id, "reveal", path.stem, what=what, item=item, names=len(hidden))
+        st.session_state[key] = True
+
+    if not st.session_state.get(key):
+        st.button(t("page.reveal", count=len(hidden)), on_click=shown_from_now_on, key=f"reveal_{what}", help=t("page.reveal_logged"))
+    return bool(st.session_state.get(key))
 
 
 # Text: everything goes through `escape`

@@ -8,6 +8,7 @@ import streamlit as st
 
 from analyzer import review, summary
 from analyzer.dashboards._blocks import ask, ask_once, lang, open_picked, run_path, t, table
+from analyzer.dashboards._identity import may
 
 COLUMNS = ("seq", "at_utc", "actor", "state", "title", "assignee", "comment", "finding_id", "run_id")
 ROWS = 100
@@ -44,6 +45,9 @@ def choose(entries: list[review.Entry]) -> list[review.Entry]:
 
 def main() -> None:
     st.title(t("page.action_log"))
+    if not may("log"):
+        st.info(t("access.denied_log"))
+        return
     log = review.Reviews(run_path())
     entries = log.log()
     chain(log, len(entries))

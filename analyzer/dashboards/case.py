@@ -7,8 +7,8 @@ from datetime import timedelta
 import altair as alt
 import streamlit as st
 
-from analyzer import summary
-from analyzer.dashboards._blocks import Row, ask, draw, field, open_picked, shown, t, table
+from analyzer import access, summary
+from analyzer.dashboards._blocks import Row, ask, draw, field, open_picked, paragraph, reveal, shown, t, table
 
 COLUMNS = ("local_at", "what", "channel", "direction", "outcome", "relation", "agent_id", "dpd", "account_class", "stage", "broken", "detail", "text", "contact_id")
 
@@ -53,10 +53,15 @@ def main() -> None:
         known = [asked, *known]
     case = st.selectbox(t("column.case_id"), known, index=known.index(asked) if asked else 0, key="case_choice", width=320)
     rows = ask(summary.case_timeline, case)
+    hidden = ask(access.names, [case], sorted({r["agent_id"] for r in rows if r["agent_id"]}))
     if not rows:
         st.info(t("page.case_empty"))
         return
     st.caption(t("page.case_counts", contacts=sum(r["what"] == "contact" for r in rows), broken=sum(bool(r["broken"]) for r in rows)))
+    if reveal("case", case, hidden):
+        paragraph(t("page.revealed", names=" · ".join(f"{pseudonym} = {name}" for pseudonym, name in sorted(hidden.items()))))
+    else:
+        rows = access.veiled(rows, hidden.values())
     picture(rows)
     lines = [r | {"dpd": "" if r["dpd"] is None else str(r["dpd"]), "what": t(f"page.what.{r['what']}"), "broken": (r["broken"] or "").replace("|", ", ")} for r in rows]
     event = table(lines, COLUMNS, t("page.timeline"), on_select="rerun", selection_mode="single-row", key=f"case_table_{case}", height=520 if len(lines) > 13 else "auto")

@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 import streamlit as st
 
 from analyzer import audit, intake, rules, summary
-from analyzer.dashboards._blocks import ask, completeness_line, field, lang, picked_row, plain, shown, t, table
+from analyzer.dashboards._blocks import ask, completeness_line, field, lang, picked_row, plain, shown, t, table, whole_run
+from analyzer.dashboards._identity import may
 from analyzer.errors import DunAuditError
 from analyzer.messages import keys
 
@@ -164,8 +165,12 @@ def new_run() -> None:
 
 def main() -> None:
     st.title(t("page.data"))
-    new_run()
+    if may("audit"):
+        new_run()
     if "run_path" not in st.session_state or not Path(st.session_state["run_path"]).is_file():
+        return
+    # What was read, and what was refused of it, is nobody's part of a run.
+    if not whole_run():
         return
     told = ask(summary.run)
     st.subheader(t("page.data.run", run=told["run_id"]))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from analyzer import explain, review, summary
+from analyzer import access, explain, review, summary
 from analyzer.dashboards import PAGES
-from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, quote, shown, t, table
+from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, quote, reveal, shown, t, table
+from analyzer.dashboards._identity import may, me
 from analyzer.errors import UsageError
 
 LEDGER = (
@@ -73,40 +77,134 @@ def texts(ledger: list[dict[str, Any]]) -> None:
 
 
 def judge(told: explain.Explained) -> None:
-    """Where the finding stands, and the form for a verdict: what somebody else wrote meanwhile is never overwritten."""
-    log = review.Reviews(Path(st.session_state["run_path"]))
-    finding = told.finding["finding_id"]
-    history = log.history(finding)
-    standing = log.standings([told.finding])[finding]
+    """Where the finding stands, what was done about it, and the forms for what the person in view may do."""
+    user, log, finding = me(), review.Reviews(Path(st.session_state["run_path"])), told.finding["finding_id"]
     st.subheader(t("page.review"))
-    st.badge(t(f"word.{standing.state}"), color="gray" if standing.state == "open" else "blue")
-    if standing.stale:
-        st.warning(t("page.review.stale"))
+    if finding in log.blind_tasks(user.id) and may("judge"):
+        # Neither the first verdict nor who gave it is shown to who is to give a second one without it.
+        st.info(t("page.review.blind"))
+        verdict(log, told, blind=True)
+        return
+    standing = log.standings([told.finding])[finding]
+    marks(standing)
+    history = log.history(finding)
     if history:
-        rows = [{"at_utc": e.at_utc, "actor": e.actor, "state": t(f"word.{e.state}"), "assignee": e.assignee, "comment": e.comment} for e in history]
-        table(rows, ("at_utc", "actor", "state", "assignee", "comment"), t("page.review"))
+        rows = [{"at_utc": e.at_utc, "actor": e.actor, "kind": t(f"word.kind_{e.kind}"), "state": t(f"word.{e.state}"), "assignee": e.assignee, "comment": e.comment} for e in history]
+        table(rows, ("at_utc", "actor", "kind", "state", "assignee", "comment"), t("page.review"))
     else:
         st.caption(t("page.review.none"))
-    # A verdict answers what the page showed when it was drawn last, not what came after.
-    key, now = f"review_seen_{finding}", history[-1].seq if history else 0
+    if may("judge") or may("assign"):
+        verdict(log, told, standing)
+    if may("suppress"):
+        with st.expander(t("page.review.suppress")):
+            suppress(log, told, standing)
+    if may("appeal"):
+        with st.expander(t("page.review.appeal")):
+            appeal(log, told)
+
+
+def marks(standing: review.Standing) -> None:
+    """The state and all that qualifies it, as badges."""
+    today = datetime.now(UTC).date()
+    told = [t(f"word.{standing.state}")]
+    if standing.waiting:
+        told.append(t("word.waiting"))
+    if standing.suppression and standing.suppressed(today):
+        told.append(t("page.review.suppressed", **{k: standing.suppression.told[k] for k in ("until", "approver")}))
+    if standing.appeal:
+        told.append(t("word.appealed"))
+    if standing.assignee:
+        told.append(t("page.named", name=t("column.assignee"), value=standing.assignee))
+    # A badge is Markdown, and people's names stand in these.
+    paragraph(" · ".join(told))
+    if standing.stale:
+        st.warning(t("page.review.stale"))
+
+
+def seen_at(finding: str, now: int) -> int:
+    """What the page showed when it was drawn last, not what came after: that is what a verdict answers."""
+    key = f"review_seen_{finding}"
     seen = st.session_state.get(key, now)
     st.session_state[key] = now
+    return int(seen)
+
+
+def actor() -> str:
+    """Who writes: whoever is logged in; on a page for one person, whoever he says."""
+    user = me()
+    return user.id if user.role != access.LOCAL else st.text_input(t("column.actor"), key="review_actor")
+
+
+def save(finding: str, write: Callable[..., object], *args: object) -> None:
+    """Write, and draw the page anew; or say why not."""
+    try:
+        ask(write, *args)
+    except UsageError as error:
+        st.error(error.text(lang()))
+        return
+    st.session_state.pop(f"review_seen_{finding}", None)
+    st.rerun()
+
+
+def verdict(log: review.Reviews, told: explain.Explained, standing: review.Standing | None = None, blind: bool = False) -> None:
+    """The form for a verdict; for who may only give tasks, one with nothing but the task."""
+    finding, states = told.finding["finding_id"], review.DECIDED if blind else review.STATES if may("judge") else ("claimed",)
+    seen = seen_at(finding, standing.seen if standing else 0)
     with st.form(f"review_{finding}", clear_on_submit=False):
         left, right, last = st.columns(3)
-        words = {s: t(f"word.{s}") for s in review.STATES}
-        state = left.selectbox(t("column.state"), review.STATES, index=review.STATES.index("confirmed"), format_func=words.__getitem__, key=f"review_state_{finding}")
-        actor = right.text_input(t("column.actor"), key="review_actor")
-        assignee = last.text_input(t("column.assignee"), key=f"review_assignee_{finding}")
+        words = {s: t(f"word.{s}") for s in states}
+        usual = states.index("confirmed") if "confirmed" in states else 0
+        state = left.selectbox(t("column.state"), states, index=usual, format_func=words.__getitem__, key=f"review_state_{finding}")
+        with right:
+            who = actor()
+        assignee = "" if blind else last.text_input(t("column.assignee"), key=f"review_assignee_{finding}")
         comment = st.text_area(t("column.comment"), key=f"review_comment_{finding}", max_chars=review.LONGEST_COMMENT)
         sent = st.form_submit_button(t("page.review.save"), key=f"review_save_{finding}")
+    if not sent:
+        return
+    user = me()
+    access.require(user, "judge" if may("judge") else "assign")
+    if blind:
+        save(finding, log.judge_blind, finding, who, state, comment)
+    else:
+        save(finding, log.decide, finding, who, state, comment, assignee, seen, user.two_level)
+
+
+def suppress(log: review.Reviews, told: explain.Explained, standing: review.Standing) -> None:
+    finding = told.finding["finding_id"]
+    with st.form(f"suppress_{finding}"):
+        left, right = st.columns(2)
+        until = left.date_input(t("column.until"), datetime.now(UTC).date() + timedelta(days=30), key=f"suppress_until_{finding}")
+        approver = right.text_input(t("column.approver"), key=f"suppress_approver_{finding}")
+        comment = st.text_area(t("column.comment"), key=f"suppress_comment_{finding}", max_chars=review.LONGEST_COMMENT)
+        sent = st.form_submit_button(t("page.review.suppress"), key=f"suppress_save_{finding}")
     if sent:
-        try:
-            ask(log.decide, finding, actor, state, comment, assignee, seen)
-        except UsageError as error:
-            st.error(error.text(lang()))
-            return
-        st.session_state.pop(key)
-        st.rerun()
+        user = me()
+        access.require(user, "suppress")
+        who = user.id if user.role != access.LOCAL else str(st.session_state.get("review_actor", ""))
+        save(finding, log.suppress, finding, who, comment, approver, until, standing.seen)
+
+
+def appeal(log: review.Reviews, told: explain.Explained) -> None:
+    finding = told.finding["finding_id"]
+    with st.form(f"appeal_{finding}"):
+        comment = st.text_area(t("column.comment"), key=f"appeal_comment_{finding}", max_chars=review.LONGEST_COMMENT)
+        sent = st.form_submit_button(t("page.review.appeal"), key=f"appeal_save_{finding}")
+    if sent:
+        user = me()
+        access.require(user, "appeal")
+        who = user.id if user.role != access.LOCAL else str(st.session_state.get("review_actor", ""))
+        save(finding, log.appeal, finding, who, comment)
+
+
+def with_names(told: explain.Explained) -> explain.Explained:
+    """The finding with the names of its people covered in texts and facts, or, once revealed, shown."""
+    agents = sorted({entry["agent_id"] for entry in told.ledger if entry["agent_id"]})
+    hidden = ask(access.names, [told.finding["case_id"]], agents)
+    if reveal("finding", told.finding["finding_id"], hidden):
+        paragraph(t("page.revealed", names=" · ".join(f"{pseudonym} = {name}" for pseudonym, name in sorted(hidden.items()))))
+        return replace(told, case=told.case | {"debtor_name": hidden.get(str(told.case.get("debtor_name")), told.case.get("debtor_name"))})
+    return replace(told, ledger=access.veiled(told.ledger, hidden.values()))
 
 
 def show(told: explain.Explained) -> None:
@@ -116,6 +214,7 @@ def show(told: explain.Explained) -> None:
     if st.button(t("page.open_case", case=told.finding["case_id"]), key="finding_case"):
         st.session_state["case_id"] = told.finding["case_id"]
         st.switch_page(PAGES / "case.py")
+    told = with_names(told)
     judge(told)
     st.subheader(t("explain.why"))
     paragraph(told.texts["why"][lang()])

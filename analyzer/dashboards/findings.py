@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import streamlit as st
 
-from analyzer import export, report, review, runs, summary
+from analyzer import access, export, report, review, summary
 from analyzer.dashboards._blocks import (
     DATES,
     FILTERS,
@@ -27,6 +27,7 @@ from analyzer.dashboards._blocks import (
     t,
     table,
 )
+from analyzer.dashboards._identity import may, me
 from analyzer.dashboards._views import LONGEST_NAME, View, Views
 from analyzer.errors import UsageError
 
@@ -126,23 +127,28 @@ def views(filters: Filters, sort: str) -> None:
             st.error(error.text(lang()))
 
 
-def whole_report(path: Path, language: str, filters: Filters) -> bytes:
-    """Made when it is asked for, on a connection of its own: nobody waits for it who does not want it."""
+def whole_report(path: Path, language: str, filters: Filters, user: access.User) -> bytes:
+    """Made when it is asked for, on a connection of its own: nobody waits for it who does not want it. What is taken away is in the action log."""
+    access.require(user, "export")
     period = tuple(date.fromisoformat(filters[name][0]) if name in filters else None for name in DATES)
-    con = runs.connect(path)
+    con = access.connect(path, access.scope(user))
     try:
-        return report.render(report.report(con, language, {k: v for k, v in filters.items() if k not in DATES}, (period[0], period[1])), "html")
+        made = report.report(con, language, {k: v for k, v in filters.items() if k not in DATES}, (period[0], period[1]))
+        review.Reviews(path).act(user.id, "export", path.stem, format="html", filters=filters, findings=made.population.findings)
+        return report.render(made, "html")
     finally:
         con.close()
 
 
-def exported(path: Path, ending: str, filters: Filters) -> bytes:
-    """The selection as a file of one kind, made when it is asked for."""
-    con = runs.connect(path)
+def exported(path: Path, ending: str, filters: Filters, user: access.User) -> bytes:
+    """The selection as a file of one kind, made when it is asked for; what is taken away is in the action log."""
+    access.require(user, "export")
+    con = access.connect(path, access.scope(user))
     try:
         with TemporaryDirectory() as folder:
             target = Path(folder) / f"{path.stem}.{ending}"
-            export.write(con, target, filters, export.Options(reviews=review.Reviews(path)))
+            written = export.write(con, target, filters, export.Options(reviews=review.Reviews(path)))
+            review.Reviews(path).act(user.id, "export", path.stem, format=ending, filters=filters, findings=written["findings"])
             return target.read_bytes()
     finally:
         con.close()
@@ -154,11 +160,11 @@ def take_away(path: Path, filters: Filters) -> None:
     long = any(len(filters.get(name, [])) > MOST_NAMED for name in ("finding", summary.EXCEPT))
     with st.container(horizontal=True):
         st.download_button(
-            t("page.report"), partial(whole_report, path, lang(), filters), f"{path.stem}-{lang()}.html", "text/html", key="findings_report", on_click="ignore",
+            t("page.report"), partial(whole_report, path, lang(), filters, me()), f"{path.stem}-{lang()}.html", "text/html", key="findings_report", on_click="ignore",
             disabled=long, help=t("page.export.too_many", most=MOST_NAMED) if long else None,
         )  # fmt: skip
         for ending, kind in FORMATS.items():
-            st.download_button(t(f"page.export.{ending}"), partial(exported, path, ending, filters), f"{path.stem}.{ending}", kind, key=f"findings_{ending}", on_click="ignore")
+            st.download_button(t(f"page.export.{ending}"), partial(exported, path, ending, filters, me()), f"{path.stem}.{ending}", kind, key=f"findings_{ending}", on_click="ignore")
     st.caption(t("page.export.help"))
 
 
@@ -182,12 +188,13 @@ def main() -> None:
     page = st.pagination(pages, key=f"findings_page_{asked}") if pages > 1 else 1
     offset = (page - 1) * ROWS
     rows, _ = ask(summary.findings, filters, sort, ROWS, offset)
-    standings = review.Reviews(path).standings(rows)
+    standings = review.Reviews(path).standings(rows, blind_to=me().id)
     rows = [r | {"title": titles[r["rule"]], "state": t(f"word.{standings[r['finding_id']].state}")} for r in rows]
     with above:
         st.caption(t("page.range", first=offset + 1, last=offset + len(rows), total=total))
         event = table(rows, COLUMNS, t("page.findings"), on_select="rerun", selection_mode="single-row", key="findings_table", height=560 if len(rows) > 14 else "auto")
-    take_away(path, filters)
+    if may("export"):
+        take_away(path, filters)
     open_picked(event, rows, offset, (filters, sort))
 
 

@@ -40,6 +40,7 @@ from analyzer.dashboards._blocks import (
     shown,
     t,
     table,
+    whole_run,
 )
 
 DIMENSIONS = ("vendor", "team", "agent", "channel", "class", "stage")
@@ -122,6 +123,8 @@ def difference(old: str, old_changed: int, new: str, new_changed: int) -> dict[s
 
 def since_last() -> None:
     st.subheader(t("page.overview.since_last"))
+    if not whole_run():
+        return
     before = previous_run()
     if before is None:
         st.caption(t("page.overview.first_run"))

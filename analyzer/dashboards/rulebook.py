@@ -34,6 +34,7 @@ from analyzer.dashboards._blocks import (
     shown,
     t,
     table,
+    whole_run,
 )
 from analyzer.errors import DunAuditError, RuleErrors
 from analyzer.messages import keys
@@ -284,6 +285,8 @@ def the_what_if(packs: list[Pack]) -> None:
     values = parameters(can[ref])
     name = right.selectbox(t("column.value"), list(values), key=f"what_if_value_{ref}")
     value = slide(name, values[name], f"what_if_{ref}_{name}")
+    if not whole_run():
+        return
     path = run_path()
     try:
         with st.spinner(t("page.working")):

@@ -1,0 +1,401 @@
+"""Who may do what, and who sees which rows: one gate, one table of roles, and a connection that shows a person his part of a run and no more.
+
+A person is known from a login (OIDC claims) or from a proxy's headers, and the users file says what he may do:
+
+    login: oidc                # or proxy
+    claims:                    # names of the claims, or of the proxy's headers
+      user: email              # who it is: the name in the action log
+      name: name               # how the page calls him
+      role: roles              # only if roles are to come from the claims; likewise team, vendor, agent
+      team: team
+    roles: {ops-leads: team_lead}      # the provider's word -> a role; without this a claim must hold a role itself
+    two_level: [critical, high]        # severities whose verdicts a second person confirms
+    session_hours: 12                  # a login older than this is none
+    people:                            # whoever stands here has this role and these rows, whatever the claims say
+      wang@example.com: {name: 王主任, role: compliance_officer}
+      li@example.com: {role: team_lead, teams: [一组], vendors: [甲公司]}
+      a1@example.com: {role: agent, agents: [A1]}
+
+Whoever cannot be placed sees nothing. Without a users file the pages serve one person on this machine, who may do everything.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import duckdb
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from analyzer import runs, store, yamlfile
+from analyzer.errors import InputError, UsageError
+from analyzer.model import Outcome
+from analyzer.rules import SEVERITIES
+from analyzer.sql import literal
+
+Role = Literal["compliance_officer", "reviewer", "auditor", "team_lead", "agent", "administrator"]
+ROLES: tuple[Role, ...] = get_args(Role)
+LOCAL = "local"
+"""The role of the one person of a page without a users file."""
+ACTIONS = ("view", "judge", "bulk", "assign", "suppress", "appeal", "sample", "coach", "reveal", "export", "rules", "audit", "log")
+"""view pages; judge findings; many at once; give tasks; suppress and approve; appeal; draw samples and examine contacts; set coaching tasks; reveal
+names; take data away; change rules; audit new data; read the action log."""
+# Who judges does not run the system, who runs it does not judge, who checks both only reads.
+_ALLOWED: Mapping[str, frozenset[str]] = {
+    "compliance_officer": frozenset(ACTIONS) - {"appeal"},
+    "reviewer": frozenset({"view", "judge", "sample"}),
+    "auditor": frozenset({"view", "export", "log"}),
+    "team_lead": frozenset({"view", "assign", "coach"}),
+    "agent": frozenset({"view", "appeal"}),
+    "administrator": frozenset({"view", "rules", "audit", "log"}),
+    LOCAL: frozenset(ACTIONS),
+}
+# Without these the role has no rows: its scope is what it is.
+_NEEDS = {"team_lead": "teams", "agent": "agents"}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose rows: a contact is shown if its team, vendor and collector are each among those named; None names all, an empty tuple nobody."""
+
+    teams: tuple[str, ...] | None = None
+    vendors: tuple[str, ...] | None = None
+    agents: tuple[str, ...] | None = None
+
+    @property
+    def everything(self) -> bool:
+        """Whether it leaves nothing out."""
+        return self.teams is None and self.vendors is None and self.agents is None
+
+    def condition(self, alias: str) -> str:
+        """SQL over a table with the columns team, vendor and agent_id. Names become literals, since a view takes no parameters."""
+        told = [(f"{alias}.{column}", names) for column, names in (("team", self.teams), ("vendor", self.vendors), ("agent_id", self.agents)) if names is not None]
+        # A row whose team is not known belongs to no team.
+        return " AND ".join(["true", *(f"coalesce({column} IN {literal(names)}, false)" if names else "false" for column, names in told)])
+
+
+EVERYTHING = Scope()
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who was let in: `id` is who he is in the action log, `name` how the page calls him, `role` one of `ROLES` or `LOCAL`."""
+
+    id: str
+    name: str
+    role: str
+    rows: Scope = EVERYTHING
+    two_level: tuple[str, ...] = ()
+
+
+def allowed(role: str, action: str) -> bool:
+    """Whether a role may do something; a role that is not known may do nothing.
+
+    Raises:
+        KeyError: there is no such action.
+    """
+    if action not in ACTIONS:
+        raise KeyError(action)
+    return action in _ALLOWED.get(role, frozenset())
+
+
+def require(user: User, action: str) -> None:
+    """The gate.
+
+    Raises:
+        UsageError: the user may not.
+    """
+    if not allowed(user.role, action):
+        raise UsageError(f"access.denied_{action}")
+
+
+def scope(user: User) -> Scope:
+    """The rows a user sees. A role that is bound to a team or a collector and names none sees nothing."""
+    needed = _NEEDS.get(user.role)
+    if not allowed(user.role, "view") or (needed and getattr(user.rows, needed) is None):
+        return Scope((), (), ())
+    return user.rows
+
+
+# The users file
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+_Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+
+
+class _Person(_Strict):
+    role: Role
+    name: str = ""
+    teams: _Names | None = None
+    vendors: _Names | None = None
+    agents: _Names | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _has_rows(self) -> _Person:
+        needed = _NEEDS.get(self.role)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f"{self.role} needs {needed}")
+        return self
+
+
+class _Claims(_Strict):
+    user: Annotated[str, Field(min_length=1)] = "email"
+    name: str | None = None
+    role: str | None = None
+    team: str | None = None
+    vendor: str | None = None
+    agent: str | None = None
+
+
+class Users(_Strict):
+    """A users file: see the module."""
+
+    login: Literal["oidc", "proxy"]
+    claims: _Claims = _Claims()
+    roles: dict[str, Role] = Field(default_factory=dict)
+    two_level: list[Literal["critical", "high", "medium", "low"]] = Field(default_factory=list)
+    session_hours: Annotated[int, Field(ge=1, le=720)] = 12
+    people: dict[str, _Person] = Field(default_factory=dict)
+
+    @pydantic.model_validator(mode="after")
+    def _reachable(self) -> Users:
+        if not self.people and not self.claims.role:
+            raise ValueError("nobody can get in: name people, or the claim that holds the role")
+        if len({_key(name) for name in self.people}) != len(self.people):
+            raise ValueError("people: two names are the same but for case or blanks")
+        return self
+
+    def headers(self) -> dict[str, str]:
+        """The proxy's headers that are read, each kept under its own name; none unless the file says proxy."""
+        told = self.claims.model_dump()
+        return {header: header for header in told.values() if header} if self.login == "proxy" else {}
+
+
+assert set(get_args(get_args(Users.model_fields["two_level"].annotation)[0])) == set(SEVERITIES)
+
+
+def load_users(path: Path) -> Users:
+    """Read a users file strictly.
+
+    Raises:
+        UsageError: it is not there, is not YAML, or holds an unknown key, role or severity, or a person without rows; the sentence says where.
+    """
+    if not path.is_file():
+        raise UsageError("access.no_file", path=path.name)
+    document = yamlfile.read(path)
+    if document.problems:
+        raise UsageError("access.yaml", path=path.name, line=document.problems[0][0])
+    try:
+        return Users.model_validate(document.data or {})
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        # A key of `people` is somebody's address: the line says enough.
+        where = ".".join("*" if n == 1 and first["loc"][0] == "people" else str(part) for n, part in enumerate(first["loc"])) or "-"
+        raise UsageError("access.invalid", path=path.name, line=document.line(first["loc"]), where=where, why=first["msg"]) from error
+
+
+def identify(users: Users, facts: Mapping[str, Any], now: float) -> User:
+    """Who somebody is by what the provider or the proxy says of him.
+
+    Args:
+        users: the users file.
+        facts: claims, or headers by name.
+        now: seconds since 1970, for the age of a login.
+
+    Raises:
+        UsageError: nobody, a login that is too old, an address nobody has verified, no role or more than one, or a role without its rows.
+    """
+    if users.login == "oidc" and facts.get("is_logged_in") is not True:
+        raise UsageError("access.login")
+    who = facts.get(users.claims.user)
+    if not isinstance(who, str) or not who.strip():
+        raise UsageError("access.nobody")
+    if users.login == "oidc":
+        issued = facts.get("iat")
+        if not isinstance(issued, int | float) or now - issued > users.session_hours * 3600:
+            raise UsageError("access.expired")
+        if users.claims.user == "email" and facts.get("email_verified") is False:
+            raise UsageError("access.unverified")
+    person = next((p for name, p in users.people.items() if _key(name) == _key(who)), None)
+    if person is None:
+        person = _claimed(users, facts)
+    rows = Scope(*(None if names is None else tuple(names) for names in (person.teams, person.vendors, person.agents)))
+    called = facts.get(users.claims.name) if users.claims.name else None
+    return User(who.strip(), person.name or (called.strip() if isinstance(called, str) else "") or who.strip(), person.role, rows, tuple(users.two_level))
+
+
+def _claimed(users: Users, facts: Mapping[str, Any]) -> _Person:
+    told = {name: _words(facts.get(claim)) if claim else [] for name, claim in users.claims.model_dump().items()}
+    known = {users.roles.get(word) if users.roles else word for word in told["role"]} & set(ROLES)
+    if len(known) != 1:
+        raise UsageError("access.no_role" if not known else "access.two_roles")
+    try:
+        return _Person.model_validate({"role": known.pop(), **{f"{name}s": told[name] or None for name in ("team", "vendor", "agent")}})
+    except pydantic.ValidationError as error:
+        raise UsageError("access.no_rows") from error
+
+
+def _words(value: object) -> list[str]:
+    """The words of a claim: a list of texts, or one text with commas."""
+    found = value if isinstance(value, list | tuple) else re.split(r"[,;]", value) if isinstance(value, str) else []
+    return [word.strip() for word in found if isinstance(word, str) and word.strip()]
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold()
+
+
+# The part of a run that somebody sees
+RUN = "run"
+"""The name under which a connection made here has the whole file attached; only this module asks it."""
+# Every name is a pseudonym made of the id it stands beside, so that it says nothing more than that does.
+_PSEUDONYM = "CASE WHEN {name} IS NOT NULL THEN '{kind}-' || upper(left(sha256({of}), 6)) END"
+_NAMES = {
+    "cases": ("debtor_name", _PSEUDONYM.format(name="debtor_name", kind="D", of="debtor_id")),
+    "persons": ("name", _PSEUDONYM.format(name="name", kind="P", of="case_id || '|' || person_id")),
+    "agents": ("name", _PSEUDONYM.format(name="name", kind="A", of="agent_id")),
+}
+_OF_CASE = "case_id IN (SELECT case_id FROM main.seen_cases)"
+# Tables of a scope: which rows. The counts of the batch a file was read in are the run's, whoever looks.
+_ROWS = {
+    "runs": "true", "batches": "true", "duplicates": "true", "cell_problems": "true", "provided": "true", "calendar_days": "true", "rules": "true",
+    # A rejected row stands there as it was written, and nobody knows whose it is.
+    "rejects": "false",
+    **dict.fromkeys(("cases", "persons", "numbers", "instalments", "payments", "promises", "case_events", "arrears"), _OF_CASE),
+    "agents": "{mine}", "trainings": "agent_id IN (SELECT agent_id FROM run.main.agents a WHERE {mine_a})",
+    "contacts": "{mine}",
+}  # fmt: skip
+_MADE = ("signals", "findings", "finding_evidence", "rule_results")
+_cubes = threading.Lock()
+
+
+def connect(path: Path, rows: Scope = EVERYTHING) -> duckdb.DuckDBPyConnection:
+    """A connection that has the tables of a run with the rows of a scope and pseudonyms for names; the caller closes it, `cursor` shares it.
+
+    A finding is shown if one of its breaching contacts is; its collector, team, case and time are then those of the first of these, its
+    measures and digests stay the whole finding's, and its ledger holds the contacts that are shown. Outcomes of rules are counted over the
+    contacts shown, but judged over all, since a window may reach beyond them.
+
+    Raises:
+        InputError: the file is not a run of this version.
+    """
+    runs.connect(path).close()
+    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
+    try:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(f"ATTACH {literal(str(path))} AS {RUN} (READ_ONLY)")
+        if not rows.everything:
+            _narrow(con, path, rows)
+        for table, _ in store.schema():
+            if not (table in _MADE and not rows.everything):
+                name, pseudonym = _NAMES.get(table, ("", ""))
+                chosen = f"* REPLACE ({pseudonym} AS {name})" if name else "*"
+                where = "true" if rows.everything else _ROWS[table].format(mine=rows.condition("t"), mine_a=rows.condition("a"))
+                con.execute(f"CREATE VIEW main.{table} AS SELECT {chosen} FROM {RUN}.main.{table} t WHERE {where}")
+        store.lock(con)
+    except duckdb.Error as error:
+        con.close()
+        raise InputError("run.broken", name=path.name) from error
+    return con
+
+
+def _narrow(con: duckdb.DuckDBPyConnection, path: Path, rows: Scope) -> None:
+    """The tables that must be made: the cases, findings, ledgers, signals and outcomes of the contacts that are shown."""
+    con.execute(f"CREATE TABLE seen AS SELECT seq, case_id, debtor_id, person_id, agent_id, team, vendor, channel, account_class, stage, at_utc, local_at, on_date FROM {RUN}.main.contacts t WHERE {rows.condition('t')}")
+    con.execute("CREATE TABLE seen_cases AS SELECT DISTINCT case_id FROM seen")
+    con.execute(f"CREATE TABLE signals AS SELECT s.* FROM {RUN}.main.signals s SEMI JOIN seen USING (seq)")
+    con.execute(f"""
+        CREATE TABLE findings AS
+        SELECT f.* REPLACE (c.case_id AS case_id, c.debtor_id AS debtor_id, c.person_id AS person_id, c.agent_id AS agent_id, c.team AS team, c.vendor AS vendor,
+                            c.channel::VARCHAR AS channel, c.account_class::VARCHAR AS account_class, c.stage::VARCHAR AS stage, c.at_utc AS first_utc,
+                            c.local_at AS first_local, c.on_date AS on_date)
+        FROM {RUN}.main.findings f
+        JOIN (SELECT e.finding_id, arg_min(e.seq, e.ordinal) AS seq FROM {RUN}.main.finding_evidence e SEMI JOIN seen USING (seq) WHERE e.role = 'breach' GROUP BY e.finding_id) m USING (finding_id)
+        JOIN seen c ON c.seq = m.seq
+    """)
+    con.execute(f"CREATE TABLE finding_evidence AS SELECT e.* FROM {RUN}.main.finding_evidence e SEMI JOIN findings USING (finding_id) SEMI JOIN seen USING (seq)")
+    con.execute(f"CREATE TABLE rule_results AS SELECT * FROM {RUN}.main.rule_results LIMIT 0")
+    with _cubes:
+        cube = _cube(str(path), path.stat().st_mtime_ns)
+    con.register("cube_given", cube)
+    size = int(con.execute("SELECT count(*) FROM seen").fetchall()[0][0])
+    con.execute(f"INSERT INTO rule_results SELECT rule, outcome, missing, sum(contacts)::BIGINT, NULL FROM cube_given t WHERE {rows.condition('t')} GROUP BY ALL")
+    con.unregister("cube_given")
+    # What is the same for all contacts is not counted one by one.
+    told = con.execute(f"SELECT rule, outcome, any_value(reason) FROM {RUN}.main.rule_results GROUP BY rule, outcome").fetchall()
+    alike = [(rule, outcome, size, reason) for rule, outcome, reason in told if outcome == Outcome.NOT_EVALUATED.value or not any(r == rule and o != Outcome.NOT_APPLICABLE.value for r, o, _ in told)]
+    for rule, outcome, contacts, reason in alike:
+        con.execute("INSERT INTO rule_results VALUES (?, ?, NULL, ?, ?)", [rule, outcome, contacts, reason])
+    con.execute("DROP TABLE seen")
+
+
+@lru_cache(maxsize=4)
+def _cube(path: str, changed: int) -> Any:
+    """Outcomes of the rules of a run by team, vendor and collector, as an Arrow table; each rule is judged again by the statements the run keeps."""
+    con = runs.connect(Path(path))
+    try:
+        judged = f"outcome NOT IN ({literal(Outcome.NOT_EVALUATED.value)}, {literal(Outcome.NOT_APPLICABLE.value)})"
+        unjudged = f"SELECT rule FROM rule_results WHERE outcome = {literal(Outcome.NOT_EVALUATED.value)}"
+        con.execute("CREATE TEMP TABLE cube (rule VARCHAR, outcome VARCHAR, missing VARCHAR, team VARCHAR, vendor VARCHAR, agent_id VARCHAR, contacts BIGINT)")
+        for rule, hits, standing in con.execute(
+            f"SELECT rule, hits_sql, standing_sql FROM rules WHERE rule IN (SELECT rule FROM rule_results WHERE {judged}) AND rule NOT IN ({unjudged}) ORDER BY rule"
+        ).fetchall():
+            con.execute(
+                f"""
+                INSERT INTO cube
+                WITH told AS (SELECT DISTINCT seq, role, CASE role WHEN 'undetermined' THEN missing END AS missing FROM ({hits}) WHERE role IN ('breach', 'undetermined'))
+                SELECT ?, coalesce(t.role, CASE WHEN s.standing IN ('in_scope', 'undetermined') THEN 'clear' ELSE s.standing END), t.missing, c.team, c.vendor, c.agent_id, count(*)
+                FROM ({standing}) s JOIN contacts c USING (seq) LEFT JOIN told t ON t.seq = s.seq GROUP BY ALL
+                """,
+                [rule],
+            )
+        return con.sql("SELECT * FROM cube").to_arrow_table()
+    finally:
+        con.close()
+
+
+# Names
+def names(con: duckdb.DuckDBPyConnection, case_ids: Iterable[str] = (), agent_ids: Iterable[str] = ()) -> dict[str, str]:
+    """The names behind the pseudonyms of some cases and collectors, of those that the connection shows: pseudonym -> name. Showing one is a `reveal`."""
+    found: dict[str, str] = {}
+    for table, of, ids in (("cases", "case_id", case_ids), ("persons", "case_id", case_ids), ("agents", "agent_id", agent_ids)):
+        column, pseudonym = _NAMES[table]
+        chosen = [i for i in ids if i]
+        if chosen:
+            found |= dict(
+                con.execute(
+                    f"SELECT DISTINCT {pseudonym}, {column} FROM {RUN}.main.{table} WHERE {column} IS NOT NULL AND {of} IN (SELECT unnest(?::VARCHAR[]))"
+                    f" AND {of} IN (SELECT {of} FROM main.{table})",
+                    [chosen],
+                ).fetchall()
+            )
+    return found
+
+
+def veil(text: str, hidden: Iterable[str]) -> str:
+    """A text with names of two characters and more covered, as long as it was, so that marks keep their places."""
+    for name in sorted({n.strip() for n in hidden}, key=len, reverse=True):
+        if len(name) > 1:
+            text = text.replace(name, "＊" * len(name))
+    return text
+
+
+def veiled(rows: Sequence[Mapping[str, Any]], hidden: Iterable[str]) -> list[dict[str, Any]]:
+    """Rows with the names covered in their `text` and in the words of their `marks`."""
+    covered, made = list(hidden), []
+    for row in rows:
+        told = dict(row)
+        if told.get("text"):
+            told["text"] = veil(told["text"], covered)
+        if told.get("marks"):
+            told["marks"] = [m | {"words": veil(m["words"], covered)} for m in told["marks"]]
+        made.append(told)
+    return made

@@ -1,0 +1,410 @@
+"""Who may do what, who sees which rows, and who is let in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas
+import pytest
+import streamlit as st
+from google.protobuf import json_format
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+
+from analyzer import access, audit, explain, report, review, runs, store, summary
+from analyzer.access import EVERYTHING, Scope
+from analyzer.errors import UsageError
+from analyzer.messages import say
+from tests.conftest import ROOT
+
+# What each role may do, written out: view judge bulk assign suppress appeal sample coach reveal export rules audit log
+TABLE = {
+    "compliance_officer": "yyyyynyyyyyyy",
+    "reviewer": "yynnnnynnnnnn",
+    "auditor": "ynnnnnnnnynny",
+    "team_lead": "ynnynnnynnnnn",
+    "agent": "ynnnnynnnnnnn",
+    "administrator": "ynnnnnnnnnyyy",
+    "local": "yyyyyyyyyyyyy",
+    "somebody": "nnnnnnnnnnnnn",
+    "": "nnnnnnnnnnnnn",
+}
+ONE, TWO = Scope(teams=("一组",)), Scope(teams=("二'组",))
+NAMES = ("张三丰", "王小明", "李雷雷", "韩梅梅", "赵催收", "钱催收", "孙催收")
+NIGHTS = [  # contact, case, collector, hour
+    ("n1", "K1", "A1", "23:10"), ("n2", "K2", "A2", "23:20"), ("n3", "K3", "A3", "23:30"), ("d1", "K1", "A1", "10:00"), ("d2", "K2", "A2", "11:00"),
+    ("d3", "K3", "A3", "12:00"), ("d4", "K4", "A1", "13:00"), ("d5", "K4", "A2", "13:30"), ("d6", "K4", "A1", "22:40"), ("d7", "K4", "A2", "23:40"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two teams of two agencies, one collector of none; case K4 is worked by both teams, and its night breaches in both."""
+    where = tmp_path_factory.mktemp("access")
+    (where / "agents.csv").write_text("agent_id,name,team,vendor\nA1,赵催收,一组,甲公司\nA2,钱催收,二'组,乙公司\nA3,孙催收,,\n", encoding="utf-8")
+    (where / "cases.csv").write_text("case_id,debtor_id,debtor_name,principal\n" + "".join(f"K{i},B{i},{NAMES[i - 1]},1000\n" for i in range(1, 5)), encoding="utf-8")
+    lines = [f"{i},{case},2026-03-02 {at}:00,call,outbound,conversation,self,{NAMES[int(case[1]) - 1]}您好，我是{a}的赵催收,{a}\n" for i, case, a, at in NIGHTS]
+    lines += ["bad,,2026-03-02 10:00:00,call,outbound,conversation,self,张三丰的秘密,A1\n"]
+    (where / "contacts.csv").write_text("contact_id,case_id,started_at,channel,direction,outcome,relation,text,agent_id\n" + "".join(lines), encoding="utf-8")
+    audit.run([str(where)], where / "runs", packs=["cn-gbt-45251"], run_id="r")
+    return where / "runs"
+
+
+@pytest.fixture
+def path(folder: Path) -> Path:
+    return runs.locate(folder)
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    yield
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    config.set_option("server.trustedUserHeaders", {})
+
+
+def _all(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[Any, ...]]:
+    return con.execute(f"SELECT * FROM {table} ORDER BY ALL").fetchall()
+
+
+def _ids(con: duckdb.DuckDBPyConnection, table: str, column: str) -> set[Any]:
+    return {row[0] for row in con.execute(f"SELECT {column} FROM {table}").fetchall()}
+
+
+@pytest.mark.parametrize("role", TABLE)
+@pytest.mark.parametrize(("number", "action"), list(enumerate(access.ACTIONS)))
+def test_every_role_and_action(role: str, number: int, action: str) -> None:
+    assert len(TABLE[role]) == len(access.ACTIONS) and set(access.ROLES) < set(TABLE)
+    may = TABLE[role][number] == "y"
+    assert access.allowed(role, action) is may
+    user = access.User("u", "u", role)
+    if may:
+        access.require(user, action)
+    else:
+        with pytest.raises(UsageError) as caught:
+            access.require(user, action)
+        assert caught.value.key == f"access.denied_{action}" and say(caught.value.key, "zh")
+
+
+def test_an_action_that_does_not_exist_is_a_bug() -> None:
+    with pytest.raises(KeyError):
+        access.allowed("local", "jduge")
+
+
+def test_a_scope_shows_its_rows_in_every_table_and_no_others(path: Path) -> None:
+    one, whole = access.connect(path, ONE), runs.connect(path)
+    assert _ids(one, "contacts", "contact_id") == {"n1", "d1", "d4", "d6"} and _ids(one, "contacts", "team") == {"一组"}
+    assert _ids(one, "agents", "agent_id") == {"A1"} and _ids(one, "cases", "case_id") == {"K1", "K4"} and _all(one, "rejects") == [] != _all(whole, "rejects")
+    assert _ids(one, "finding_evidence", "contact_id") == {"n1", "d6"}
+    for f in summary.findings(one)[0]:
+        assert (f["team"], f["vendor"], f["agent_id"]) == ("一组", "甲公司", "A1")
+    # No table has been forgotten, and each has its columns as they are.
+    for table, columns in store.schema():
+        assert [d[0] for d in one.execute(f"SELECT * FROM {table} LIMIT 0").description] == [name for name, _ in columns]
+    one.close()
+    whole.close()
+
+
+def test_a_finding_of_two_teams_is_each_teams_with_its_own_contacts(path: Path) -> None:
+    whole, found = runs.connect(path), {}
+    night = {f["finding_id"]: f for f in summary.findings(whole, {"case": ["K4"]})[0]}
+    for name, rows in (("A1", ONE), ("A2", TWO)):
+        con = access.connect(path, rows)
+        found[name] = {f["finding_id"]: f for f in summary.findings(con, {"case": ["K4"]})[0]}
+        for finding, row in found[name].items():
+            told = explain.explain(con, finding)
+            assert {e["agent_id"] for e in told.ledger} == {name} == {row["agent_id"]}
+            # Its digests stay those of the whole: a verdict is stale for both or for none.
+            assert row["evidence_digest"] == night[finding]["evidence_digest"]
+        con.close()
+    both = set(found["A1"]) & set(found["A2"])
+    assert both and set(found["A1"]) | set(found["A2"]) == set(night)
+    whole.close()
+
+
+def test_figures_of_the_parts_add_up_to_those_of_the_whole(path: Path) -> None:
+    """Teams, and the collector without one, part the contacts: outcomes per rule, contacts and breaching contacts add up."""
+    whole = runs.connect(path)
+    parts = [access.connect(path, rows) for rows in (ONE, TWO, Scope(agents=("A3",)))]
+    outcomes = "SELECT rule, outcome, missing, sum(contacts) FROM rule_results GROUP BY ALL"
+    told: dict[tuple[Any, ...], int] = {}
+    for con in parts:
+        for *key, contacts in con.execute(outcomes).fetchall():
+            told[tuple(key)] = told.get(tuple(key), 0) + contacts
+    assert told == {tuple(key): n for *key, n in whole.execute(outcomes).fetchall()}
+    for name in ("contacts", "breaching_contacts"):
+        assert sum(summary.totals(con)[name] for con in parts) == summary.totals(whole)[name]
+    rates = {r["agent_id"]: r["rate"] for r in summary.agents(whole)}
+    assert {r["agent_id"]: r["rate"] for con in parts for r in summary.agents(con)} == rates
+    everything = access.connect(path, EVERYTHING)
+    for table, _ in store.schema():
+        if table not in ("cases", "persons", "agents"):
+            assert _all(everything, table) == _all(whole, table), table
+    for con in (whole, everything, *parts):
+        con.close()
+
+
+@pytest.mark.parametrize("rows", [Scope(teams=()), Scope(teams=("一组",), vendors=("乙公司",)), Scope(teams=("no'; DROP TABLE x; --",)), Scope((), (), ())])
+def test_a_scope_of_nobody_shows_nothing(rows: Scope, path: Path) -> None:
+    con = access.connect(path, rows)
+    for table in ("contacts", "cases", "persons", "agents", "findings", "finding_evidence", "signals", "payments", "rejects"):
+        assert _all(con, table) == []
+    con.close()
+
+
+def test_who_is_bound_to_a_team_and_names_none_sees_nothing() -> None:
+    assert access.scope(access.User("u", "u", "team_lead")) == Scope((), (), ()) == access.scope(access.User("u", "u", "agent", Scope(teams=("一组",))))
+    assert access.scope(access.User("u", "u", "nobody")) == Scope((), (), ())
+    assert access.scope(access.User("u", "u", "auditor")) == EVERYTHING and access.scope(access.User("u", "u", "team_lead", ONE)) == ONE
+
+
+def test_names_are_pseudonyms_in_every_table_and_covered_in_texts(path: Path) -> None:
+    con = access.connect(path)
+    for table in ("cases", "persons", "agents"):
+        assert not any(name in str(row) for row in _all(con, table) for name in NAMES), table
+    shown = access.names(con, ["K1"], ["A1"])
+    assert set(shown.values()) == {"张三丰", "赵催收"} and set(shown) == _ids(con, "cases WHERE case_id = 'K1'", "debtor_name") | _ids(con, "agents WHERE agent_id = 'A1'", "name")
+    finding = summary.findings(con, {"case": ["K1"]})[0][0]["finding_id"]
+    entry = access.veiled(explain.explain(con, finding).ledger, shown.values())[0]
+    assert entry["text"] == "＊＊＊您好，我是A1的＊＊＊"
+    con.close()
+    # Nobody learns by this door the names of those he does not see.
+    other = access.connect(path, TWO)
+    assert access.names(other, ["K1", "K2"], ["A1", "A2"]) == {k: v for k, v in access.names(other, ["K2"], ["A2"]).items() if v in ("王小明", "钱催收")}
+    other.close()
+
+
+def test_a_connection_reaches_no_file_and_stays_locked(path: Path) -> None:
+    con = access.connect(path, ONE)
+    for sql in ("SELECT * FROM read_csv('/etc/passwd')", "SET enable_external_access = true", f"ATTACH '{path}' AS again", "DELETE FROM run.main.contacts"):
+        with pytest.raises(duckdb.Error):
+            con.execute(sql)
+    con.close()
+
+
+def test_a_report_can_be_made_of_what_is_seen(path: Path) -> None:
+    con = access.connect(path, ONE)
+    made = report.render(report.report(con, "zh", {"agent": ["A1"]}), "html").decode()
+    con.close()
+    assert "K1" in made and "K2" not in made and "A2" not in made
+
+
+# The users file
+GOOD = """
+login: oidc
+claims: {user: email, name: name, role: groups, team: team, agent: staff}
+roles: {leads: team_lead, staff: agent, officers: compliance_officer}
+two_level: [critical]
+people:
+  Wang@x.example: {name: 王主任, role: compliance_officer}
+  li@x.example: {role: team_lead, teams: [一组]}
+"""
+
+
+def _users(tmp_path: Path, text: str = GOOD) -> access.Users:
+    (tmp_path / "users.yaml").write_text(text, encoding="utf-8")
+    return access.load_users(tmp_path / "users.yaml")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "login: none\n", GOOD + "admins: [x]\n", GOOD.replace("compliance_officer}", "root}"), GOOD.replace(", teams: [一组]", ""), GOOD.replace("[critical]", "[severe]"),
+        GOOD + "  WANG@x.example : {role: auditor}\n", "login: oidc\n", GOOD.replace("teams: [一组]", "teams: []"), GOOD.replace("teams: [一组]", "teams: 一组"), "a: [", GOOD + "login: proxy\n",
+        GOOD + "session_hours: 0\n",
+    ],
+)  # fmt: skip
+def test_a_users_file_is_read_strictly(wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        _users(tmp_path, wrong)
+    assert caught.value.key in ("access.yaml", "access.invalid") and "@" not in str(caught.value)
+
+
+def test_a_users_file_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        access.load_users(tmp_path / "none.yaml")
+
+
+NOW = 1_000_000.0
+IN = {"is_logged_in": True, "iat": NOW - 60, "email": "zhao@x.example"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"email": " wang@X.example"}, ("wang@X.example", "王主任", "compliance_officer", EVERYTHING)),
+        ({"email": "li@x.example", "groups": ["officers"]}, ("li@x.example", "li@x.example", "team_lead", ONE)),
+        ({"groups": ["leads", "everybody"], "team": "一组", "name": "赵"}, ("zhao@x.example", "赵", "team_lead", ONE)),
+        ({"groups": "staff", "staff": ["A1", "A9"]}, ("zhao@x.example", "zhao@x.example", "agent", Scope(agents=("A1", "A9")))),
+        ({"is_logged_in": False}, "login"), ({"iat": NOW - 13 * 3600}, "expired"), ({"iat": None}, "expired"), ({"email": ""}, "nobody"), ({"email": ["wang@x.example"]}, "nobody"),
+        ({"email": "wang@x.example", "email_verified": False}, "unverified"), ({}, "no_role"), ({"groups": ["compliance_officer"]}, "no_role"),
+        ({"groups": ["leads", "officers"], "team": "一组"}, "two_roles"), ({"groups": ["leads"]}, "no_rows"), ({"groups": ["staff"], "team": "一组"}, "no_rows"),
+    ],
+)  # fmt: skip
+def test_who_somebody_is(facts: dict[str, Any], told: str | tuple[str, str, str, Scope], tmp_path: Path) -> None:
+    users = _users(tmp_path)
+    if isinstance(told, str):
+        with pytest.raises(UsageError) as caught:
+            access.identify(users, IN | facts, NOW)
+        assert caught.value.key == f"access.{told}"
+    else:
+        user = access.identify(users, IN | facts, NOW)
+        assert (user.id, user.name, user.role, user.rows) == told and user.two_level == ("critical",)
+
+
+# The pages
+PROXY = """
+login: proxy
+claims: {user: X-Forwarded-User}
+two_level: [critical, high, medium, low]
+people:
+  officer: {role: compliance_officer, name: "*王*主任"}
+  second: {role: reviewer}
+  auditor: {role: auditor}
+  lead: {role: team_lead, teams: [一组]}
+  a1: {role: agent, agents: [A1]}
+  admin: {role: administrator}
+"""
+
+
+def _open(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str | None, page: str | None = "finding.py", trusted: bool = True, **state: Any) -> AppTest:
+    (tmp_path / "users.yaml").write_text(PROXY, encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["app.py", str(folder), str(tmp_path / "users.yaml")])
+    monkeypatch.setenv("DUNAUDIT_LANG", "zh")
+    config.set_option("server.trustedUserHeaders", {"X-Forwarded-User": "X-Forwarded-User"} if trusted else {})
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    at.user = {} if who is None else {"X-Forwarded-User": who}
+    for key, value in {"lang": "zh", **state}.items():
+        at.session_state[key] = value
+    at.run()
+    return at.switch_page(f"analyzer/dashboards/{page}").run() if page else at
+
+
+def _shown(at: AppTest) -> str:
+    """All that the page and its sidebar hold: words, pieces of HTML, cells of tables, data of charts."""
+    parts = []
+    for element in (*at.main, *at.sidebar):
+        value = getattr(element, "value", None)
+        parts.append(value.to_csv() if isinstance(value, pandas.DataFrame) else str(value))
+        if getattr(element, "proto", None) is not None:
+            parts.append(json_format.MessageToJson(element.proto, ensure_ascii=False))
+    return " ".join(parts)
+
+
+@pytest.fixture
+def own(folder: Path, tmp_path: Path) -> Path:
+    """The runs with a log of their own."""
+    where = tmp_path / "runs"
+    where.mkdir()
+    (where / "r.duckdb").write_bytes(runs.locate(folder).read_bytes())
+    return where
+
+
+def _finding(path: Path, case: str) -> str:
+    con = runs.connect(path)
+    try:
+        return str(summary.findings(con, {"case": [case]})[0][0]["finding_id"])
+    finally:
+        con.close()
+
+
+def test_a_team_lead_who_asks_for_another_teams_finding_sees_nothing(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    his, other = _finding(path, "K1"), _finding(path, "K2")
+    at = _open(own, tmp_path, monkeypatch, "lead", finding_id=his)
+    assert not at.exception and his in _shown(at)
+    at = _open(own, tmp_path, monkeypatch, "lead", finding_id=other)
+    assert not at.exception and [e.value for e in at.info] == [say("run.no_finding", "zh", name="r", finding=other)]
+    for secret in ("K2", "A2", "乙公司", "王小明", "23:20"):
+        assert secret not in _shown(at)
+    at = _open(own, tmp_path, monkeypatch, "lead", "case.py", case_id="K2")
+    assert not at.exception and [e.value for e in at.info] == [say("page.case_empty", "zh")]
+    # The whole finding is there for who may see it.
+    assert "K2" in _shown(_open(own, tmp_path, monkeypatch, "officer", finding_id=other))
+
+
+@pytest.mark.parametrize(("who", "verdict", "suppress", "appeal", "reveal"), [
+    ("officer", True, True, False, True), ("second", True, False, False, False), ("auditor", False, False, False, False), ("lead", True, False, False, False),
+    ("a1", False, False, True, False), ("admin", False, False, False, False),
+])  # fmt: skip
+def test_a_page_offers_what_the_role_may_do(who: str, verdict: bool, suppress: bool, appeal: bool, reveal: bool, own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = _finding(path, "K1")
+    at = _open(own, tmp_path, monkeypatch, who, finding_id=finding)
+    assert not at.exception
+    keys = {b.key for b in at.button}
+    assert [f"{k}_{finding}" in keys for k in ("review_save", "suppress_save", "appeal_save")] == [verdict, suppress, appeal] and ("reveal_finding" in keys) is reveal
+    if who == "lead":
+        assert at.selectbox(key=f"review_state_{finding}").options == [say("word.claimed", "zh")]
+    assert not any(name in _shown(at) for name in NAMES)
+
+
+def test_a_form_that_is_sent_after_the_role_was_taken_away_writes_nothing(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = _finding(path, "K1")
+    at = _open(own, tmp_path, monkeypatch, "officer", finding_id=finding)
+    at.text_area(key=f"review_comment_{finding}").input("x")
+    at.user = {"X-Forwarded-User": "auditor"}
+    at.button(key=f"review_save_{finding}").click().run()
+    assert review.Reviews(own).log() == []
+    at.user = {"X-Forwarded-User": "stranger"}
+    at.run()
+    assert [e.value for e in at.info] == [say("access.no_role", "zh")] and "K1" not in _shown(at)
+
+
+def test_verdicts_bear_the_name_of_the_login_and_wait_for_a_second_person(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = _finding(path, "K1")
+    for who in ("officer", "second"):
+        at = _open(own, tmp_path, monkeypatch, who, finding_id=finding)
+        assert "review_actor" not in {w.key for w in at.text_input}
+        at.button(key=f"review_save_{finding}").click().run()
+        assert not at.exception and not at.error
+    assert [(e.actor, e.kind, e.state) for e in review.Reviews(own).log()] == [("officer", "verdict", "confirmed"), ("second", "second", "confirmed")]
+
+
+def test_each_reveal_is_in_the_log_without_the_name(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = _finding(path, "K1")
+    at = _open(own, tmp_path, monkeypatch, "officer", finding_id=finding)
+    at.button(key="reveal_finding").click().run()
+    assert not at.exception and "张三丰" in _shown(at)
+    at.run()
+    told = review.Reviews(own).log()
+    assert [(e.actor, e.kind, e.told["item"]) for e in told] == [("officer", "reveal", finding)] and "张三丰" not in str(told) and review.Reviews(own).verify() is None
+    at.user = {"X-Forwarded-User": "second"}
+    at.run()
+    assert "张三丰" not in _shown(at)
+
+
+def test_who_is_to_review_blind_sees_neither_verdict_nor_history(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding, log, con = _finding(path, "K1"), review.Reviews(own), runs.connect(path)
+    log.decide(con, finding, "officer", "dismissed", "客户约定的时间")
+    log.draw_blind(con, "officer", "s", 1)
+    con.close()
+    at = _open(own, tmp_path, monkeypatch, "second", finding_id=finding)
+    assert "客户约定的时间" not in _shown(at) and say("page.review.blind", "zh") in [e.value for e in at.info]
+    at.button(key=f"review_save_{finding}").click().run()
+    assert not at.exception and not at.error and "客户约定的时间" in _shown(at)
+    assert (log.agreement().pairs, log.agreement().agree, log.standings([{"finding_id": finding, "rule_digest": "", "evidence_digest": ""}])[finding].state) == (1, 0, "dismissed")
+
+
+@pytest.mark.parametrize(("who", "trusted", "key"), [(None, True, "access.nobody"), ("stranger", True, "access.no_role"), ("officer", False, "access.headers")])
+def test_who_is_not_let_in_sees_a_sentence_and_nothing_else(who: str | None, trusted: bool, key: str, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(own, tmp_path, monkeypatch, who, None, trusted)
+    assert not at.exception and [e.value for e in at.info] == [say(key, "zh")] and len(at.main) == 1
+
+
+def test_without_a_users_file_the_page_says_so_and_serves_this_machine_only(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["app.py", str(own)])
+    monkeypatch.setenv("USER", "wang")
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    at.session_state["lang"] = "zh"
+    at.run()
+    assert not at.exception and say("role.local_here", "zh", name="wang") in _shown(at)
+    address = config.get_option("server.address")
+    try:
+        config.set_option("server.address", "0.0.0.0")
+        at.run()
+        assert [e.value for e in at.info] == [say("access.not_local", "zh")] and len(at.main) == 1
+    finally:
+        config.set_option("server.address", address)
