@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
 import re
 import secrets
 import socket
@@ -29,9 +30,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from analyzer import (
     __version__,
+    access,
     advise,
     audit,
     casebook,
@@ -75,9 +78,24 @@ app.add_typer(rules_app, name="rules")
 log_app = typer.Typer(help=_help("log"), no_args_is_help=True)
 app.add_typer(log_app, name="log")
 
+
+class _FindingFirst(TyperGroup):
+    """`dunaudit review 5efec915` and `dunaudit review --all` mean `dunaudit review finding ...`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See click."""
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["finding", *args]
+        return super().parse_args(ctx, args)
+
+
+review_app = typer.Typer(help=_help("review"), cls=_FindingFirst)
+app.add_typer(review_app, name="review")
+
 Sources = Annotated[list[str], typer.Argument(help=_help("sources"), metavar="SOURCE...")]
 RunFolder = Annotated[Path, typer.Option("--run", "--runs", help=_help("run_folder"))]
 Json = Annotated[bool, typer.Option("--json", help=_help("json"))]
+ReviewsUrl = Annotated[str, typer.Option("--reviews", help=_help("reviews"))]
 RulesFolder = Annotated[Path | None, typer.Option("--rules", help=_help("rules_folder"))]
 MappingFile = Annotated[Path | None, typer.Option("--mapping", help=_help("mapping"))]
 Zone = Annotated[str | None, typer.Option("--zone", help=_help("zone"))]
@@ -542,48 +560,179 @@ def rules_explain(rule: Annotated[str, typer.Argument(help=_help("rule"))], fold
             console.print(Text(f"- {case['name']}: " + ", ".join(f"{_t('word.' + str(o))} {', '.join(ids)}" for o, ids in case["expect"].items())))
 
 
-@app.command("review", help=_help("review"))
-def review_(
+@review_app.command("finding", help=_help("review_finding"))
+def review_finding(
     finding: Annotated[str | None, typer.Argument(help=_help("finding"))] = None,
     state: Annotated[str | None, typer.Option("--state", help=_help("state"))] = None,
     comment: Annotated[str, typer.Option("--comment", help=_help("comment"))] = "",
     assignee: Annotated[str, typer.Option("--assign", help=_help("assign"))] = "",
     actor: Annotated[str, typer.Option("--by", help=_help("by"))] = "",
-    run: RunFolder = Path("runs"),
+    all_: Annotated[bool, typer.Option("--all", help=_help("review_all"))] = False,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help=_help("filter_rule"))] = None,
+    agent: Annotated[list[str] | None, typer.Option("--agent", help=_help("filter_agent"))] = None,
+    vendor: Annotated[list[str] | None, typer.Option("--vendor", help=_help("filter_vendor"))] = None,
+    severity: Annotated[list[str] | None, typer.Option("--severity", help=_help("filter_severity"))] = None,
+    case: Annotated[list[str] | None, typer.Option("--case", help=_help("filter_case"))] = None,
+    until: Annotated[str | None, typer.Option("--suppress-until", help=_help("suppress_until"))] = None,
+    approver: Annotated[str, typer.Option("--approved-by", help=_help("approved_by"))] = "",
+    appeal: Annotated[bool, typer.Option("--appeal", help=_help("appeal"))] = False,
+    blind: Annotated[bool, typer.Option("--blind", help=_help("blind"))] = False,
+    two_level: Annotated[str, typer.Option("--two-level", help=_help("two_level"))] = "",
+    run: RunFolder = Path("runs"), url: ReviewsUrl = "",
     name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
     json_: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """See the catalogue."""
+    filters = {k: v for k, v in (("rule", rule), ("agent", agent), ("vendor", vendor), ("severity", severity), ("case", case)) if v}
     with _errors():
+        if sum((state is not None, until is not None, appeal)) > 1 or (all_ and (finding is not None or appeal or blind)) or (blind and state is None):
+            raise UsageError("usage.review_one")
         path = runs.locate(run, name)
-        log = review.Reviews(path)
-        if finding is None:
-            found = log.precision()
-            if json_:
-                _emit_json({"entries": len(log.log()), "precision": found})
-            else:
-                keys = ("rule", "verdicts", "right", "low", "high")
-                _emit_table([_t(f"column.{k}") for k in keys], [[f"{row[k]:.2f}" if isinstance(row[k], float) else "-" if row[k] is None else row[k] for k in keys] for row in found])
-            return
-        con = runs.connect(path)
+        log, con = review.Reviews(path, url), runs.connect(path)
         try:
+            if all_:
+                _review_all(log, con, filters, actor, state, comment, assignee, approver, until, _names(two_level), json_)
+                return
+            if finding is None:
+                _show_reviews(log, con, json_)
+                return
             whole = explain.explain(con, finding).finding["finding_id"]
-            if state is not None:
-                log.decide(con, whole, actor, state, comment, assignee)
+            if appeal:
+                log.appeal(con, whole, actor, comment)
+            elif until is not None:
+                log.suppress(con, whole, actor, comment, approver, _need_day(until))
+            elif blind and state is not None:
+                log.judge_blind(con, whole, actor, state, comment)
+            elif state is not None:
+                log.decide(con, whole, actor, state, comment, assignee, second=_names(two_level))
         finally:
             con.close()
-        history = log.history(whole)
+        history = log.history(whole, blind_to=actor.strip())
         if json_:
             _emit_json(history)
         else:
-            _emit_table([_t(f"column.{k}") for k in ("at_utc", "actor", "state", "assignee", "comment")], [[e.at_utc, e.actor, _t(f"word.{e.state}"), e.assignee, e.comment] for e in history])
+            _emit_table(
+                [_t(f"column.{k}") for k in ("at_utc", "actor", "kind", "state", "assignee", "comment")],
+                [[e.at_utc, e.actor, _t(f"word.kind_{e.kind}"), _t(f"word.{e.state}"), e.assignee, e.comment] for e in history],
+            )
+
+
+def _need_day(text: str) -> date:
+    found = _day(text)
+    assert found is not None
+    return found
+
+
+def _review_all(
+    log: review.Reviews, con: Any, filters: dict[str, list[str]], actor: str, state: str | None, comment: str, assignee: str, approver: str, until: str | None,
+    second: Sequence[str], json_: bool,
+) -> None:  # fmt: skip
+    if until is not None:
+        done = log.suppress_all(con, filters, actor, comment, approver, _need_day(until))
+    elif state is not None:
+        done = log.decide_all(con, filters, actor, state, comment, assignee, second)
+    else:
+        raise UsageError("usage.review_one")
+    if json_:
+        _emit_json({"written": len(done.written), "left": done.left})
+    else:
+        _talk(_t("talk.reviewed", written=len(done.written), left=done.left))
+
+
+def _show_reviews(log: review.Reviews, con: Any, json_: bool) -> None:
+    found, counts, agreed, queues = log.precision(con), log.counts(con), log.agreement(), log.queues()
+    if json_:
+        _emit_json({"entries": len(log.log()), "counts": counts, "precision": found, "agreement": agreed, "queues": queues})
+        return
+    keys = ("rule", "verdicts", "right", "low", "high", "stale")
+    titles = [_t("word.stale" if k == "stale" else f"column.{k}") for k in keys]
+    _emit_table(titles, [[f"{row[k]:.2f}" if isinstance(row[k], float) else "-" if row[k] is None else row[k] for k in keys] for row in found])
+    _talk(_t("talk.review_counts", **counts))
+    if agreed.pairs:
+        _talk(_t("talk.agreement", pairs=agreed.pairs, agree=agreed.agree, rate=_share(agreed.rate), kappa="-" if agreed.kappa is None else f"{agreed.kappa:.2f}"))
+    for one in queues:
+        _show_misses(one)
+
+
+def _show_misses(one: review.Misses) -> None:
+    _talk(_t("talk.misses", draw=one.draw, seed=one.seed, examined=one.examined, size=one.size, population=one.population, deviations=one.deviations,
+             confidence=f"{100 * one.confidence:g}", upper=_share(one.upper), missed="-" if one.missed is None else one.missed))  # fmt: skip
+
+
+@review_app.command("queue", help=_help("review_queue"))
+def review_queue(
+    draw: Annotated[int | None, typer.Argument(help=_help("queue_draw"))] = None,
+    contact: Annotated[str | None, typer.Option("--contact", help=_help("queue_contact"))] = None,
+    result: Annotated[str | None, typer.Option("--result", help=_help("queue_result"))] = None,
+    comment: Annotated[str, typer.Option("--comment", help=_help("comment"))] = "",
+    size: Annotated[int | None, typer.Option("--size", min=1, help=_help("queue_size"))] = None,
+    seed: Annotated[str | None, typer.Option("--seed", help=_help("sample_seed"))] = None,
+    confidence: Annotated[float, typer.Option("--confidence", help=_help("sample_confidence"))] = 0.95,
+    tolerable: Annotated[float, typer.Option("--tolerable", help=_help("sample_tolerable"))] = 0.05,
+    actor: Annotated[str, typer.Option("--by", help=_help("by"))] = "",
+    run: RunFolder = Path("runs"), url: ReviewsUrl = "",
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    json_: Json = False,
+) -> None:  # fmt: skip
+    """See the catalogue."""
+    with _errors():
+        if (contact is None) != (result is None) or (contact is not None and draw is None):
+            raise UsageError("usage.queue")
+        path = runs.locate(run, name)
+        log = review.Reviews(path, url)
+        if draw is None:
+            con = runs.connect(path)
+            try:
+                # A seed nobody chose is as good, so long as it is told.
+                draw = log.draw_contacts(con, actor, seed or str(secrets.randbelow(2**32)), size, confidence, tolerable).seq
+            finally:
+                con.close()
+        elif contact is not None and result is not None:
+            log.examine(draw, contact, actor, result, comment)
+        told = next((one for one in log.queues() if one.draw == draw), None)
+        if told is None:
+            raise UsageError("review.no_draw", draw=draw)
+        items = log.queue(draw)
+        if json_:
+            _emit_json({"queue": told, "contacts": [{"contact_id": item, "result": found or None} for item, found in items]})
+        else:
+            _emit_table([_t("column.contact_id"), _t("column.result")], [[item, _t(f"word.result_{found}") if found else ""] for item, found in items])
+            _show_misses(told)
+
+
+@review_app.command("blind", help=_help("review_blind"))
+def review_blind(
+    size: Annotated[int | None, typer.Option("--size", min=1, help=_help("blind_size"))] = None,
+    seed: Annotated[str | None, typer.Option("--seed", help=_help("sample_seed"))] = None,
+    actor: Annotated[str, typer.Option("--by", help=_help("by"))] = "",
+    run: RunFolder = Path("runs"), url: ReviewsUrl = "",
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    json_: Json = False,
+) -> None:  # fmt: skip
+    """See the catalogue."""
+    with _errors():
+        path = runs.locate(run, name)
+        log = review.Reviews(path, url)
+        if size is not None:
+            con = runs.connect(path)
+            try:
+                log.draw_blind(con, actor, seed or str(secrets.randbelow(2**32)), size)
+            finally:
+                con.close()
+        tasks, agreed = log.blind_tasks(actor) if actor.strip() else [], log.agreement()
+        if json_:
+            _emit_json({"tasks": tasks, "agreement": agreed})
+        else:
+            _emit_table([_t("column.finding_id")], [[finding] for finding in tasks])
+            _talk(_t("talk.agreement", pairs=agreed.pairs, agree=agreed.agree, rate=_share(agreed.rate), kappa="-" if agreed.kappa is None else f"{agreed.kappa:.2f}"))
 
 
 @log_app.command("verify", help=_help("log_verify"))
-def log_verify(run: RunFolder = Path("runs"), json_: Json = False) -> None:
+def log_verify(run: RunFolder = Path("runs"), url: ReviewsUrl = "", json_: Json = False) -> None:
     """See the catalogue."""
-    log = review.Reviews(run)
-    broken, entries = log.verify(), len(log.log())
+    with _errors():
+        log = review.Reviews(run, url)
+        broken, entries = log.verify(), len(log.log())
     if json_:
         _emit_json({"entries": entries, "broken_at": broken})
     else:
@@ -608,6 +757,7 @@ def export_(
     sign: Annotated[Path | None, typer.Option("--sign", help=_help("sign"))] = None,
     sample: Annotated[list[Path] | None, typer.Option("--sample", help=_help("export_sample"))] = None,
     by: Annotated[str, typer.Option("--by", help=_help("export_by"))] = "",
+    url: ReviewsUrl = "",
     json_: Json = False,
 ) -> None:
     """See the catalogue."""
@@ -617,12 +767,15 @@ def export_(
         if target is None:
             raise UsageError("usage.no_target")
         path = runs.locate(run, name)
-        options = export.Options(edition, key, sign, review.Reviews(path), tuple(sample or ()), by)
+        log = review.Reviews(path, url)
+        options = export.Options(edition, key, sign, log, tuple(sample or ()), by)
         con = runs.connect(path)
         try:
             written = export.write(con, target, {k: v for k, v in chosen.items() if v}, options)
         finally:
             con.close()
+        # After the writing: an export that told of itself would never be the same twice.
+        log.act(by or os.environ.get("USER") or access.LOCAL, "export", path.stem, edition=edition, format=target.suffix.lstrip("."), findings=written["findings"])
         if json_:
             _emit_json({"file": target.name, "edition": edition, "rows": written})
         else:
@@ -1027,25 +1180,30 @@ def _emit_rows(names: Sequence[str], found: Sequence[dict[str, Any]]) -> None:
 def dashboard(
     run: RunFolder = Path("runs"), port: Annotated[int, typer.Option("--port", help=_help("port"))] = 8501,
     headless: Annotated[bool, typer.Option("--headless", help=_help("headless"))] = False,
+    users: Annotated[Path | None, typer.Option("--users", help=_help("users"))] = None, url: ReviewsUrl = "",
 ) -> None:  # fmt: skip
     """See the catalogue."""
     with _errors():
         runs.locate(run)
-    raise typer.Exit(_serve(run, port, headless))
+        review.Reviews(run, url)
+        headers = access.load_users(users).headers() if users else {}
+    raise typer.Exit(_serve(run, port, headless, users, headers, url))
 
 
-def _serve(run: Path, port: int, headless: bool) -> int:
+def _serve(run: Path, port: int, headless: bool, users: Path | None = None, headers: dict[str, str] | None = None, url: str = "") -> int:
     entry = _entry()
     command = [
         sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), "--server.address", "127.0.0.1",
         "--browser.gatherUsageStats", "false", "--server.showEmailPrompt", "false", "--server.headless", "true",
         "--client.showErrorDetails", "none", "--client.showErrorLinks", "false", "--client.toolbarMode", "minimal",
         *theme.options(),
-        "--", str(run.resolve()),
+        *(("--server.trustedUserHeaders", json.dumps(headers)) if headers else ()),
+        "--", str(run.resolve()), *((str(users.resolve()),) if users else ()),
     ]  # fmt: skip
     _talk(_t("talk.dashboard", port=port))
     # The server itself always runs headless: otherwise it asks for an e-mail address and advertises in the page.
-    with subprocess.Popen(command) as server:
+    # An address may hold a password: it goes by the environment, which other users of the machine cannot list.
+    with subprocess.Popen(command, env=os.environ | ({review.VARIABLE: url} if url else {})) as server:
         if not headless and _answers(port, server):
             webbrowser.open(f"http://127.0.0.1:{port}")
         return server.wait()

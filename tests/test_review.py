@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import psycopg
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
 
 from analyzer import audit, review, runs, sampling, summary
+from analyzer.cli import app
 from analyzer.errors import UsageError
 from analyzer.messages import say
 from tests import postgres
@@ -432,6 +435,54 @@ def test_an_address_that_does_not_answer_is_told_without_its_password(tmp_path: 
     with pytest.raises(UsageError) as caught:
         review.Reviews(tmp_path, "postgresql://u:hunter2@127.0.0.1:1/x").log()
     assert caught.value.key == "review.database" and "hunter2" not in str(caught.value) + str(caught.value.__cause__.__class__)
+
+
+def _call(run: Path, url: str, *arguments: object) -> tuple[int, Any, str]:
+    """(exit code, what was told as JSON, talk) of `dunaudit review ...`."""
+    done = CliRunner().invoke(app, ["--lang", "en", "review", *map(str, arguments), "--run", str(run), *(["--reviews", url] if url else []), "--json"])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, json.loads(done.stdout) if done.stdout else None, done.stderr
+
+
+def test_the_command_line_reviews_one_and_many(many: Path, tmp_path: Path, url: str) -> None:
+    run = tmp_path / "many.duckdb"
+    shutil.copy(many, run)
+    finding, other, *_ = _findings(run)
+    day = (datetime.now(UTC).date() + timedelta(days=9)).isoformat()
+    assert [e["state"] for e in _call(run, url, finding[:12], "--state", "confirmed", "--by", "Wang", "--two-level", "critical,high,medium,low")[1]] == ["confirmed"]
+    assert _call(run, url)[1]["counts"]["waiting"] == 1
+    assert [e["kind"] for e in _call(run, url, finding, "--state", "confirmed", "--by", "Li")[1]] == ["verdict", "second"]
+    assert [e["kind"] for e in _call(run, url, finding, "--appeal", "--by", "A1", "--comment", "agreed with him")[1]][2:] == ["appeal"]
+    assert _call(run, url, other, "--suppress-until", day, "--approved-by", "Li", "--by", "Wang", "--comment", "clock")[1][0]["detail"] == json.dumps({"approver": "Li", "until": day})
+    assert _call(run, url, "--all", "--rule", QUIET, "--state", "dismissed", "--comment", "holiday", "--by", "Wang")[1] == {"written": 29, "left": 1}
+    assert _call(run, url, "--all", "--suppress-until", day, "--approved-by", "Li", "--by", "Wang", "--comment", "clock")[1] == {"written": 30, "left": 0}
+    told = _call(run, url)[1]
+    assert (told["counts"]["dismissed"], told["counts"]["suppressed"], told["counts"]["appealed"], told["precision"][0]["verdicts"]) == (29, 30, 1, 30)
+    tasks = _call(run, url, "blind", "--size", "5", "--seed", "s", "--by", "Zhao")[1]["tasks"]
+    assert len(tasks) == 5
+    # Who is to judge blind is shown no history of it; afterwards it is there.
+    assert _call(run, url, tasks[0], "--by", "Zhao")[1] == []
+    assert {e["kind"] for e in _call(run, url, tasks[0], "--blind", "--state", "dismissed", "--by", "Zhao", "--comment", "x")[1]} > {"blind"}
+    assert _call(run, url, "blind", "--by", "Zhao")[1]["agreement"]["pairs"] == 1
+    queue = _call(run, url, "queue", "--size", "3", "--seed", "7", "--by", "Wang")[1]
+    for item in queue["contacts"]:
+        told = _call(run, url, "queue", queue["queue"]["draw"], "--contact", item["contact_id"], "--result", "ok", "--by", "Wang")[1]
+    assert (told["queue"]["examined"], told["queue"]["upper"]) == (3, sampling.upper_limit(0, 3, 170, 0.95))
+    done = CliRunner().invoke(app, ["--lang", "en", "log", "verify", "--run", str(tmp_path), *(["--reviews", url] if url else []), "--json"])
+    assert done.exit_code == 0 and json.loads(done.stdout)["broken_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (["--all", "--by", "W"], "usage.review_one"), (["--all", "--appeal", "--by", "W"], "usage.review_one"), (["queue", "--contact", "c1"], "usage.queue"), (["queue", "99"], "review.no_draw"),
+        (["--all", "--state", "dismissed", "--by", "W"], "review.no_reason_all"), (["--all", "--suppress-until", "soon", "--by", "W"], "usage.date"), (["blind", "--size", "3", "--by", "W"], "review.none_decided"),
+    ],
+)  # fmt: skip
+def test_the_command_line_says_in_one_sentence_what_is_wrong(arguments: list[str], key: str, run: Path) -> None:
+    code, told, talk = _call(run, "", *arguments)
+    start = say(key, "en", text="soon", draw=99).split("{")[0]
+    assert (code, told) == (2, None) and talk.startswith(start) and talk.count("\n") == 1
 
 
 def test_a_share_has_wilsons_interval() -> None:
