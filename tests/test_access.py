@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import socket
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +26,10 @@ from analyzer import access, audit, explain, report, review, runs, store, summar
 from analyzer.access import EVERYTHING, Scope
 from analyzer.errors import UsageError
 from analyzer.messages import say
+from tests import oidc
 from tests.conftest import ROOT
 
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 # What each role may do, written out: view judge bulk assign suppress appeal sample coach reveal export rules audit log
 TABLE = {
     "compliance_officer": "yyyyynyyyyyyy",
@@ -408,3 +417,73 @@ def test_without_a_users_file_the_page_says_so_and_serves_this_machine_only(own:
         assert [e.value for e in at.info] == [say("access.not_local", "zh")] and len(at.main) == 1
     finally:
         config.set_option("server.address", address)
+
+
+OIDC = """
+login: oidc
+claims: {user: email, name: name, role: groups, team: team}
+roles: {leads: team_lead}
+people:
+  wang@x.example: {role: compliance_officer}
+"""
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def _served(own: Path, tmp_path: Path, provider: oidc.Provider) -> Iterator[str]:
+    """`dunaudit dashboard --users`, as a company would set it up with its provider."""
+    port, home = _free_port(), tmp_path / "home"
+    (home / ".streamlit").mkdir(parents=True)
+    (home / "users.yaml").write_text(OIDC, encoding="utf-8")
+    told = {"redirect_uri": f"http://127.0.0.1:{port}/oauth2callback", "cookie_secret": "x" * 32, "client_id": oidc.CLIENT, "client_secret": oidc.SECRET, "server_metadata_url": f"{provider.address}/.well-known/openid-configuration"}
+    (home / ".streamlit" / "secrets.toml").write_text("[auth]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in told.items()), encoding="utf-8")
+    command = [sys.executable, "-m", "analyzer.cli", "--lang", "zh", "dashboard", "--run", str(own), "--port", str(port), "--headless", "--users", str(home / "users.yaml")]
+    # Its own group, so that the server behind the command ends with it.
+    process = subprocess.Popen(command, cwd=home, env=os.environ | {"PYTHONPATH": str(ROOT), "DUNAUDIT_LANG": "zh"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert process.poll() is None and time.monotonic() < deadline, "the server does not start"
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
+def test_a_login_shows_each_person_his_own_part(own: Path, tmp_path: Path) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    with oidc.provider() as provider, _served(own, tmp_path, provider) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-background-networking", "--disable-gpu"])
+
+        def enter(person: dict[str, Any]) -> Any:
+            provider.person = person
+            page = browser.new_context().new_page()
+            page.goto(address)
+            expect(page.get_by_text(say("access.login", "zh"))).to_be_visible(timeout=60_000)
+            assert page.get_by_role("heading").count() == 0
+            page.get_by_role("button", name=say("page.login", "zh"), exact=True).click()
+            return page
+
+        lead = enter({"email": "zhao@x.example", "email_verified": True, "name": "赵*组*长", "groups": ["leads", "everybody"], "team": "一组"})
+        expect(lead.get_by_text(say("role.team_lead_here", "zh", name="赵*组*长"))).to_be_visible(timeout=60_000)
+        lead.get_by_role("link", name=say("page.case", "zh"), exact=True).click()
+        expect(lead.get_by_role("heading", name=say("page.case", "zh"), exact=True)).to_be_visible(timeout=60_000)
+        lead.get_by_role("combobox", name=say("column.case_id", "zh")).click()
+        assert sorted(lead.get_by_role("option").all_inner_texts()) == ["K1", "K4"]
+        officer = enter({"email": "wang@x.example", "email_verified": True})
+        expect(officer.get_by_text(say("role.compliance_officer_here", "zh", name="wang@x.example"))).to_be_visible(timeout=60_000)
+        for person, key in (({"email": "wang@x.example", "email_verified": False}, "access.unverified"), ({"email": "eve@x.example"}, "access.no_role")):
+            expect(enter(person).get_by_text(say(key, "zh"))).to_be_visible(timeout=60_000)
+        browser.close()
