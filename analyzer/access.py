@@ -21,6 +21,7 @@ Whoever cannot be placed sees nothing. Without a users file the pages serve one 
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import duckdb
+import pyarrow.parquet as parquet
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -337,29 +339,69 @@ def _narrow(con: duckdb.DuckDBPyConnection, path: Path, rows: Scope) -> None:
     con.execute("DROP TABLE seen")
 
 
+CUBE = ".outcomes.parquet"
+"""Beside a run, under its name: outcomes of its rules by team, vendor and collector, kept once they were counted."""
+
+
 @lru_cache(maxsize=4)
 def _cube(path: str, changed: int) -> Any:
-    """Outcomes of the rules of a run by team, vendor and collector, as an Arrow table; each rule is judged again by the statements the run keeps."""
-    con = runs.connect(Path(path))
+    """That table. A run never changes, so it is counted once; where nothing can be kept beside the run, once for each server."""
+    run = Path(path)
+    kept = run.with_suffix(CUBE)
+    if kept.is_file() and kept.stat().st_mtime_ns >= changed:
+        return parquet.read_table(kept)
+    con = runs.connect(run)
     try:
-        judged = f"outcome NOT IN ({literal(Outcome.NOT_EVALUATED.value)}, {literal(Outcome.NOT_APPLICABLE.value)})"
-        unjudged = f"SELECT rule FROM rule_results WHERE outcome = {literal(Outcome.NOT_EVALUATED.value)}"
-        con.execute("CREATE TEMP TABLE cube (rule VARCHAR, outcome VARCHAR, missing VARCHAR, team VARCHAR, vendor VARCHAR, agent_id VARCHAR, contacts BIGINT)")
-        for rule, hits, standing in con.execute(
-            f"SELECT rule, hits_sql, standing_sql FROM rules WHERE rule IN (SELECT rule FROM rule_results WHERE {judged}) AND rule NOT IN ({unjudged}) ORDER BY rule"
-        ).fetchall():
-            con.execute(
-                f"""
-                INSERT INTO cube
-                WITH told AS (SELECT DISTINCT seq, role, CASE role WHEN 'undetermined' THEN missing END AS missing FROM ({hits}) WHERE role IN ('breach', 'undetermined'))
-                SELECT ?, coalesce(t.role, CASE WHEN s.standing IN ('in_scope', 'undetermined') THEN 'clear' ELSE s.standing END), t.missing, c.team, c.vendor, c.agent_id, count(*)
-                FROM ({standing}) s JOIN contacts c USING (seq) LEFT JOIN told t ON t.seq = s.seq GROUP BY ALL
-                """,
-                [rule],
-            )
-        return con.sql("SELECT * FROM cube").to_arrow_table()
+        cube = _counted(con)
     finally:
         con.close()
+    making = kept.with_name(f".{kept.name}.{os.getpid()}")
+    try:
+        parquet.write_table(cube, making)
+        making.replace(kept)
+    except OSError:
+        making.unlink(missing_ok=True)
+    return cube
+
+
+def prepare(path: Path) -> None:
+    """Count the outcomes of a run by team now, so that the first person with a part of it need not wait.
+
+    Raises:
+        InputError: the file is not a run of this version.
+    """
+    with _cubes:
+        _cube(str(path), path.stat().st_mtime_ns)
+
+
+def _counted(con: duckdb.DuckDBPyConnection) -> Any:
+    """Each rule judged again by the statements the run keeps; what is in scope and neither breach nor undetermined is clear."""
+    judged = f"outcome NOT IN ({literal(Outcome.NOT_EVALUATED.value)}, {literal(Outcome.NOT_APPLICABLE.value)})"
+    unjudged = f"SELECT rule FROM rule_results WHERE outcome = {literal(Outcome.NOT_EVALUATED.value)}"
+    con.execute("CREATE TEMP TABLE places AS SELECT row_number() OVER () AS place, * FROM (SELECT DISTINCT team, vendor, agent_id FROM contacts)")
+    con.execute(
+        "CREATE TEMP TABLE whose AS SELECT c.seq, p.place FROM contacts c JOIN places p ON c.team IS NOT DISTINCT FROM p.team AND c.vendor IS NOT DISTINCT FROM p.vendor"
+        " AND c.agent_id IS NOT DISTINCT FROM p.agent_id"
+    )
+    con.execute("CREATE TEMP TABLE counted (rule VARCHAR, outcome VARCHAR, missing VARCHAR, place BIGINT, contacts BIGINT)")
+    for rule, hits, standing in con.execute(
+        f"SELECT rule, hits_sql, standing_sql FROM rules WHERE rule IN (SELECT rule FROM rule_results WHERE {judged}) AND rule NOT IN ({unjudged}) ORDER BY rule"
+    ).fetchall():
+        con.execute(
+            f"""
+            INSERT INTO counted
+            WITH told AS (SELECT t.role, t.missing, place, count(*) AS contacts FROM (
+                    SELECT DISTINCT seq, role, CASE role WHEN 'undetermined' THEN missing END AS missing FROM ({hits}) WHERE role IN ('breach', 'undetermined')) t JOIN whose USING (seq) GROUP BY ALL),
+            stands AS (SELECT CASE WHEN standing IN ('in_scope', 'undetermined') THEN 'clear' ELSE standing END AS standing, place, count(*) AS contacts FROM ({standing}) JOIN whose USING (seq) GROUP BY ALL)
+            SELECT $rule, role, missing, place, contacts FROM told
+            UNION ALL SELECT $rule, standing, NULL, place, contacts FROM stands
+            UNION ALL SELECT $rule, 'clear', NULL, place, -contacts FROM told
+            """,
+            {"rule": rule},
+        )
+    return con.sql(
+        "SELECT rule, outcome, missing, team, vendor, agent_id, sum(contacts)::BIGINT AS contacts FROM counted JOIN places USING (place) GROUP BY ALL HAVING sum(contacts) <> 0"
+    ).to_arrow_table()
 
 
 # Names

@@ -1184,9 +1184,12 @@ def dashboard(
 ) -> None:  # fmt: skip
     """See the catalogue."""
     with _errors():
-        runs.locate(run)
+        path = runs.locate(run)
         review.Reviews(run, url)
         headers = access.load_users(users).headers() if users else {}
+        if users:
+            _talk(_t("talk.preparing"))
+            access.prepare(path)
     raise typer.Exit(_serve(run, port, headless, users, headers, url))
 
 

@@ -145,6 +145,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "usage.review_one": ("一次只做一件事：--state、--suppress-until 或 --appeal；--all 不与编号、--appeal、--blind 同用，且要有其一；--blind 要有 --state。", "One thing at a time: --state, --suppress-until or --appeal; --all goes with neither an id nor --appeal nor --blind and needs one of the first two; --blind needs --state."),
     "usage.queue": ("记结果要同时给出抽样编号、--contact 和 --result。", "A result needs the number of the queue, --contact and --result."),
     "review.no_draw": ("没有编号为 {draw} 的抽样；不给编号可新抽一次。", "There is no queue {draw}; without a number a new one is drawn."),
+    "talk.preparing": ("按小组统计各规则的结果（每个运行只做一次）……", "Counting outcomes by team (once for each run) ..."),
     "talk.reviewed": ("写了 {written} 条；{left} 个发现已有他人结论、认领或已暂停，没有动。", "{written} written; {left} findings were left: judged, claimed or suppressed already."),
     "talk.review_counts": ("发现 {findings} 个：待处理 {open}，已认领 {claimed}，属实 {confirmed}，不属实 {dismissed}，可接受 {acceptable}，已上报 {escalated}，已整改 {remediated}；其中暂停提示 {suppressed}，待第二人 {waiting}，已过时 {stale}，申诉 {appealed}。", "{findings} findings: open {open}, claimed {claimed}, confirmed {confirmed}, dismissed {dismissed}, acceptable {acceptable}, escalated {escalated}, remediated {remediated}; of these suppressed {suppressed}, waiting for a second person {waiting}, stale {stale}, appealed {appealed}."),
     "talk.agreement": ("盲审 {pairs} 对，一致 {agree} 对（{rate}），Cohen's kappa {kappa}。", "{pairs} blind pairs, {agree} agree ({rate}), Cohen's kappa {kappa}."),
