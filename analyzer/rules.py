@@ -25,8 +25,9 @@ ROWS = frozenset([*(f"C{i}" for i in range(1, 22)), *(f"S{i}" for i in range(1, 
 SEVERITIES = ("critical", "high", "medium", "low")
 LEXICON = "lexicon"
 CALENDARS = "calendars"
-# Folders of a rules folder that hold no pack: the words, the labelled examples, the working days.
-_NO_PACKS = (LEXICON, "examples", CALENDARS)
+CONDUCT = "conduct"
+# Folders of a rules folder that hold no pack: the words, the labelled examples, the working days, the conduct by situation.
+_NO_PACKS = (LEXICON, "examples", CALENDARS, CONDUCT)
 
 
 def _a_date(value: object) -> object:

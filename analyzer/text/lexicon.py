@@ -8,7 +8,7 @@ strings that are innocent (`exclude`), and sentences that must and must not sign
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -102,6 +102,14 @@ class _LexiconFile(_Strict):
             if lost := [name for name in names if name not in self.groups]:
                 raise ValueError(f"{key} names no group: {', '.join(lost)}")
         return self
+
+
+class WordsFile(_Strict):
+    """Words of one concept inside another file of the rules folder; its keys mean what they mean in a lexicon."""
+
+    groups: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
+    patterns: dict[str, _PatternFile] = Field(default_factory=dict)
+    exclude: list[str] = Field(default_factory=list)
 
 
 class _ContextFile(_Strict):
@@ -303,13 +311,7 @@ def load_lexicons(folder: Path) -> Lexicons:
     """
     problems: list[RuleProblem] = []
     sets = _Sets()
-    context_path = folder / CONTEXT_FILE
-    context = validated(context_path, _ContextFile, problems) if context_path.is_file() else None
-    if isinstance(context, _ContextFile):
-        for marker in MARKERS:
-            sets.add(sets.number("", marker), getattr(context, marker))
-    else:
-        problems.append(RuleProblem(_shown(context_path), 0, "rules.no_context"))
+    _mark(folder, sets, problems)
     files: list[tuple[Path, _LexiconFile]] = []
     for path in sorted(folder.glob("[!_]*.yaml")):
         raw = validated(path, _LexiconFile, problems)
@@ -320,6 +322,44 @@ def load_lexicons(folder: Path) -> Lexicons:
         if raw.label is not None and raw.label not in LABELS:
             problems.append(RuleProblem(_shown(path), 1, "rules.no_such_label", (("label", raw.label),)))
         files.append((path, raw))
+    return _compiled(folder, files, sets, problems)
+
+
+def compile_words(folder: Path, concepts: Mapping[str, tuple[Path, WordsFile]]) -> Lexicons:
+    """Words of other files of the rules folder, compiled like lexicons: what the finder finds has their names as concepts.
+
+    Who speaks does not take a match back, only a prohibition or a lesson does: `Signal.speaker` says who it was.
+
+    Args:
+        folder: rules/lexicon, for its context words.
+        concepts: name -> the file, for its problems, and the words.
+
+    Raises:
+        RuleErrors: with every problem.
+    """
+    problems: list[RuleProblem] = []
+    sets = _Sets()
+    _mark(folder, sets, problems)
+    files = [
+        (path, _LexiconFile.model_construct(id=name, version="", label=name, title=_Title(zh=name, en=name), despite=["reported"], groups=words.groups, patterns=words.patterns, exclude=words.exclude))
+        for name, (path, words) in concepts.items()
+    ]
+    return _compiled(folder, files, sets, problems)
+
+
+def _mark(folder: Path, sets: _Sets, problems: list[RuleProblem]) -> None:
+    """The context words as the first sets."""
+    path = folder / CONTEXT_FILE
+    context = validated(path, _ContextFile, problems) if path.is_file() else None
+    if isinstance(context, _ContextFile):
+        for marker in MARKERS:
+            sets.add(sets.number("", marker), getattr(context, marker))
+    else:
+        problems.append(RuleProblem(_shown(path), 0, "rules.no_context"))
+
+
+def _compiled(folder: Path, files: Sequence[tuple[Path, _LexiconFile]], sets: _Sets, problems: list[RuleProblem]) -> Lexicons:
+    for _, raw in files:
         for group, words in raw.groups.items():
             sets.add(sets.number(raw.id, group), words)
             if group in raw.disguised:
