@@ -12,7 +12,7 @@ from analyzer.errors import UsageError
 
 SECTIONS = {
     "look": ("overview", "findings", "finding", "case", "contacts"),
-    "compare": ("hours", "agents", "early_warning", "portfolio"),
+    "compare": ("hours", "agents", "conduct", "early_warning", "portfolio"),
     "basis": ("rulebook", "data", "action_log"),
 }
 # The one page that is of use where there is no run yet: it makes one.

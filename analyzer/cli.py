@@ -39,6 +39,7 @@ from analyzer import (
     audit,
     casebook,
     compare,
+    conduct,
     coverage,
     early_warning,
     explain,
@@ -1165,6 +1166,53 @@ def _show_portfolio(told: dict[str, Any], by: str | None) -> None:
         _talk(_t("talk.effort", **row))
     if not told["near"]:
         _talk(_t("talk.near_none", pack=early_warning.PACK))
+
+
+@app.command("conduct", help=_help("conduct"))
+def conduct_(
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help=_help("conduct_agent"))] = None,
+    folder: RulesFolder = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with _errors():
+        book = conduct.load(folder)
+        con = runs.connect(runs.locate(run, name))
+        try:
+            told = conduct.report(con, book, agent)
+        finally:
+            con.close()
+    if json_:
+        _emit_json(told)
+    else:
+        _show_conduct(told, book)
+
+
+def _show_conduct(told: dict[str, Any], book: conduct.Book) -> None:
+    lang = _state["lang"]
+
+    def figures(row: dict[str, Any]) -> dict[str, Any]:
+        return row | {
+            "kept": f"{row['complete']} / {row['contacts']} {_share(row['rate'])}", "kept_interval": "-" if row["rate"] is None else f"{_share(row['low'])} - {_share(row['high'])}",
+            "missed": "-" if row["missed"] is None else f"{book.marks[row['missed']].title.in_(lang)} {row['missed_contacts']}", "breach_share": f"{row['breaching_contacts']} / {row['contacts']} {_share(row['breach_rate'])}",
+            "breach_interval": "-" if row["breach_rate"] is None else f"{_share(row['breach_low'])} - {_share(row['breach_high'])}",
+        }  # fmt: skip
+
+    keys = ("contacts", "kept", "kept_interval", "missed", "avoided_contacts", "breach_share", "breach_interval", "against_contacts")
+    _emit_rows(("situation", *keys), [figures(r) | {"situation": book.situations[r["situation"]].title.in_(lang)} for r in told["situations"] if r["contacts"]])
+    _emit_rows(("agent_id", "team", *keys), [figures(r) for r in told["agents"] if r["enough"]])
+    shown = [
+        r | {
+            "kind_of_example": _t(f"word.{kind}"), "situation": book.situations[r["situation"]].title.in_(lang), "not_seen": ", ".join(book.marks[m].title.in_(lang) for m in r["missing"]),
+            "breaks": ", ".join(r["broken"]),
+        }
+        for kind in ("good", "poor") for r in told["examples"][kind]
+    ]  # fmt: skip
+    _emit_rows(("kind_of_example", "contact_id", "case_id", "situation", "not_seen", "breaks", "text"), shown)
+    _talk(_t("talk.conduct", **told["reach"]))
+    _talk(_t("talk.conduct_hidden", hidden=sum(not r["enough"] for r in told["agents"]), total=len(told["agents"]), least=conduct.LEAST))
 
 
 def _share(share: float | None) -> str:

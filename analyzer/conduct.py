@@ -20,7 +20,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from analyzer import yamlfile
-from analyzer.errors import RuleErrors, RuleProblem
+from analyzer.errors import RuleErrors, RuleProblem, UsageError
 from analyzer.model import Text2
 from analyzer.rules import CONDUCT, LEXICON, Day, rules_folder, validated
 from analyzer.sql import literal
@@ -35,6 +35,7 @@ BATCH = 20_000
 LEAST = 10
 EXAMPLES = 5
 UNKNOWN = "unknown"
+GOOD, POOR = "good", "poor"
 # The kinds of rule that judge what was said.
 WORDED = ("wording", "disclosure")
 # A customer's own messages: the collector says nothing in them.
@@ -194,10 +195,11 @@ def load(folder: Path | None = None) -> Book:
         problems.append(RuleProblem(_shown(marks_path), 0, "rules.no_marks"))
     files: dict[str, tuple[Path, _SituationFile]] = {}
     for path in sorted((where / CONDUCT).glob("[!_]*.yaml")):
-        raw = validated(path, _SituationFile, problems)
+        document = yamlfile.read(path)
+        raw = validated(path, _SituationFile, problems, document)
         if raw is not None:
             files[raw.id] = path, raw
-            problems += _problems(path, raw, marks, [where, own])
+            problems += _problems(path, document, raw, marks, [where, own])
     if marks is None or problems:
         raise RuleErrors(problems)
     lexicons = next(f / LEXICON for f in (where, own) if (f / LEXICON).is_dir())
@@ -209,9 +211,8 @@ def load(folder: Path | None = None) -> Book:
     )
 
 
-def _problems(path: Path, raw: _SituationFile, marks: _MarksFile | None, folders: Sequence[Path]) -> Iterable[RuleProblem]:
+def _problems(path: Path, document: yamlfile.Document, raw: _SituationFile, marks: _MarksFile | None, folders: Sequence[Path]) -> Iterable[RuleProblem]:
     """What is wrong with a file beyond its shape: its name, marks nobody defined, rules that do not exist."""
-    document = yamlfile.read(path)
     if raw.id != path.stem:
         yield RuleProblem(_shown(path), document.line(("id",)), "rules.id_differs", (("id", raw.id), ("name", path.stem)))
     if marks is not None:
@@ -465,6 +466,23 @@ def examples(con: duckdb.DuckDBPyConnection, found: Sequence[Row], book: Book, g
     texts = dict(con.execute("SELECT seq, text FROM contacts WHERE list_contains($seqs, seq)", {"seqs": [r["seq"] for r in chosen]}).fetchall())
     told = read([texts[r["seq"]] for r in chosen], book)
     return [r | {"text": texts[r["seq"]], "marks": [{"start": start, "end": end} for start, end in told[i].places]} for i, r in enumerate(chosen)]
+
+
+def report(con: duckdb.DuckDBPyConnection, book: Book, agent: str | None = None) -> Row:
+    """All figures of a run, or of one collector: `reach` (of the whole run), `situations`, `marks` (situation -> as of `marks_of`), `agents`, and
+    `examples` (`good` and `poor`, as of `examples`; none without an agent).
+
+    Raises:
+        UsageError: the run has no contact of that collector.
+    """
+    found = coached(con, book)
+    if agent is not None and not rows(con, "SELECT 1 FROM contacts WHERE agent_id = ? LIMIT 1", [agent]):
+        raise UsageError("usage.conduct_agent", asked=agent)
+    mine = [r for r in found.rows if agent in (None, r["agent_id"])]
+    return {
+        "reach": found.reach, "situations": by_situation(mine, book), "marks": {name: marks_of(mine, s) for name, s in book.situations.items()}, "agents": by_agent(mine),
+        "examples": {kind: examples(con, mine, book, kind == GOOD) if agent is not None else [] for kind in (GOOD, POOR)},
+    }  # fmt: skip
 
 
 # The book's own examples

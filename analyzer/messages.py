@@ -1310,6 +1310,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "column.seen_of": ("看到", "seen"),
     "column.handbook": ("手册原文", "the handbook's words"),
     "column.kind_of_example": ("例子", "example"),
+    "column.breaks": ("违反", "breaks"),
     "column.not_seen": ("没看到", "not seen"),
     "word.good": ("好", "good"),
     "word.poor": ("待改进", "to improve"),
