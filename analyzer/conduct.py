@@ -74,8 +74,11 @@ class _MarkFile(_Spoken):
     counterexamples: Annotated[list[str], Field(min_length=1)]
 
 
+_Id = Annotated[str, Field(pattern=r"^[a-z]+([-_][a-z]+)*$")]
+
+
 class _MarksFile(_Strict):
-    marks: Annotated[dict[str, _MarkFile], Field(min_length=1)]
+    marks: Annotated[dict[_Id, _MarkFile], Field(min_length=1)]
 
 
 class _Asked(_Strict):
@@ -101,7 +104,7 @@ class _Example(_Strict):
 
 
 class _SituationFile(_Strict):
-    id: str
+    id: _Id
     title: _Two
     about: _Two
     source: _Two
@@ -206,9 +209,18 @@ def load(folder: Path | None = None) -> Book:
     return Book(
         {name: _situation(raw) for name, (_, raw) in files.items()},
         {name: Mark(name, m.title.plain(), tuple(m.examples), tuple(m.counterexamples)) for name, m in marks.marks.items()},
-        compile_words(lexicons, {name: (path, raw.met_by) for name, (path, raw) in files.items()}),
-        compile_words(lexicons, {name: (marks_path, mark) for name, mark in marks.marks.items()}),
+        compile_words(lexicons, {half: (path, words) for name, (path, raw) in files.items() for half, words in _halves(name, raw.met_by)}),
+        compile_words(lexicons, {half: (marks_path, words) for name, mark in marks.marks.items() for half, words in _halves(name, mark)}),
     )
+
+
+def _halves(name: str, words: _Spoken) -> Iterable[tuple[str, WordsFile]]:
+    """What is said and what is noted as concepts of their own (`name/said`, `name/noted`): in one, the longer match would hide the other's."""
+    for way in (_SAID, _NOTED):
+        groups = {n: g for n, g in words.groups.items() if n.startswith(way)}
+        patterns = {n: p for n, p in words.patterns.items() if n.startswith(way)}
+        if groups or patterns:
+            yield f"{name}/{way}", WordsFile(groups=groups, patterns=patterns, exclude=words.exclude)
 
 
 def _problems(path: Path, document: yamlfile.Document, raw: _SituationFile, marks: _MarksFile | None, folders: Sequence[Path]) -> Iterable[RuleProblem]:
@@ -273,14 +285,15 @@ def read(texts: Sequence[str], book: Book) -> dict[int, Told]:
 
 
 def _counts(signal: Signal, speaker: str) -> bool:
-    return not signal.taken_back and (signal.speaker == speaker or signal.detail.startswith(_NOTED))
+    return not signal.taken_back and (signal.speaker == speaker or signal.concept.endswith(f"/{_NOTED}"))
 
 
 def _told(met: list[Signal], marks: list[Signal]) -> Told:
     how: dict[str, set[str]] = defaultdict(set)
     for signal in met:
-        how[signal.concept].add(_SAID if signal.detail.startswith(_SAID) else _NOTED)
-    return Told({name: frozenset(ways) for name, ways in how.items()}, frozenset(s.concept for s in marks), tuple(sorted((s.start, s.end) for s in [*met, *marks])))
+        name, way = signal.concept.split("/")
+        how[name].add(way)
+    return Told({name: frozenset(ways) for name, ways in how.items()}, frozenset(s.concept.split("/")[0] for s in marks), tuple(sorted((s.start, s.end) for s in [*met, *marks])))
 
 
 def met_in(told: Told, party: str | None, book: Book) -> list[Situation]:
@@ -497,7 +510,7 @@ def failures(book: Book) -> list[Row]:
     for mark in book.marks.values():
         for texts, shown in ((mark.examples, True), (mark.counterexamples, False)):
             for text in texts:
-                got = any(_counts(s, "collector") and s.concept == mark.id for s in find([text], book.mark_words))
+                got = any(_counts(s, "collector") and s.concept.startswith(f"{mark.id}/") for s in find([text], book.mark_words))
                 told.append({"of": mark.id, "text": text, "got": got, "wanted": shown})
     segment.forget()
     return [row for row in told if row["got"] != row["wanted"]]
