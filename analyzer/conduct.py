@@ -348,7 +348,8 @@ def coached(con: duckdb.DuckDBPyConnection, book: Book) -> Coached:
         f"""
         WITH c AS (SELECT party, trim(coalesce(text, '')) <> '' AS told, coalesce({_WRITTEN_TO_US}, false) AS message FROM contacts)
         SELECT count(*) FILTER (WHERE party = 'debtor') AS debtor, count(*) FILTER (WHERE party = 'debtor' AND message) AS messages,
-               count(*) FILTER (WHERE party = 'debtor' AND NOT message AND NOT told) AS without_text, count(*) FILTER (WHERE party = 'debtor' AND NOT message AND told) AS looked_at,
+               count(*) FILTER (WHERE party = 'debtor' AND NOT message AND NOT told) AS without_text,
+               count(*) FILTER (WHERE party = 'debtor' AND NOT message AND told) AS looked_at,
                count(*) FILTER (WHERE party IS DISTINCT FROM 'debtor' AND NOT message AND told) AS others, count(*) FILTER (WHERE party IS NULL) AS unknown_party
         FROM c
         """,

@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
-from analyzer import conduct, rules, runs, summary
+from analyzer import conduct, rules, summary
 from analyzer.cli import app
 from analyzer.errors import RuleErrors
 from analyzer.messages import say
@@ -32,13 +32,13 @@ CONTACTS = [
     ("u3", "本人", "电话", "呼出", "接通", "A1", "KP拒还。"),
     ("u4", "本人", "电话", "呼出", "接通", "A1", "ＫＰ 拒 还 ，已安抚。"),
     ("u5", "本人", "电话", "呼入", "接通", "A2", f"客户：我就是不还{SCRIPT}。坐席：您先别激动，是对哪方面不满？"),
-    ("both", "本人", "电话", "呼出", "接通", "A2", "KP拒还，破口大骂，已安抚，询问原因。"),
+    ("both", "本人", "电话", "呼出", "接通", "A2", "KP拒还，破口大骂，已安抚，询问原因，已登记投诉，告知逾期影响。"),
     ("death", "配偶", "电话", "呼出", "接通", "A2", "家属称客户已去世，请其提供死亡证明，待核实情况。你替他还钱，你必须替他把钱还了。"),
     ("other", "配偶", "电话", "呼出", "接通", "A2", "配偶拒还，已安抚。"),
     ("plain", "本人", "电话", "呼出", "接通", "A2", "核对账单。"),
     ("said", "本人", "短信", "呼出", "已发送", "A2", "您若不想还，也请告诉我们原因。"),
     ("empty", "本人", "电话", "呼出", "无人接听", "A2", ""),
-    ("wrote", "本人", "短信", "呼入", "已送达", "A2", "我就是不还，你们烦不烦"),
+    ("wrote", "本人", "短信", "呼入", "已送达", "A2", "我拒绝还款，你们烦不烦"),
     ("who", "", "电话", "呼出", "接通", "A2", "接听人称借款人已去世。"),
 ]
 
@@ -85,11 +85,13 @@ def test_a_broken_file_says_where(tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8").replace("mark: calmed", "mark: clamed").replace("known: house", "known: house\nknwon: house")
     path.write_text(text, encoding="utf-8")
     other = tmp_path / "conduct" / "evasive.yaml"
-    other.write_text(other.read_text(encoding="utf-8").replace("cn-nifa-2018/call-barrage", "cn-nifa-2018/no-such", 1).replace("mark: invited_talk", "mark: invited"), encoding="utf-8")
+    wrong = other.read_text(encoding="utf-8").replace("cn-nifa-2018/call-barrage", "cn-nifa-2018/no-such", 1).replace("mark: invited_talk", "mark: invited")
+    other.write_text(wrong, encoding="utf-8")
     with pytest.raises(RuleErrors) as caught:
         conduct.load(tmp_path)
     lines = caught.value.text("en").splitlines()[1:]
-    places = [next(n for n, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1) if word in line) for file, word in ((other, "mark: invited"), (other, "no-such"), (path, "knwon"))]
+    asked = ((other, "mark: invited"), (other, "no-such"), (path, "knwon"))
+    places = [next(n for n, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1) if word in line) for file, word in asked]
     assert [line.split(": ")[0] for line in lines] == [f"conduct/{name}.yaml:{place}" for name, place in zip(("evasive", "evasive", "unwilling"), places, strict=True)]
     assert "invited_talk" in lines[0] and "cn-nifa-2018/no-such" in lines[1] and "knwon" in lines[2]
     path.write_text(text.replace("\nknwon: house", "").replace("    said:", "    heard:"), encoding="utf-8")
@@ -117,12 +119,13 @@ def test_disguises_are_seen_through(text: str, book: conduct.Book) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "", " ", "\x00\x00", "\ud83d\ude02".encode("utf-16", "surrogatepass").decode("utf-16"), "拒" * 50_000, "客户：" * 20_000, "客户称" * 20_000 + "不还", "\u202e还拒PK", "坐席：我不想还跟您争。", "如有人说我就是不还，请举报。",
+    "", " ", "\x00\x00", "\ud83d\ude02".encode("utf-16", "surrogatepass").decode("utf-16"), "拒" * 50_000, "客户：" * 20_000, "客户称" * 20_000 + "不还",
+    "\u202e还拒PK", "坐席：我不想还跟您争。", "如有人说我就是不还，请举报。",
     "培训材料：KP拒还时应先安抚。", "[" * 5_000,
 ])  # fmt: skip
 def test_hostile_texts_meet_nothing_and_stop_nothing(text: str, book: conduct.Book) -> None:
-    assert 1 in conduct.read([text, KEPT], book)
-    assert all("unwilling" not in told.situations for n, told in conduct.read([text, KEPT], book).items() if n == 0) or text.startswith("客户称")
+    told = conduct.read([text, KEPT], book)
+    assert set(told) == {1} and set(told[1].situations) == {"unwilling"}
 
 
 def test_who_speaks_decides(book: conduct.Book) -> None:
@@ -130,6 +133,14 @@ def test_who_speaks_decides(book: conduct.Book) -> None:
     assert conduct.read(["坐席：我就是不还手。客户：谢谢。"], book) == {}
     told = conduct.read(["客户：我就是不还，你们有什么不满找领导去。坐席：好。"], book)[0]
     assert told.marks == frozenset()
+
+
+def test_what_is_to_be_avoided_is_no_complete_conduct(book: conduct.Book) -> None:
+    situation = book.situations["sophisticated"]
+    asked = frozenset(c.mark for c in situation.prescribed)
+    assert conduct.judged(conduct.Told({}, asked, ()), situation)["complete"]
+    told = conduct.judged(conduct.Told({}, asked | {"answered_in_kind"}, ()), situation)
+    assert (told["complete"], told["missing"], told["avoided"]) == (False, (), ("answered_in_kind",))
 
 
 # A run
@@ -150,11 +161,11 @@ def test_figures_are_those_worked_out_by_hand(con: duckdb.DuckDBPyConnection, bo
     assert seen["both", "provocative"] == {"asked_reason", "calmed"} and seen["death", "deceased"] == {"verified_death", "asked_documents"}
     assert reach == {"debtor": 10, "messages": 1, "without_text": 1, "looked_at": 8, "others": 3, "unknown_party": 1, "met": 8, "plain": 2}
     unwilling = next(r for r in conduct.by_situation(rows, book) if r["situation"] == "unwilling")
-    assert (unwilling["contacts"], unwilling["complete"], unwilling["rate"]) == (6, 1, 1 / 6)
-    assert (unwilling["low"], unwilling["high"]) == summary.interval(1, 6)
-    assert (unwilling["missed"], unwilling["missed_contacts"]) == ("named_consequences", 5)
+    assert (unwilling["contacts"], unwilling["complete"], unwilling["rate"]) == (6, 2, 2 / 6)
+    assert (unwilling["low"], unwilling["high"]) == summary.interval(2, 6)
+    assert (unwilling["missed"], unwilling["missed_contacts"]) == ("named_consequences", 4)
     assert [(m["mark"], m["seen"], m["contacts"]) for m in conduct.marks_of(rows, book.situations["unwilling"])] == [
-        ("asked_reason", 4, 6), ("calmed", 4, 6), ("separated_complaint", 1, 6), ("named_consequences", 1, 6),
+        ("asked_reason", 4, 6), ("calmed", 4, 6), ("separated_complaint", 2, 6), ("named_consequences", 2, 6),
     ]  # fmt: skip
     none = next(r for r in conduct.by_situation(rows, book) if r["situation"] == "victim")
     assert (none["contacts"], none["rate"], none["low"], none["breach_rate"]) == (0, None, None, None)
@@ -163,11 +174,10 @@ def test_figures_are_those_worked_out_by_hand(con: duckdb.DuckDBPyConnection, bo
 def test_breaches_are_those_of_the_run(con: duckdb.DuckDBPyConnection, book: conduct.Book) -> None:
     """What the lexicons find is not this module's: a contact breaches here where the run has such a finding on it."""
     rows, _ = found(con, book)
-    worded = {seq for (seq,) in con.execute(
-        "SELECT DISTINCT e.seq FROM finding_evidence e JOIN findings f USING (finding_id) JOIN rules r ON r.rule = f.rule WHERE e.role = 'breach' AND r.kind IN ('wording', 'disclosure')"
-    ).fetchall()}  # fmt: skip
+    evidence = "SELECT e.seq FROM finding_evidence e JOIN findings f USING (finding_id) JOIN rules r ON r.rule = f.rule WHERE e.role = 'breach'"
+    worded = {seq for (seq,) in con.execute(f"{evidence} AND r.kind IN ('wording', 'disclosure')").fetchall()}
     assert worded and {r["seq"] for r in rows if r["breaching"]} == worded & {r["seq"] for r in rows}
-    pressed = {seq for (seq,) in con.execute("SELECT e.seq FROM finding_evidence e JOIN findings f USING (finding_id) WHERE e.role = 'breach' AND f.rule LIKE '%/third-party-%'").fetchall()}
+    pressed = {seq for (seq,) in con.execute(f"{evidence} AND f.rule LIKE '%/third-party-%'").fetchall()}
     assert {r["seq"] for r in rows if r["against"]} == pressed & {r["seq"] for r in rows if r["situation"] == "deceased"}
     told = {r["situation"]: r for r in conduct.by_situation(rows, book)}
     count = sum(r["breaching"] for r in rows if r["situation"] == "unwilling")
@@ -186,7 +196,7 @@ def test_a_collector_with_few_contacts_has_no_share(con: duckdb.DuckDBPyConnecti
     assert [r["contact_id"] for r in conduct.examples(con, mine, book, True)] == ["u1"]
     poor = conduct.examples(con, mine, book, False)
     assert {r["contact_id"] for r in poor} == {"u2", "u3", "u4"} and poor[-1]["contact_id"] == "u4"
-    assert [poor[-1]["text"][m["start"] : m["end"]] for m in poor[-1]["marks"]] == ["ＫＰ 拒 还", "安抚"] or poor[-1]["text"][poor[-1]["marks"][0]["start"] : poor[-1]["marks"][0]["end"]] == "拒 还"
+    assert [poor[-1]["text"][m["start"] : m["end"]] for m in poor[-1]["marks"]] == ["拒 还", "安抚"]
 
 
 # Command and page
@@ -222,12 +232,12 @@ def test_the_page(lang: str, con: duckdb.DuckDBPyConnection, book: conduct.Book,
     assert at.info[0].value == say("talk.conduct", lang, **reach)
     shown = at.dataframe[0].value.set_index(say("column.situation", lang))
     title = book.situations["unwilling"].title.in_(lang)
-    assert list(shown.index)[0] == title and shown.loc[title, say("column.kept", lang)] == "1 / 6 (16.7%)"
-    assert shown.loc[title, say("column.missed", lang)] == f"{book.marks['named_consequences'].title.in_(lang)} 5"
+    assert next(iter(shown.index)) == title and shown.loc[title, say("column.kept", lang)] == "2 / 6 (33.3%)"
+    assert shown.loc[title, say("column.missed", lang)] == f"{book.marks['named_consequences'].title.in_(lang)} 4"
     assert any(say("page.conduct.no_agent", lang, least=conduct.LEAST) in m.value for m in at.markdown)
     at.selectbox(key="conduct_situation").select("unwilling").run()
     marks = at.dataframe[1].value
-    assert not at.exception and list(marks[say("column.seen_of", lang)])[0] == "4 / 6 (66.7%)"
+    assert not at.exception and next(iter(marks[say("column.seen_of", lang)])) == "4 / 6 (66.7%)"
     at.selectbox(key="conduct_agent_unwilling").select("A2").run()
     bodies = [element.proto.body for element in at.get("html")]
     assert not any("<script" in body for body in bodies) and any("&lt;script&gt;" in body and "<mark>" in body for body in bodies)

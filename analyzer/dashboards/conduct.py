@@ -11,6 +11,7 @@ from analyzer.dashboards._blocks import Row, ask, ask_once, draw, field, lang, o
 from analyzer.errors import RuleErrors
 
 FIGURES = ("contacts", "kept", "kept_interval", "missed", "avoided_contacts", "breach_share", "breach_interval", "against_contacts")
+SHARES = (("rate", "low", "high", "complete"), ("breach_rate", "breach_low", "breach_high", "breaching_contacts"))
 MARKS = ("mark", "seen_of", "interval", "handbook")
 
 
@@ -48,12 +49,12 @@ def written(row: Row) -> Row:
 def situations(rows: list[Row]) -> None:
     st.subheader(t("page.conduct.situations"))
     names = [situation(r["situation"]) for r in rows]
+    whats = [field("kept"), field("breach_share")]
     data = [
         {"name": name, "what": what, "rate": r[rate], "low": r[low], "high": r[high], "figures": of(r[part], r["contacts"])}
         for name, r in zip(names, rows, strict=True)
-        for what, rate, low, high, part in ((field("kept"), "rate", "low", "high", "complete"), (field("breach_share"), "breach_rate", "breach_low", "breach_high", "breaching_contacts"))
+        for what, (rate, low, high, part) in zip(whats, SHARES, strict=True)
     ]
-    whats = [field("kept"), field("breach_share")]
     base = alt.Chart(alt.InlineData(values=data), height=110 + 34 * len(rows)).encode(
         y=alt.Y("name:N", title=None, sort=names, axis=alt.Axis(labelLimit=240, labelOverlap=False)), yOffset=alt.YOffset("what:N", sort=whats),
         color=alt.Color("what:N", title=None, scale=alt.Scale(domain=whats, range=["#1f4e79", "#8b1a1a"]), legend=alt.Legend(orient="top")),
@@ -70,7 +71,10 @@ def handbook(found: list[Row], one: conduct.Situation) -> None:
     st.subheader(t("page.conduct.prescribed"))
     paragraph(one.about.in_(lang()))
     clauses = {c.mark: c.clause.in_(lang()) for c in one.prescribed}
-    lines = [r | {"mark": mark(r["mark"]), "seen_of": of(r["seen"], r["contacts"]), "interval": span(r["low"], r["high"]) if r["contacts"] else "", "handbook": clauses[r["mark"]]} for r in conduct.marks_of(found, one)]
+    lines = [
+        r | {"mark": mark(r["mark"]), "seen_of": of(r["seen"], r["contacts"]), "interval": span(r["low"], r["high"]) if r["contacts"] else "", "handbook": clauses[r["mark"]]}
+        for r in conduct.marks_of(found, one)
+    ]
     table(lines, MARKS, t("page.conduct.prescribed"))
     for clause in one.avoid:
         paragraph(t("page.conduct.avoid", mark=mark(clause.mark), clause=clause.clause.in_(lang())))
@@ -106,7 +110,8 @@ def examples(mine: list[Row], kind: str) -> None:
         return
     for row in rows:
         head = t(
-            "page.conduct.example", contact=row["contact_id"], case=row["case_id"], at=shown("local_at", row["local_at"]) or t("page.unknown"), situation=situation(row["situation"]),
+            "page.conduct.example", contact=row["contact_id"], case=row["case_id"], at=shown("local_at", row["local_at"]) or t("page.unknown"),
+            situation=situation(row["situation"]),
             seen=marks(row["seen"]), missing=marks(row["missing"]), avoided=marks(row["avoided"]), broken=t("page.comma").join(row["broken"]) or t("page.none"),
         )  # fmt: skip
         quote(head, row["text"], row["marks"])

@@ -341,7 +341,7 @@ def compile_words(folder: Path, concepts: Mapping[str, tuple[Path, WordsFile]]) 
     sets = _Sets()
     _mark(folder, sets, problems)
     files = [
-        (path, _LexiconFile.model_construct(id=name, version="", label=name, title=_Title(zh=name, en=name), despite=["reported"], groups=words.groups, patterns=words.patterns, exclude=words.exclude))
+        (path, _LexiconFile.model_construct(id=name, version="", label=name, title=_Title(zh=name, en=name), despite=["reported"], **dict(words)))
         for name, (path, words) in concepts.items()
     ]
     return _compiled(folder, files, sets, problems)
