@@ -1043,7 +1043,6 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "column.added": ("增加", "added"),
     "column.removed": ("减少", "removed"),
     "column.in_force": ("起始日", "in force from"),
-    "column.until": ("终止日", "until"),
     # The bench
     "page.bench.help": ("粘贴一条短信、一段催记或一段对话（每句以“催收员：”“客户：”开头）：与审计时同样地读，只是什么也不保存。", "Paste a message, a note or a dialogue (each line begins with who speaks, as agent: or customer:). It is read as in an audit; nothing is kept."),
     "page.bench.text": ("文字", "Text"),
