@@ -47,6 +47,7 @@ NAMES = ("张三丰", "王小明", "李雷雷", "韩梅梅", "赵催收", "钱�
 NIGHTS = [  # contact, case, collector, hour
     ("n1", "K1", "A1", "23:10"), ("n2", "K2", "A2", "23:20"), ("n3", "K3", "A3", "23:30"), ("d1", "K1", "A1", "10:00"), ("d2", "K2", "A2", "11:00"),
     ("d3", "K3", "A3", "12:00"), ("d4", "K4", "A1", "13:00"), ("d5", "K4", "A2", "13:30"), ("d6", "K4", "A1", "22:40"), ("d7", "K4", "A2", "23:40"),
+    *((f"e{n}", "K5", "A1" if n < 3 else "A2", f"{9 + n:02}:15") for n in range(8)),
 ]  # fmt: skip
 
 
@@ -55,10 +56,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two teams of two agencies, one collector of none; case K4 is worked by both teams, and its night breaches in both."""
     where = tmp_path_factory.mktemp("access")
     (where / "agents.csv").write_text("agent_id,name,team,vendor\nA1,赵催收,一组,甲公司\nA2,钱催收,二'组,乙公司\nA3,孙催收,,\n", encoding="utf-8")
-    (where / "cases.csv").write_text("case_id,debtor_id,debtor_name,principal\n" + "".join(f"K{i},B{i},{NAMES[i - 1]},1000\n" for i in range(1, 5)), encoding="utf-8")
-    lines = [f"{i},{case},2026-03-02 {at}:00,call,outbound,conversation,self,{NAMES[int(case[1]) - 1]}您好，我是{a}的赵催收,{a}\n" for i, case, a, at in NIGHTS]
-    lines += ["bad,,2026-03-02 10:00:00,call,outbound,conversation,self,张三丰的秘密,A1\n"]
-    (where / "contacts.csv").write_text("contact_id,case_id,started_at,channel,direction,outcome,relation,text,agent_id\n" + "".join(lines), encoding="utf-8")
+    (where / "cases.csv").write_text("case_id,debtor_id,debtor_name,principal\n" + "".join(f"K{i},B{i},{NAMES[i - 1]},1000\n" for i in range(1, 6)), encoding="utf-8")
+    lines = [f"{i},{case},2026-03-02 {at}:00,call,outbound,conversation,self,{NAMES[int(case[1]) - 1]}您好，我是{a}的赵催收,{a},interactive\n" for i, case, a, at in NIGHTS]
+    lines += ["bad,,2026-03-02 10:00:00,call,outbound,conversation,self,张三丰的秘密,A1,interactive\n"]
+    (where / "contacts.csv").write_text("contact_id,case_id,started_at,channel,direction,outcome,relation,text,agent_id,call_type\n" + "".join(lines), encoding="utf-8")
     audit.run([str(where)], where / "runs", packs=["cn-gbt-45251"], run_id="r")
     return where / "runs"
 
@@ -106,9 +107,11 @@ def test_an_action_that_does_not_exist_is_a_bug() -> None:
 
 def test_a_scope_shows_its_rows_in_every_table_and_no_others(path: Path) -> None:
     one, whole = access.connect(path, ONE), runs.connect(path)
-    assert _ids(one, "contacts", "contact_id") == {"n1", "d1", "d4", "d6"} and _ids(one, "contacts", "team") == {"一组"}
-    assert _ids(one, "agents", "agent_id") == {"A1"} and _ids(one, "cases", "case_id") == {"K1", "K4"} and _all(one, "rejects") == [] != _all(whole, "rejects")
+    assert _ids(one, "contacts", "contact_id") == {"n1", "d1", "d4", "d6", "e0", "e1", "e2"} and _ids(one, "contacts", "team") == {"一组"}
+    assert _ids(one, "agents", "agent_id") == {"A1"} and _ids(one, "cases", "case_id") == {"K1", "K4", "K5"} and _all(one, "rejects") == [] != _all(whole, "rejects")
     assert _ids(one, "finding_evidence", "contact_id") == {"n1", "d6"}
+    # K5 was called too often by the other team: his team's calls counted, none of them breached, so the finding is not his.
+    assert summary.findings(one, {"case": ["K5"]})[0] == [] != summary.findings(whole, {"case": ["K5"]})[0]
     for f in summary.findings(one)[0]:
         assert (f["team"], f["vendor"], f["agent_id"]) == ("一组", "甲公司", "A1")
     # No table has been forgotten, and each has its columns as they are.
@@ -481,7 +484,7 @@ def test_a_login_shows_each_person_his_own_part(own: Path, tmp_path: Path) -> No
         lead.get_by_role("link", name=say("page.case", "zh"), exact=True).click()
         expect(lead.get_by_role("heading", name=say("page.case", "zh"), exact=True)).to_be_visible(timeout=60_000)
         lead.get_by_role("combobox", name=say("column.case_id", "zh")).click()
-        assert sorted(lead.get_by_role("option").all_inner_texts()) == ["K1", "K4"]
+        assert sorted(lead.get_by_role("option").all_inner_texts()) == ["K1", "K4", "K5"]
         officer = enter({"email": "wang@x.example", "email_verified": True})
         expect(officer.get_by_text(say("role.compliance_officer_here", "zh", name="wang@x.example"))).to_be_visible(timeout=60_000)
         for person, key in (({"email": "wang@x.example", "email_verified": False}, "access.unverified"), ({"email": "eve@x.example"}, "access.no_role")):

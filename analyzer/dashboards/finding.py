@@ -163,7 +163,7 @@ def verdict(log: review.Reviews, told: explain.Explained, standing: review.Stand
     if not sent:
         return
     user = me()
-    access.require(user, "judge" if may("judge") else "assign")
+    access.require(user, "assign" if state == "claimed" and not may("judge") else "judge")
     if blind:
         save(finding, log.judge_blind, finding, who, state, comment)
     else:
