@@ -311,7 +311,10 @@ def connect(path: Path, rows: Scope = EVERYTHING) -> duckdb.DuckDBPyConnection:
 
 def _narrow(con: duckdb.DuckDBPyConnection, path: Path, rows: Scope) -> None:
     """The tables that must be made: the cases, findings, ledgers, signals and outcomes of the contacts that are shown."""
-    con.execute(f"CREATE TABLE seen AS SELECT seq, case_id, debtor_id, person_id, agent_id, team, vendor, channel, account_class, stage, at_utc, local_at, on_date FROM {RUN}.main.contacts t WHERE {rows.condition('t')}")
+    con.execute(
+        "CREATE TABLE seen AS SELECT seq, case_id, debtor_id, person_id, agent_id, team, vendor, channel, account_class, stage, at_utc, local_at, on_date"
+        f" FROM {RUN}.main.contacts t WHERE {rows.condition('t')}"
+    )
     con.execute("CREATE TABLE seen_cases AS SELECT DISTINCT case_id FROM seen")
     con.execute(f"CREATE TABLE signals AS SELECT s.* FROM {RUN}.main.signals s SEMI JOIN seen USING (seq)")
     con.execute(f"""
@@ -320,7 +323,8 @@ def _narrow(con: duckdb.DuckDBPyConnection, path: Path, rows: Scope) -> None:
                             c.channel::VARCHAR AS channel, c.account_class::VARCHAR AS account_class, c.stage::VARCHAR AS stage, c.at_utc AS first_utc,
                             c.local_at AS first_local, c.on_date AS on_date)
         FROM {RUN}.main.findings f
-        JOIN (SELECT e.finding_id, arg_min(e.seq, e.ordinal) AS seq FROM {RUN}.main.finding_evidence e SEMI JOIN seen USING (seq) WHERE e.role = 'breach' GROUP BY e.finding_id) m USING (finding_id)
+        JOIN (SELECT e.finding_id, arg_min(e.seq, e.ordinal) AS seq FROM {RUN}.main.finding_evidence e SEMI JOIN seen USING (seq)
+              WHERE e.role = 'breach' GROUP BY e.finding_id) m USING (finding_id)
         JOIN seen c ON c.seq = m.seq
     """)
     con.execute(f"CREATE TABLE finding_evidence AS SELECT e.* FROM {RUN}.main.finding_evidence e SEMI JOIN findings USING (finding_id) SEMI JOIN seen USING (seq)")
@@ -333,7 +337,8 @@ def _narrow(con: duckdb.DuckDBPyConnection, path: Path, rows: Scope) -> None:
     con.unregister("cube_given")
     # What is the same for all contacts is not counted one by one.
     told = con.execute(f"SELECT rule, outcome, any_value(reason) FROM {RUN}.main.rule_results GROUP BY rule, outcome").fetchall()
-    alike = [(rule, outcome, size, reason) for rule, outcome, reason in told if outcome == Outcome.NOT_EVALUATED.value or not any(r == rule and o != Outcome.NOT_APPLICABLE.value for r, o, _ in told)]
+    somewhere = {rule for rule, outcome, _ in told if outcome != Outcome.NOT_APPLICABLE.value}
+    alike = [(rule, outcome, size, reason) for rule, outcome, reason in told if outcome == Outcome.NOT_EVALUATED.value or rule not in somewhere]
     for rule, outcome, contacts, reason in alike:
         con.execute("INSERT INTO rule_results VALUES (?, ?, NULL, ?, ?)", [rule, outcome, contacts, reason])
     con.execute("DROP TABLE seen")
@@ -391,8 +396,10 @@ def _counted(con: duckdb.DuckDBPyConnection) -> Any:
             f"""
             INSERT INTO counted
             WITH told AS (SELECT t.role, t.missing, place, count(*) AS contacts FROM (
-                    SELECT DISTINCT seq, role, CASE role WHEN 'undetermined' THEN missing END AS missing FROM ({hits}) WHERE role IN ('breach', 'undetermined')) t JOIN whose USING (seq) GROUP BY ALL),
-            stands AS (SELECT CASE WHEN standing IN ('in_scope', 'undetermined') THEN 'clear' ELSE standing END AS standing, place, count(*) AS contacts FROM ({standing}) JOIN whose USING (seq) GROUP BY ALL)
+                    SELECT DISTINCT seq, role, CASE role WHEN 'undetermined' THEN missing END AS missing FROM ({hits})
+                    WHERE role IN ('breach', 'undetermined')) t JOIN whose USING (seq) GROUP BY ALL),
+            stands AS (SELECT CASE WHEN standing IN ('in_scope', 'undetermined') THEN 'clear' ELSE standing END AS standing, place, count(*) AS contacts
+                       FROM ({standing}) JOIN whose USING (seq) GROUP BY ALL)
             SELECT $rule, role, missing, place, contacts FROM told
             UNION ALL SELECT $rule, standing, NULL, place, contacts FROM stands
             UNION ALL SELECT $rule, 'clear', NULL, place, -contacts FROM told
