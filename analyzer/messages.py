@@ -1041,6 +1041,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "column.as_is": ("现在", "now"),
     "column.after": ("换值后", "with that value"),
     "column.added": ("增加", "added"),
+    "page.rulebook.find_conflicts": ("查找冲突", "Look for conflicts"),
     "column.removed": ("减少", "removed"),
     "column.in_force": ("起始日", "in force from"),
     # The bench
@@ -1392,6 +1393,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "word.third_party": ("第三人", "third party"),
     "word.insult": ("辱骂侮辱", "insult"),
     "word.violence_en": ("暴力威胁（英文）", "threats of violence (English)"),
+    "word.bombing_en": ("轰炸（英文）", "call bombing (English)"),
     "word.exposure_en": ("曝光威胁（英文）", "threats of exposure (English)"),
     "word.identity": ("隐瞒身份", "identity concealed"),
     "word.identity_en": ("隐瞒身份（英文）", "identity concealed (English)"),

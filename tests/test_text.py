@@ -14,7 +14,7 @@ from analyzer.text.normalise import normalise, normalise_one
 from analyzer.text.safe_regex import necessary
 from tests.conftest import SHARED
 
-MOST_FLAGGED = 75
+MOST_FLAGGED = 90
 
 
 @pytest.mark.parametrize(
