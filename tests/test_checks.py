@@ -198,3 +198,20 @@ def test_personal_data_of_another_kind_is_another_rules_business(words: Words) -
     with bench() as con:
         found = outcomes(con, prepare([_pack(cards)])[0], {"contacts": rows}, replace(words, entities=frozenset(["BANK_CARD", "CN_RESIDENT_ID"])), "CN")
     assert found == {"a": "clear"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("CN", {"a": "breach", "b": "breach", "c": "not_applicable"}), (["US", "CN"], {"a": "breach", "b": "breach", "c": "breach"}),
+        ({"not": ["CN"]}, {"a": "not_applicable", "b": "not_applicable", "c": "breach"}), (["CN-GD"], {"a": "not_applicable", "b": "breach", "c": "not_applicable"}),
+    ],
+)  # fmt: skip
+def test_a_country_in_a_scope_holds_its_provinces(words: Words, wanted: Any, told: dict[str, str]) -> None:
+    rule = replace(_with(_rule("cn-gbt-45251/quiet-hours"), kind="hours", scope={"jurisdiction": wanted}, opens="10:00", closes="10:01"), applies_to={})
+    given_ = {
+        "cases": [{"id": "K1", "jurisdiction": "CN"}, {"id": "K2", "jurisdiction": "CN-GD"}, {"id": "K3", "jurisdiction": "US-MA", "zone": "America/New_York"}],
+        "contacts": [{"id": name, "case": case, "at": "2026-03-02 15:00:00"} for name, case in (("a", "K1"), ("b", "K2"), ("c", "K3"))],
+    }
+    with bench() as con:
+        assert outcomes(con, prepare([_pack(rule)])[0], given_, words, "CN") == told

@@ -164,9 +164,7 @@ class Compiler:
         """SQL: whether the pack binds here. An unknown kind of lender does not take a contact out."""
         parts = []
         if places := self.rule.applies_to.get("jurisdiction"):
-            # A law of a country binds its states and cities too: US binds US-MA.
-            within = [f"starts_with(c.jurisdiction, {literal(place + '-')})" for place in places]
-            parts.append(f"({' OR '.join([f'c.jurisdiction IN {literal(places)}', *within])})")
+            parts.append(_within("c.jurisdiction", places))
         if kinds := self.rule.applies_to.get("lender_kind"):
             parts.append(f"coalesce(c.lender_kind IN {literal(kinds)}, true)")
         return " AND ".join(parts) or "true"
@@ -220,12 +218,23 @@ def _told(column: str) -> str:
     }.get(column, column)  # fmt: skip
 
 
+def _within(column: str, places: Sequence[str]) -> str:
+    """SQL: whether a place is one of these or lies in one: US holds US-MA too."""
+    inside = [f"starts_with({column}, {literal(place + '-')})" for place in places]
+    return f"({' OR '.join([f'{column} IN {literal(places)}', *inside])})"
+
+
 def _condition(column: str, wanted: Condition) -> str:
+    if column.endswith(".jurisdiction") and isinstance(wanted, (str, list)):
+        return _within(column, [wanted] if isinstance(wanted, str) else wanted)
     match wanted:
         case bool() | str():
             return f"{column} = {literal(wanted)}"
         case list():
             return f"{column} IN {literal(wanted)}"
+        case Not() if column.endswith(".jurisdiction"):
+            inside = _within(column, wanted.none_of)
+            return f"({inside}) IS NOT TRUE" if wanted.unknown else f"NOT {inside}"
         case Not():
             none = f"{column} NOT IN {literal(wanted.none_of)}"
             return f"({none}) IS NOT FALSE" if wanted.unknown else none
