@@ -39,7 +39,8 @@ def main() -> None:
         _blocks.t(f"page.section.{section}"): [st.Page(PAGES / f"{name}.py", title=_blocks.t(f"page.{name}"), default=name == "overview") for name in names]
         for section, names in SECTIONS.items()
     }
-    page = st.navigation(pages)
+    # All of them: the folded list would say "View more" in English.
+    page = st.navigation(pages, expanded=True)
     if chosen or page.url_path == WITHOUT_RUN:
         page.run()
 
