@@ -33,13 +33,14 @@ from typing import Annotated, Any, Literal, get_args
 import duckdb
 import pyarrow.parquet as parquet
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from analyzer import runs, store, yamlfile
 from analyzer.errors import InputError, UsageError
 from analyzer.model import Outcome
 from analyzer.rules import SEVERITIES
 from analyzer.sql import literal
+from analyzer.yamlfile import Strict
 
 Role = Literal["compliance_officer", "reviewer", "auditor", "team_lead", "agent", "administrator"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -126,14 +127,10 @@ def scope(user: User) -> Scope:
 
 
 # The users file
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
 _Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
 
-class _Person(_Strict):
+class _Person(Strict):
     role: Role
     name: str = ""
     teams: _Names | None = None
@@ -148,7 +145,7 @@ class _Person(_Strict):
         return self
 
 
-class _Claims(_Strict):
+class _Claims(Strict):
     user: Annotated[str, Field(min_length=1)] = "email"
     name: str | None = None
     role: str | None = None
@@ -157,7 +154,7 @@ class _Claims(_Strict):
     agent: str | None = None
 
 
-class Users(_Strict):
+class Users(Strict):
     """A users file: see the module."""
 
     login: Literal["oidc", "proxy"]
@@ -190,18 +187,8 @@ def load_users(path: Path) -> Users:
     Raises:
         UsageError: it is not there, is not YAML, or holds an unknown key, role or severity, or a person without rows; the sentence says where.
     """
-    if not path.is_file():
-        raise UsageError("access.no_file", path=path.name)
-    document = yamlfile.read(path)
-    if document.problems:
-        raise UsageError("access.yaml", path=path.name, line=document.problems[0][0])
-    try:
-        return Users.model_validate(document.data or {})
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        # A key of `people` is somebody's address: the line says enough.
-        where = ".".join("*" if n == 1 and first["loc"][0] == "people" else str(part) for n, part in enumerate(first["loc"])) or "-"
-        raise UsageError("access.invalid", path=path.name, line=document.line(first["loc"]), where=where, why=first["msg"]) from error
+    # A key of `people` is somebody's address: the line says enough.
+    return yamlfile.settings(path, Users, private="people")
 
 
 def identify(users: Users, facts: Mapping[str, Any], now: float) -> User:

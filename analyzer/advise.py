@@ -89,14 +89,11 @@ def may_contact(run: Path, rules: Sequence[Prepared], asked: Sequence[Question],
         UsageError: no such case or person, or the debtor's zone is not known.
     """
     runs.connect(run).close()
-    con = duckdb.connect(":memory:")
-    try:
+    with duckdb.connect(":memory:") as con:
         con.execute("SET TimeZone = 'UTC'")
         con.execute(f"ATTACH {literal(str(run))} AS past (READ_ONLY)")
         store.create_tables(con)
         return [_advise(con, rules, question, when) for question in asked]
-    finally:
-        con.close()
 
 
 def _advise(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared], asked: Question, when: bool) -> Advice:

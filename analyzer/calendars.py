@@ -9,38 +9,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Text2
 from analyzer.rules import CALENDARS, Day, rules_folder, validated
+from analyzer.yamlfile import Both, Known, Strict
 
 Weekday = Annotated[int, Field(ge=1, le=7)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Name(_Strict):
-    zh: str
-    en: str
-
-
-class _Holiday(_Strict):
-    name: _Name
+class _Holiday(Strict):
+    name: Both
     off: Annotated[list[Day], Field(min_length=1)]
     worked: list[Day] = Field(default_factory=list)
 
 
-class _CalendarFile(_Strict):
+class _CalendarFile(Strict):
     id: str
-    title: _Name
-    source: _Name
-    known: Literal["seen", "reported", "unverified", "house"]
+    title: Both
+    source: Both
+    known: Known
     consulted: Day
     covered_from: Day
     covered_until: Day

@@ -95,15 +95,12 @@ def _said(signal: bool) -> str:
 @contextmanager
 def bench(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory store for cases, with the calendars of a rules folder; each case is rolled back."""
-    con = duckdb.connect(":memory:")
-    try:
+    with duckdb.connect(":memory:") as con:
         con.execute("SET autoinstall_known_extensions = false")
         con.execute("SET TimeZone = 'UTC'")
         store.create_tables(con)
         store.fill_calendars(con, load_calendars(folder or rules.rules_folder()))
         yield con
-    finally:
-        con.close()
 
 
 def _run(con: duckdb.DuckDBPyConnection, item: Prepared, spec: dict[str, Any], words: Words, jurisdiction: str) -> CaseResult:

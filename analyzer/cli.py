@@ -17,7 +17,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import util
@@ -300,8 +300,7 @@ def _audit(
             sources, to, packs=packs, mapping=house, settings=settings, rules_folder=rules_folder, run_id=run_id, memory=memory,
             with_packs=with_packs, drafts=drafts, progress=progress,
         )  # fmt: skip
-    con = runs.connect(result.path)
-    try:
+    with runs.connect(result.path) as con:
         if json_:
             _emit_json({
                 "run": result.run_id, "findings": result.findings, "breaching_contacts": summary.totals(con)["breaching_contacts"],
@@ -314,8 +313,6 @@ def _audit(
             whole = sum(result.seconds.values())
             for title, taken in (("talk.step", list(result.seconds.items())), ("column.rule", sorted(result.rule_seconds.items(), key=lambda pair: -pair[1]))):
                 _emit_table([_t(title), "s", "%"], [[k, f"{v:.3f}", f"{100 * v / whole:.1f}"] for k, v in taken])
-    finally:
-        con.close()
     return result
 
 
@@ -360,12 +357,9 @@ def findings_(
 ) -> None:
     """See the catalogue."""
     with _errors():
-        con = runs.connect(runs.locate(run, name))
-        try:
+        with runs.connect(runs.locate(run, name)) as con:
             filters = {k: v for k, v in (("rule", rule), ("agent", agent)) if v}
             page, total = summary.findings(con, filters, "time", limit, offset)
-        finally:
-            con.close()
         if json_:
             _emit_json({"total": total, "findings": page})
             return
@@ -384,11 +378,8 @@ def explain_(
 ) -> None:
     """See the catalogue."""
     with _errors():
-        con = runs.connect(runs.locate(run, name))
-        try:
+        with runs.connect(runs.locate(run, name)) as con:
             told = explain.explain(con, finding)
-        finally:
-            con.close()
         if json_:
             _emit_json(told)
             return
@@ -682,12 +673,9 @@ def review_queue(
         path = runs.locate(run, name)
         log = review.Reviews(path, url)
         if draw is None:
-            con = runs.connect(path)
-            try:
+            with runs.connect(path) as con:
                 # A seed nobody chose is as good, so long as it is told.
                 draw = log.draw_contacts(con, actor, seed or str(secrets.randbelow(2**32)), size, confidence, tolerable).seq
-            finally:
-                con.close()
         elif contact is not None and result is not None:
             log.examine(draw, contact, actor, result, comment)
         told = next((one for one in log.queues() if one.draw == draw), None)
@@ -715,11 +703,8 @@ def review_blind(
         path = runs.locate(run, name)
         log = review.Reviews(path, url)
         if size is not None:
-            con = runs.connect(path)
-            try:
+            with runs.connect(path) as con:
                 log.draw_blind(con, actor, seed or str(secrets.randbelow(2**32)), size)
-            finally:
-                con.close()
         tasks, agreed = log.blind_tasks(actor) if actor.strip() else [], log.agreement()
         if json_:
             _emit_json({"tasks": tasks, "agreement": agreed})
@@ -770,11 +755,8 @@ def export_(
         path = runs.locate(run, name)
         log = review.Reviews(path, url)
         options = export.Options(edition, key, sign, log, tuple(sample or ()), by)
-        con = runs.connect(path)
-        try:
+        with runs.connect(path) as con:
             written = export.write(con, target, {k: v for k, v in chosen.items() if v}, options)
-        finally:
-            con.close()
         # After the writing: an export that told of itself would never be the same twice.
         log.act(by or os.environ.get("USER") or access.LOCAL, "export", path.stem, edition=edition, format=target.suffix.lstrip("."), findings=written["findings"])
         if json_:
@@ -805,11 +787,8 @@ def report_(
     with _errors():
         if lang is not None and lang not in LANGUAGES:
             raise UsageError("usage.lang", asked=lang)
-        con = runs.connect(runs.locate(run, name))
-        try:
+        with runs.connect(runs.locate(run, name)) as con:
             made = report.report(con, lang or _state["lang"], {k: v for k, v in chosen.items() if v}, (_day(since), _day(until)), sheets)
-        finally:
-            con.close()
         report.write(made, to, fonts)
         told = {"findings": made.population.findings, "sheets": len(made.sheets), "rules": len(made.rules)}
         if json_:
@@ -838,12 +817,8 @@ def verify_(
 ) -> None:
     """See the catalogue."""
     with _errors():
-        con = runs.connect(runs.locate(run, name)) if run is not None else None
-        try:
+        with runs.connect(runs.locate(run, name)) if run is not None else nullcontext() as con:
             told = export.verify(pack, con, public_key, full)
-        finally:
-            if con is not None:
-                con.close()
         if json_:
             _emit_json(told)
         else:
@@ -883,12 +858,9 @@ def sample_(
         else:
             # A seed nobody chose is as good, so long as it is told.
             plan = sampling.Plan(of, method, seed or str(secrets.randbelow(2**32)), size, reason, strata, confidence, tolerable, expected, {"rule": rule} if rule else None)
-            con = runs.connect(runs.locate(run, name))
-            try:
+            with runs.connect(runs.locate(run, name)) as con:
                 drawn = sampling.draw(con, plan, _state["lang"])
                 sampling.write_paper(drawn, to, summary.run(con)["started_utc"].replace(microsecond=0))
-            finally:
-                con.close()
             if json_:
                 _emit_json({"file": to.name, "of": of, "method": method, "seed": plan.seed, "population": drawn.population, "size": drawn.size, "allowed": drawn.allowed, "reason": drawn.reason})
             else:
@@ -1051,11 +1023,8 @@ def rules_coverage(
     with _errors():
         found, where = None, folder or rules.rules_folder()
         if run is not None:
-            con = runs.connect(runs.locate(run))
-            try:
+            with runs.connect(runs.locate(run)) as con:
                 found = coverage.findings_by_rule(con)
-            finally:
-                con.close()
         rows, clauses = coverage.coverage(rules.select(where), found, coverage.measured(where))
     if json_:
         _emit_json({"rows": rows, "clauses": clauses})
@@ -1085,12 +1054,8 @@ def rules_coverage(
 @rules_app.command("hygiene", help=_help("rules_hygiene"))
 def rules_hygiene(run: RunFolder = Path("runs"), name: Annotated[str | None, typer.Option("--name", help=_help("name"))] = None, json_: Json = False) -> None:
     """See the catalogue."""
-    with _errors():
-        con = runs.connect(runs.locate(run, name))
-        try:
-            found = coverage.hygiene(con)
-        finally:
-            con.close()
+    with _errors(), runs.connect(runs.locate(run, name)) as con:
+        found = coverage.hygiene(con)
     if json_:
         _emit_json(found)
         return
@@ -1126,15 +1091,12 @@ def portfolio_(
         if by is not None and by not in portfolio.SCOPES:
             raise UsageError("usage.portfolio_by", asked=by, have=", ".join(portfolio.SCOPES))
         used = portfolio.measures(folder)
-        con = runs.connect(runs.locate(run, name))
-        try:
+        with runs.connect(runs.locate(run, name)) as con:
             told = {
                 "measures": used, "span": portfolio.span(con), "rates": portfolio.rates(con, by, used), "effort_totals": portfolio.effort_totals(con),
                 "effort": {d: portfolio.effort(con, d) for d in portfolio.EFFORT}, "share": {d or "whole": portfolio.m1_share(con, d, used) for d in (None, "month", "vendor", "team")},
                 "near": early_warning.near_rules(con), "rising": {g: early_warning.rising(con, g) for g in early_warning.GROUPS},
             }  # fmt: skip
-        finally:
-            con.close()
     if json_:
         _emit_json(told)
     else:
@@ -1179,11 +1141,8 @@ def conduct_(
     """See the catalogue."""
     with _errors():
         book = conduct.load(folder)
-        con = runs.connect(runs.locate(run, name))
-        try:
+        with runs.connect(runs.locate(run, name)) as con:
             told = conduct.report(con, book, agent)
-        finally:
-            con.close()
     if json_:
         _emit_json(told)
     else:

@@ -40,13 +40,10 @@ def _both(old: Path, new: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     for path in (old, new):
         # Says in one sentence what is wrong with a file that is no run.
         runs.connect(path).close()
-    con = duckdb.connect(":memory:")
-    try:
+    with duckdb.connect(":memory:") as con:
         con.execute(f"ATTACH {literal(str(old))} AS a (READ_ONLY)")
         con.execute(f"ATTACH {literal(str(new))} AS b (READ_ONLY)")
         yield con
-    finally:
-        con.close()
 
 
 def diff(old: Path, new: Path) -> Difference:
@@ -146,8 +143,7 @@ def backtest(run: Path, folder: Path, asked: list[str]) -> list[WhatIf]:
     """
     found = []
     packs = select(folder)
-    con = runs.connect(run)
-    try:
+    with runs.connect(run) as con:
         for name, changes in read_changes(asked).items():
             rule = explain.named_rule(packs, name)
             used = con.execute("SELECT digest, hits_sql FROM rules WHERE rule = ?", [rule.ref]).fetchall()
@@ -158,8 +154,6 @@ def backtest(run: Path, folder: Path, asked: list[str]) -> list[WhatIf]:
             few = [replace(p, rules=tuple(changed(r, changes) if r.ref == rule.ref else r for r in p.rules if r.ref in needed)) for p in packs]
             item = next(p for p in prepare(few) if p.rule.ref == rule.ref)
             found.append(_what_if(con, rule, changes, used[0][0] != rule.digest, item.compiled.hits))
-    finally:
-        con.close()
     return found
 
 

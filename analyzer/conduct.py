@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import duckdb
 import pyarrow as pa
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from analyzer import yamlfile
 from analyzer.errors import RuleErrors, RuleProblem, UsageError
@@ -28,6 +28,7 @@ from analyzer.summary import Row, interval, rows
 from analyzer.text import Lexicons, segment
 from analyzer.text.finder import Signal, find
 from analyzer.text.lexicon import WordsFile, compile_words
+from analyzer.yamlfile import Both, Known, Strict
 
 MARKS_FILE = "_marks.yaml"
 BATCH = 20_000
@@ -45,18 +46,6 @@ _SAID, _NOTED = "said", "noted"
 Party = Literal["debtor", "obliged", "third_party", "unknown"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Two(_Strict):
-    zh: Annotated[str, Field(min_length=1)]
-    en: Annotated[str, Field(min_length=1)]
-
-    def plain(self) -> Text2:
-        return Text2(self.zh.strip(), self.en.strip())
-
-
 class _Spoken(WordsFile):
     """Words whose groups and patterns say by their names who must have said them: `said…` or `noted…`."""
 
@@ -69,7 +58,7 @@ class _Spoken(WordsFile):
 
 
 class _MarkFile(_Spoken):
-    title: _Two
+    title: Both
     examples: Annotated[list[str], Field(min_length=1)]
     counterexamples: Annotated[list[str], Field(min_length=1)]
 
@@ -77,38 +66,38 @@ class _MarkFile(_Spoken):
 _Id = Annotated[str, Field(pattern=r"^[a-z]+([-_][a-z]+)*$")]
 
 
-class _MarksFile(_Strict):
+class _MarksFile(Strict):
     marks: Annotated[dict[_Id, _MarkFile], Field(min_length=1)]
 
 
-class _Asked(_Strict):
+class _Asked(Strict):
     mark: str
-    clause: _Two
+    clause: Both
 
 
-class _Conflict(_Strict):
-    clause: _Two
-    why: _Two
+class _Conflict(Strict):
+    clause: Both
+    why: Both
     rules: Annotated[list[str], Field(min_length=1)]
 
 
-class _MetWith(_Strict):
+class _MetWith(Strict):
     said: Annotated[list[Party], Field(min_length=1)] = Field(default=["debtor"])
     noted: Annotated[list[Party], Field(min_length=1)] = Field(default=["debtor"])
 
 
-class _Example(_Strict):
+class _Example(Strict):
     text: str
     seen: list[str]
     party: Party = "debtor"
 
 
-class _SituationFile(_Strict):
+class _SituationFile(Strict):
     id: _Id
-    title: _Two
-    about: _Two
-    source: _Two
-    known: Literal["seen", "reported", "unverified", "house"]
+    title: Both
+    about: Both
+    source: Both
+    known: Known
     consulted: Day
     met_with: _MetWith = _MetWith()
     met_by: _Spoken

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Text2
@@ -24,6 +24,7 @@ from analyzer.rules import Day, rules_folder, validated
 from analyzer.sql import literal
 from analyzer.store import CLASSES, LAST_CLASS
 from analyzer.summary import BREACHING, Row, interval, rows
+from analyzer.yamlfile import Both, Known, Strict
 
 FIGURES = ("C-M1%($)", "M1%($)", "M2%(#)", "M2%($)")
 INFLOW = "inflow"
@@ -39,19 +40,10 @@ _TIMED = ("call", "ai_call", "visit")
 _NEEDS = ("instalments", "payments", "principal")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Name(_Strict):
-    zh: str
-    en: str
-
-
-class _MeasuresFile(_Strict):
-    title: _Name
-    source: _Name
-    known: Literal["seen", "reported", "unverified", "house"]
+class _MeasuresFile(Strict):
+    title: Both
+    source: Both
+    known: Known
     consulted: Day
     due_days: Annotated[list[Annotated[int, Field(ge=1, le=28)]], Field(min_length=1)]
     effort_class: Literal["C", "M1", "M2", "M3", "M3+"]
@@ -80,7 +72,7 @@ def measures(folder: Path | None = None) -> Measures:
     raw = validated(path if path.is_file() else rules_folder() / FILE, _MeasuresFile, problems)
     if raw is None:
         raise RuleErrors(problems)
-    return Measures(Text2(raw.source.zh, raw.source.en), raw.known, tuple(sorted(set(raw.due_days))), raw.effort_class, raw.effort_target)
+    return Measures(raw.source.plain(), raw.known, tuple(sorted(set(raw.due_days))), raw.effort_class, raw.effort_target)
 
 
 # Rates of the portfolio

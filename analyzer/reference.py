@@ -21,7 +21,7 @@ from analyzer.rules import PackFile, RuleFile
 _NAMES: dict[str, type[BaseModel]] = {"rule": RuleFile, "pack": PackFile}
 _SENTENCES = sentences()
 # Models that only put a condition or a text into words: docs/rules.md tells of them.
-_PLAIN = ("_Text", "Not", "Range")
+_PLAIN = ("Both", "Not", "Range")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _type(schema: dict[str, Any]) -> str:
         return str(schema["const"])
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
-        return "zh, en" if name == "_Text" else re.sub(r"(?<!^)(?=[A-Z])", "_", name.strip("_")).lower()
+        return "zh, en" if name == "Both" else re.sub(r"(?<!^)(?=[A-Z])", "_", name.strip("_")).lower()
     if "anyOf" in schema:
         return " / ".join(dict.fromkeys(_type(part) for part in schema["anyOf"] if part.get("type") != "null"))
     match schema.get("type"):

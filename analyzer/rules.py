@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from analyzer import yamlfile
 from analyzer.errors import RuleErrors, RuleProblem
-from analyzer.model import Citation, Outcome, Pack, Rule, Text2
+from analyzer.model import Citation, Outcome, Pack, Rule
+from analyzer.yamlfile import Both, Known, Strict
 
 Checked = TypeVar("Checked", bound=BaseModel)
 ROWS = frozenset([*(f"C{i}" for i in range(1, 22)), *(f"S{i}" for i in range(1, 6))])
@@ -42,32 +43,20 @@ def _a_date(value: object) -> object:
 Day = Annotated[date, BeforeValidator(_a_date)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Text(_Strict):
-    zh: Annotated[str, Field(min_length=1)]
-    en: Annotated[str, Field(min_length=1)]
-
-    def plain(self) -> Text2:
-        return Text2(self.zh.strip(), self.en.strip())
-
-
-class _Citation(_Strict):
-    instrument: _Text
-    clause: _Text
-    known: Literal["seen", "reported", "unverified", "house"]
+class _Citation(Strict):
+    instrument: Both
+    clause: Both
+    known: Known
     consulted: Day
-    note: _Text | None = None
+    note: Both | None = None
 
 
-class _Applies(_Strict):
+class _Applies(Strict):
     jurisdiction: list[str] | None = None
     lender_kind: list[str] | None = None
 
 
-class CaseSpec(_Strict):
+class CaseSpec(Strict):
     """One example: the rows it gives, and the contacts each outcome must hold. `todo` marks a known miss."""
 
     name: Annotated[str, Field(min_length=5)]
@@ -83,14 +72,14 @@ class CaseSpec(_Strict):
         return {Outcome(k) if k in set(Outcome) else k: v for k, v in value.items()}
 
 
-class RuleFile(_Strict):
+class RuleFile(Strict):
     """A rule as its file writes it; `check` is read by `analyzer.checks`."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-    title: _Text
-    why: _Text
-    remedy: _Text
-    not_covered: _Text
+    title: Both
+    why: Both
+    remedy: Both
+    not_covered: Both
     serves: Annotated[list[str], Field(min_length=1)]
     status: Literal["draft", "trial", "stable", "retired"]
     severity: Literal["critical", "high", "medium", "low"]
@@ -112,18 +101,18 @@ class RuleFile(_Strict):
         return value
 
 
-class PackFile(_Strict):
+class PackFile(Strict):
     """A pack as pack.yaml writes it."""
 
     id: str
-    title: _Text
-    about: _Text
-    binds: _Text
+    title: Both
+    about: Both
+    binds: Both
     applies_to: _Applies
     by_choice: bool = False
     in_force: Day | None = None
     until: Day | None = None
-    not_decided: list[_Text] = Field(default_factory=list)
+    not_decided: list[Both] = Field(default_factory=list)
 
 
 def rules_folder() -> Path:

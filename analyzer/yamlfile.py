@@ -9,9 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
+import pydantic
 import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from analyzer.errors import UsageError
+from analyzer.model import Text2
 
 try:
     from yaml import CSafeLoader as _Loader
@@ -20,6 +25,30 @@ except ImportError:  # a build without the C parser reads the same, slower
 
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?")
+
+
+Known = Literal["seen", "reported", "unverified", "house"]
+"""How well a text is known: see `model.Citation`."""
+
+
+class Strict(BaseModel):
+    """Base of what a file may hold: no key that is not known, no value of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Both(Strict):
+    """A text in both languages."""
+
+    zh: Annotated[str, Field(min_length=1)]
+    en: Annotated[str, Field(min_length=1)]
+
+    def plain(self) -> Text2:
+        """The text as the rest of the program holds it."""
+        return Text2(self.zh.strip(), self.en.strip())
+
+
+Settings = TypeVar("Settings", bound=Strict)
 
 
 @dataclass
@@ -46,6 +75,26 @@ def read(path: Path) -> Document:
         document.problems.append((1, "yaml.encoding", {}))
         return document
     return parse(text, document)
+
+
+def settings(path: Path, model: type[Settings], private: str = "") -> Settings:
+    """A file of settings as `model`. Below the key `private` an error does not quote keys: they are people's.
+
+    Raises:
+        UsageError: it is not there, is not YAML, or is no such model; the sentence says where.
+    """
+    if not path.is_file():
+        raise UsageError("settings.missing", path=path.name)
+    document = read(path)
+    if document.problems:
+        raise UsageError("settings.yaml", path=path.name, line=document.problems[0][0])
+    try:
+        return model.model_validate(document.data or {})
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        at = first["loc"]
+        where = ".".join("*" if place == 1 and private and at[0] == private else str(part) for place, part in enumerate(at)) or "-"
+        raise UsageError("settings.invalid", path=path.name, line=document.line(at), where=where, why=first["msg"]) from error
 
 
 def parse(text: str, document: Document | None = None) -> Document:

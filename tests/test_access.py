@@ -233,11 +233,11 @@ def _users(tmp_path: Path, text: str = GOOD) -> access.Users:
 def test_a_users_file_is_read_strictly(wrong: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         _users(tmp_path, wrong)
-    assert caught.value.key in ("access.yaml", "access.invalid") and "@" not in str(caught.value)
+    assert caught.value.key in ("settings.yaml", "settings.invalid") and "@" not in str(caught.value)
 
 
 def test_a_users_file_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not exist"):
+    with pytest.raises(UsageError, match="no file none.yaml"):
         access.load_users(tmp_path / "none.yaml")
 
 

@@ -75,8 +75,7 @@ def prepare(packs: Sequence[Pack], problems: Sequence[RuleProblem] = (), concept
     """
     found = list(problems)
     done: list[Prepared] = []
-    con = duckdb.connect(":memory:")
-    try:
+    with duckdb.connect(":memory:") as con:
         store.create_tables(con)
         others = {rule.ref: rule for pack in packs for rule in pack.rules}
         for rule in others.values():
@@ -85,8 +84,6 @@ def prepare(packs: Sequence[Pack], problems: Sequence[RuleProblem] = (), concept
             prepared = _bind(con, rule, others, found, concepts) if rule.status != "retired" and not lost else None
             if prepared:
                 done.append(prepared)
-    finally:
-        con.close()
     if found:
         raise RuleErrors(found)
     return done
@@ -100,12 +97,9 @@ def rebind(rules: Sequence[Rule], others: Mapping[str, Rule], concepts: Sequence
         others: every rule by its name, for those that are about another.
         concepts: the lexicons that exist.
     """
-    con = duckdb.connect(":memory:")
-    try:
+    with duckdb.connect(":memory:") as con:
         store.create_tables(con)
         return [_bind(con, rule, others, [], concepts) for rule in rules]
-    finally:
-        con.close()
 
 
 def _bind(con: duckdb.DuckDBPyConnection, rule: Rule, others: Mapping[str, Rule], problems: list[RuleProblem], concepts: Sequence[str] | None) -> Prepared | None:

@@ -193,10 +193,10 @@ def _answer(_question: Callable[..., Any], name: str, path: str, changed: int, r
 
 def ask_once(question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *args: P.args, **_: P.kwargs) -> T:
     """As `ask`, for a figure that takes its time: a run never changes, so the answer is kept. Only for arguments by position."""
-    path = st.session_state["run_path"]
+    path = run_path()
     # Whose rows it is made of is part of the key: nobody gets another's answer.
     rows = access.scope(_identity.me())
-    found: T = _answer(question, f"{question.__module__}.{question.__qualname__}", path, Path(path).stat().st_mtime_ns, rows, args)
+    found: T = _answer(question, f"{question.__module__}.{question.__qualname__}", str(path), path.stat().st_mtime_ns, rows, args)
     return found
 
 
@@ -259,7 +259,7 @@ def reveal(what: str, item: str, hidden: Mapping[str, str]) -> bool:
 
     def shown_from_now_on() -> None:
         access.require(_identity.me(), "reveal")
-        path = Path(st.session_state["run_path"])
+        path = run_path()
         review.Reviews(path).act(user.id, "reveal", path.stem, what=what, item=item, names=len(hidden))
         st.session_state[key] = True
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from analyzer import access, explain, review, summary
 from analyzer.dashboards import PAGES
-from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, quote, reveal, shown, t, table
+from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, quote, reveal, run_path, shown, t, table
 from analyzer.dashboards._identity import may, me
 from analyzer.errors import UsageError
 
@@ -78,7 +77,7 @@ def texts(ledger: list[dict[str, Any]]) -> None:
 
 def judge(told: explain.Explained) -> None:
     """Where the finding stands, what was done about it, and the forms for what the person in view may do."""
-    user, log, finding = me(), review.Reviews(Path(st.session_state["run_path"])), told.finding["finding_id"]
+    user, log, finding = me(), review.Reviews(run_path()), told.finding["finding_id"]
     st.subheader(t("page.review"))
     if finding in log.blind_tasks(user.id) and may("judge"):
         # Neither the first verdict nor who gave it is shown to who is to give a second one without it.
@@ -135,6 +134,12 @@ def actor() -> str:
     return user.id if user.role != access.LOCAL else st.text_input(t("column.actor"), key="review_actor")
 
 
+def writer() -> str:
+    """Who writes in a form without that field: see `actor`, whose field stands above it."""
+    user = me()
+    return user.id if user.role != access.LOCAL else str(st.session_state.get("review_actor", ""))
+
+
 def save(finding: str, write: Callable[..., object], *args: object) -> None:
     """Write, and draw the page anew; or say why not."""
     try:
@@ -179,10 +184,8 @@ def suppress(log: review.Reviews, told: explain.Explained, standing: review.Stan
         comment = st.text_area(t("column.comment"), key=f"suppress_comment_{finding}", max_chars=review.LONGEST_COMMENT)
         sent = st.form_submit_button(t("page.review.suppress"), key=f"suppress_save_{finding}")
     if sent:
-        user = me()
-        access.require(user, "suppress")
-        who = user.id if user.role != access.LOCAL else str(st.session_state.get("review_actor", ""))
-        save(finding, log.suppress, finding, who, comment, approver, until, standing.seen)
+        access.require(me(), "suppress")
+        save(finding, log.suppress, finding, writer(), comment, approver, until, standing.seen)
 
 
 def appeal(log: review.Reviews, told: explain.Explained) -> None:
@@ -191,10 +194,8 @@ def appeal(log: review.Reviews, told: explain.Explained) -> None:
         comment = st.text_area(t("column.comment"), key=f"appeal_comment_{finding}", max_chars=review.LONGEST_COMMENT)
         sent = st.form_submit_button(t("page.review.appeal"), key=f"appeal_save_{finding}")
     if sent:
-        user = me()
-        access.require(user, "appeal")
-        who = user.id if user.role != access.LOCAL else str(st.session_state.get("review_actor", ""))
-        save(finding, log.appeal, finding, who, comment)
+        access.require(me(), "appeal")
+        save(finding, log.appeal, finding, writer(), comment)
 
 
 def with_names(told: explain.Explained) -> explain.Explained:

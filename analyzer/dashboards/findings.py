@@ -131,27 +131,20 @@ def whole_report(path: Path, language: str, filters: Filters, user: access.User)
     """Made when it is asked for, on a connection of its own: nobody waits for it who does not want it. What is taken away is in the action log."""
     access.require(user, "export")
     period = tuple(date.fromisoformat(filters[name][0]) if name in filters else None for name in DATES)
-    con = access.connect(path, access.scope(user))
-    try:
+    with access.connect(path, access.scope(user)) as con:
         made = report.report(con, language, {k: v for k, v in filters.items() if k not in DATES}, (period[0], period[1]))
         review.Reviews(path).act(user.id, "export", path.stem, format="html", filters=filters, findings=made.population.findings)
         return report.render(made, "html")
-    finally:
-        con.close()
 
 
 def exported(path: Path, ending: str, filters: Filters, user: access.User) -> bytes:
     """The selection as a file of one kind, made when it is asked for; what is taken away is in the action log."""
     access.require(user, "export")
-    con = access.connect(path, access.scope(user))
-    try:
-        with TemporaryDirectory() as folder:
-            target = Path(folder) / f"{path.stem}.{ending}"
-            written = export.write(con, target, filters, export.Options(reviews=review.Reviews(path)))
-            review.Reviews(path).act(user.id, "export", path.stem, format=ending, filters=filters, findings=written["findings"])
-            return target.read_bytes()
-    finally:
-        con.close()
+    with access.connect(path, access.scope(user)) as con, TemporaryDirectory() as folder:
+        target = Path(folder) / f"{path.stem}.{ending}"
+        written = export.write(con, target, filters, export.Options(reviews=review.Reviews(path)))
+        review.Reviews(path).act(user.id, "export", path.stem, format=ending, filters=filters, findings=written["findings"])
+        return target.read_bytes()
 
 
 def take_away(path: Path, filters: Filters) -> None:

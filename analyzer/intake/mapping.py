@@ -30,10 +30,9 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from analyzer import yamlfile
-from analyzer.errors import UsageError
 from analyzer.intake.columns import TABLES, table, word_list
 from analyzer.sources import Hints, Source
 
@@ -42,10 +41,6 @@ TableName = Literal[
     "contacts", "cases", "persons", "numbers", "instalments", "payments", "promises", "case_events", "agents", "trainings"
 ]
 assert {t.name for t in TABLES} == set(TableName.__args__)  # type: ignore[attr-defined]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def check_zone(name: str) -> str:
@@ -63,13 +58,13 @@ def check_zone(name: str) -> str:
     return name
 
 
-class Const(_Strict):
+class Const(yamlfile.Strict):
     """One value for every row of the table."""
 
     const: str
 
 
-class TableMapping(_Strict):
+class TableMapping(yamlfile.Strict):
     """What one kind of file holds."""
 
     match: Annotated[list[str], Field(min_length=1)]
@@ -106,7 +101,7 @@ class TableMapping(_Strict):
         return Hints(self.encoding, self.delimiter, self.header)
 
 
-class Mapping(_Strict):
+class Mapping(yamlfile.Strict):
     """A house format. Without a file, everything is worked out from the built-in names."""
 
     name: str = "built-in"
@@ -139,18 +134,7 @@ def load_mapping(path: Path) -> Mapping:
     Raises:
         UsageError: it is not YAML, holds an unknown key, table, column, zone or word; the sentence says where.
     """
-    if not path.is_file():
-        raise UsageError("mapping.missing", path=path.name)
-    document = yamlfile.read(path)
-    if document.problems:
-        raise UsageError("mapping.yaml", path=path.name, line=document.problems[0][0])
-    try:
-        return Mapping.model_validate(document.data or {})
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "-"
-        line = document.line(first["loc"])
-        raise UsageError("mapping.invalid", path=path.name, line=line, where=where, why=first["msg"]) from error
+    return yamlfile.settings(path, Mapping)
 
 
 def folder_mapping(names: Sequence[str]) -> Path | None:

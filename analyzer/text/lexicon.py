@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Text2
@@ -26,6 +26,7 @@ from analyzer.rules import rules_folder, validated
 from analyzer.text.normalise import SEPARATOR, normalise, normalise_one
 from analyzer.text.safe_regex import compile_safe, necessary
 from analyzer.text.terms import LONGEST_TERM, Terms
+from analyzer.yamlfile import Both, Strict
 
 Index = npt.NDArray[np.int64]
 
@@ -41,16 +42,7 @@ PROHIBITION, REPORTED, RESUMED, RESUMED_CLAUSE, TRAINING, COLLECTOR_TURN, OTHER_
 Mark = Literal["prohibition", "reported", "training"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Title(_Strict):
-    zh: str
-    en: str
-
-
-class _Place(_Strict):
+class _Place(Strict):
     first: Annotated[int, Field(ge=1)] | None = None
     last: Annotated[int, Field(ge=1)] | None = None
 
@@ -59,7 +51,7 @@ class _Place(_Strict):
 _Element = str | Annotated[list[str], Field(min_length=1)]
 
 
-class _PatternFile(_Strict):
+class _PatternFile(Strict):
     all: Annotated[list[_Element], Field(min_length=1)]
     of: list[_Element] = Field(default_factory=list)
     at_least: Annotated[int, Field(ge=1)] = 1
@@ -75,11 +67,11 @@ class _PatternFile(_Strict):
     sure: bool = True
 
 
-class _LexiconFile(_Strict):
+class _LexiconFile(Strict):
     id: str
     version: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
     label: str | None = None
-    title: _Title
+    title: Both
     audience: Literal["all", "others"] = "all"
     despite: list[Mark] = Field(default_factory=list)
     groups: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
@@ -104,7 +96,7 @@ class _LexiconFile(_Strict):
         return self
 
 
-class WordsFile(_Strict):
+class WordsFile(Strict):
     """Words of one concept inside another file of the rules folder; its keys mean what they mean in a lexicon."""
 
     groups: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
@@ -112,7 +104,7 @@ class WordsFile(_Strict):
     exclude: list[str] = Field(default_factory=list)
 
 
-class _ContextFile(_Strict):
+class _ContextFile(Strict):
     version: str
     prohibition: list[str]
     reported: list[str]
@@ -341,7 +333,7 @@ def compile_words(folder: Path, concepts: Mapping[str, tuple[Path, WordsFile]]) 
     sets = _Sets()
     _mark(folder, sets, problems)
     files = [
-        (path, _LexiconFile.model_construct(id=name, version="", label=name, title=_Title(zh=name, en=name), despite=["reported"], **dict(words)))
+        (path, _LexiconFile.model_construct(id=name, version="", label=name, title=Both(zh=name, en=name), despite=["reported"], **dict(words)))
         for name, (path, words) in concepts.items()
     ]
     return _compiled(folder, files, sets, problems)
