@@ -21,7 +21,7 @@ from analyzer.text import Lexicons, Signal, segment
 from analyzer.text.finder import Finder
 from analyzer.text.lexicon import LABELS
 from analyzer.text.personal_data import LONGEST, find_personal_data, label_of
-from analyzer.text.second_reader import THIRD, Recipient, SecondReader, features
+from analyzer.text.second_reader import THIRD, Recipient, SecondReader, settle
 
 BATCH = 20_000
 SUSPECT = 0.85
@@ -90,15 +90,12 @@ def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: Seco
     texts = [m.text for m in messages]
     owes = np.array([bool(m.who.owes) for m in messages], dtype=np.bool_)
     finder = Finder(texts, lexicons, owes, keep_refused=why_not)
-    found = finder.signals()
+    found, scores = settle(texts, lexicons, [m.who for m in messages], reader, finder) if reader else (finder.signals(), None)
     segment.forget()
-    scores = reader.scores(features(texts, [m.who for m in messages], finder.sets_of(np.arange(len(texts))))) if reader else None
     labels: list[dict[str, None]] = [{} for _ in messages]
     told: list[list[dict[str, Any]]] = [[] for _ in messages]
     for signal in found:
         message = messages[signal.text]
-        if scores is not None and reader is not None and not signal.taken_back:
-            signal = reader.decided(signal, float(scores[signal.text][LABELS.index(signal.label)]))
         if _told_already(signal, message):
             signal = signal._replace(counts=False, confidence=0.1, why=f"{signal.why}, recipient owes or knows")
         if signal.counts:

@@ -9,18 +9,19 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 from analyzer import rules
-from analyzer.text.finder import Finder
+from analyzer.text.finder import Finder, find
 from analyzer.text.lexicon import LABELS, Lexicons, load_lexicons
-from analyzer.text.second_reader import MODEL_FILE, WIDTH, Features, Recipient, features, weighed
+from analyzer.text.second_reader import MODEL_FILE, WIDTH, Recipient, features
 
 # Of a few strengths and weights tried on the development set, from a range in which they hardly differ.
 _STRENGTH = 30.0
@@ -61,26 +62,55 @@ def read_examples(paths: Sequence[Path]) -> list[Example]:
     return found
 
 
-def matrix(examples: Sequence[Example], lexicons: Lexicons) -> Features:
+def lexicon_examples(lexicons: Lexicons) -> list[Example]:
+    """The lexicons' own sentences. An example carries its lexicon's label; what other labels one carries, sure words tell."""
+    told = [
+        (f"{lexicon.id}-{number}", text, lexicon.label if own else None, lexicon.audience)
+        for lexicon in lexicons.items if lexicon.label
+        for own, texts in ((True, lexicon.examples), (False, lexicon.counterexamples))
+        for number, text in enumerate(texts)
+    ]  # fmt: skip
+    sure: list[set[str]] = [set() for _ in told]
+    for signal in find([text for _, text, _, _ in told], lexicons):
+        if signal.counts:
+            sure[signal.text].add(signal.label)
+    return [
+        Example(id_, text, "zh" if any("\u3400" <= c <= "\u9fff" for c in text) else "en", None, "colleague" if audience == "others" else "borrower", None,
+                tuple(sorted({*words, *([label] if label else [])})), "lexicon")
+        for (id_, text, label, audience), words in zip(told, sure, strict=True)
+    ]  # fmt: skip
+
+
+def given(folder: Path, lexicons: Lexicons) -> list[Example]:
+    """All that the model is trained from: the files in `folder`, then the lexicons' own sentences."""
+    return read_examples(sorted(folder.glob("*.jsonl"))) + lexicon_examples(lexicons)
+
+
+def version_of(examples: Sequence[Example]) -> str:
+    """What a model trained from these examples is called."""
+    return sha256(json.dumps([asdict(e) for e in examples], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def matrix(examples: Sequence[Example], lexicons: Lexicons) -> csr_matrix:
     """What the model sees of examples."""
-    texts = [e.text for e in examples]
-    return features(texts, [e.who for e in examples], Finder(texts, lexicons).sets_of(np.arange(len(texts))))
+    finder = Finder([e.text for e in examples], lexicons)
+    return features(finder.normal, [e.who for e in examples], finder.sets())
 
 
-def fit(seen: Features, truth: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+def fit(seen: csr_matrix, truth: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """(weights, step, bias, known) of one logistic regression per label.
 
     A column counts the more the fewer examples have it: log((n + 1) / (its examples + 1)), which goes into its weight; one that a
     single example has is left out.
     """
-    from scipy.sparse import csr_matrix
     from sklearn.linear_model import LogisticRegression
 
-    many = np.bincount(seen.columns, minlength=WIDTH)
+    many = np.bincount(seen.indices, minlength=WIDTH)
     known = many > 1
-    rarity = np.log((seen.texts + 1) / (many + 1))
-    rows, columns, value = weighed(seen, known)
-    x = csr_matrix((value.astype(np.float64) * rarity[columns], (rows, columns)), shape=(seen.texts, WIDTH))
+    rarity = np.log((seen.shape[0] + 1) / (many + 1))
+    sizes = seen @ known.astype(np.float64)
+    x = csr_matrix(((known * rarity)[seen.indices] / np.sqrt(np.repeat(np.maximum(sizes, 1), np.diff(seen.indptr))), seen.indices, seen.indptr), shape=seen.shape)
+    x.eliminate_zeros()
     weights = np.zeros((len(LABELS), WIDTH), dtype=np.int8)
     step, bias = np.zeros(len(LABELS), np.float32), np.zeros(len(LABELS), np.float32)
     for number in range(len(LABELS)):
@@ -112,12 +142,11 @@ def save(
 
 
 def main() -> None:
-    """Train from rules/examples and write the model beside them. The thresholds in thresholds.json are kept."""
+    """Train from rules/examples and the lexicons, and write the model beside them. The thresholds in thresholds.json are kept."""
     folder = rules.rules_folder() / "examples"
-    paths = sorted(folder.glob("*.jsonl"))
-    examples = read_examples(paths)
-    version = sha256(b"".join(p.read_bytes() for p in paths)).hexdigest()[:12]
     lexicons = load_lexicons(rules.lexicon_folder(rules.rules_folder()))
+    examples = given(folder, lexicons)
+    version = version_of(examples)
     thresholds = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))
     save(folder / MODEL_FILE, *fit(matrix(examples, lexicons), truth_of(examples)), {**thresholds, "version": version})
     print(f"{len(examples)} examples, model {version}")

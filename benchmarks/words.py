@@ -19,14 +19,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import duckdb
-import numpy as np
 from generate import generate
 
 from analyzer import rules
 from analyzer.text import Words, find, load_words, segment
 from analyzer.text.finder import Finder
 from analyzer.text.personal_data import find_personal_data
-from analyzer.text.second_reader import Recipient, features
+from analyzer.text.second_reader import Recipient, settle
 
 BATCH = 20_000
 _words: list[Words] = []
@@ -51,10 +50,10 @@ def read_scores(texts: list[str]) -> int:
     """All stages, and the second reader for every text."""
     reader = _words[0].reader
     assert reader is not None
-    finder = Finder(texts, _words[0].lexicons)
-    found = len(finder.signals())
+    lexicons = _words[0].lexicons
+    found = len(settle(texts, lexicons, [Recipient(True)] * len(texts), reader, Finder(texts, lexicons))[0])
     segment.forget()
-    return found + len(reader.scores(features(texts, [Recipient(True)] * len(texts), finder.sets_of(np.arange(len(texts))))))
+    return found
 
 
 def read_personal(texts: list[str]) -> int:

@@ -237,7 +237,7 @@ def test_a_users_file_is_read_strictly(wrong: str, tmp_path: Path) -> None:
 
 
 def test_a_users_file_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no file none.yaml"):
+    with pytest.raises(UsageError, match=r"no file none\.yaml"):
         access.load_users(tmp_path / "none.yaml")
 
 

@@ -22,7 +22,7 @@ from analyzer.text.lexicon import LABELS
 from analyzer.text.personal_data import LONGEST, candidates, find_personal_data
 from analyzer.text.recognisers import is_card, is_resident_id
 from analyzer.text.safe_regex import compile_safe
-from analyzer.text.second_reader import Recipient, settle
+from analyzer.text.second_reader import OVERRULED, Recipient, settle
 from analyzer.text.signals import TEXTS
 from tests.conftest import ROOT
 
@@ -222,13 +222,20 @@ def test_scores_do_not_depend_on_the_company(words: Words, texts: list[str]) -> 
 
 
 def test_the_model_is_what_the_examples_give(words: Words) -> None:
-    """The model in the repository was trained from the examples that are there."""
-    from hashlib import sha256
-
-    paths = sorted((ROOT / "rules/examples").glob("*.jsonl"))
+    """The model in the repository was trained from the examples and the lexicons that are there."""
     assert words.reader is not None
-    assert words.reader.version == sha256(b"".join(p.read_bytes() for p in paths)).hexdigest()[:12]
+    assert words.reader.version == training.version_of(training.given(ROOT / "rules/examples", words.lexicons))
     assert set(words.reader.settle) == set(LABELS)
+
+
+def test_who_knows_of_the_debt_is_for_rules_to_judge(words: Words) -> None:
+    """A disclosure to one who knows stays a signal: a policy may forbid that too."""
+    text = "说明借款未还情况，请其转告KH。"
+    lexicons, reader = words.lexicons, words.reader
+    assert reader is not None
+    for knows in (True, False, None):
+        found, _ = settle([text], lexicons, [Recipient(False, knows)], reader, Finder([text], lexicons, np.array([False])))
+        assert any(s.label == "third_party_disclosure" and s.counts for s in found), knows
 
 
 def test_training_twice_gives_the_same_bytes(tmp_path: Path, lexicons: Lexicons) -> None:
@@ -270,7 +277,7 @@ def test_settled_signals_carry_the_score(words: Words) -> None:
     decided = words.reader.decided(doubtful, 0.97)
     assert decided.counts and decided.confidence == pytest.approx(0.97) and "second reader 0.97" in decided.why
     assert not words.reader.decided(doubtful, 0.01).counts
-    assert words.reader.decided(sure, 0.97) is sure and words.reader.decided(sure, 0.0) is sure
+    assert words.reader.decided(sure, 0.97) is sure and words.reader.decided(sure, OVERRULED) is sure and not words.reader.decided(sure, 0.09).counts
     assert np.all((words.reader.weights >= -127) & (words.reader.weights <= 127))
 
 
@@ -299,14 +306,22 @@ def test_a_reader_that_dies_is_an_error_and_not_a_silence() -> None:
     assert error.value.key == "run.words_process"
 
 
+def test_noise_does_not_talk_a_plain_threat_away(words: Words) -> None:
+    """The second reader overrules sure words only by what stands around them."""
+    noise = "今天天气很好，我们去公园散步，晚上一起吃饭，周末再看电影。" * 8
+    told = [v.labels for v in judge([{"text": THREAT}, {"text": noise + THREAT + "。" + noise}, {"text": noise}], words)]
+    assert "threat_violence" in told[0] and "threat_violence" in told[1] and told[2] == ()
+
+
 def test_doubtful_words_said_by_anyone_are_settled_too(tmp_path: Path, words: Words) -> None:
     (tmp_path / "_context.yaml").write_text((ROOT / "rules/lexicon/_context.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "trial.yaml").write_text(LEXICON.format(id="trial", pattern="    all: [[甲字]]\n    said_by: anyone\n    sure: false"), encoding="utf-8")
     finder = Finder(["客户称甲字"], load_lexicons(tmp_path))
     found = finder.signals()
     assert words.reader is not None and [s.counts for s in found] == [False]
-    eager = replace(words.reader, settle=dict.fromkeys(LABELS, 0.0))
-    assert [s.counts for s in settle(["客户称甲字"], finder, found, [Recipient(True)], eager)] == [True]
+    for needed, told in ((0.0, [True]), (2.0, [])):
+        reader = replace(words.reader, settle=dict.fromkeys(LABELS, needed))
+        assert [s.counts for s in settle(["客户称甲字"], load_lexicons(tmp_path), [Recipient(True)], reader, finder)[0]] == told
 
 
 @pytest.mark.parametrize("text", ["不还就弄死亻尔全家", "不还就弄 死*你全家", "不还就弄死死死死你全家"])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analyzer.text.context import Context, Index, Mask
-from analyzer.text.lexicon import MARKERS, Lexicon, Lexicons, Pattern
+from analyzer.text.lexicon import LABELS, MARKERS, Lexicon, Lexicons, Pattern
 from analyzer.text.normalise import normalise
 
 # What a pattern looks at in one clause, sentence or text is bounded, so that no text can make it slow.
@@ -21,7 +21,7 @@ class Signal(NamedTuple):
     """Words of one text that point to a concept. Offsets are characters of the text as logged.
 
     `sure`: whether the words decide by themselves. `taken_back`: what stands around them means that they were not said, or
-    not by the collector. `counts`: whether rules see it: sure and not taken back, or what the second reader made of it. `confidence` is 0 to 1.
+    not by the collector. `counts`: whether rules see it: sure and neither taken back nor overruled by the second reader, or doubtful and confirmed by it. `confidence` is 0 to 1.
     """
 
     text: int
@@ -80,13 +80,13 @@ class Finder:
     def __init__(self, texts: Sequence[str], lexicons: Lexicons, owes: Mask | None = None, keep_refused: bool = False) -> None:
         """See `find`. With `keep_refused`, matches that word borders or innocent longer strings refuse are in `refused`."""
         self._texts, self._lexicons = texts, lexicons
-        self._keep_refused = keep_refused
+        self.keeps_refused = keep_refused
         self.refused: list[Signal] = []
-        self._normal = normalise(texts)
-        self._whole = self._normal.text()
-        self._found = found = lexicons.terms.find(self._normal.points, self._whole)
+        self.normal = normalise(texts)
+        self._whole = self.normal.text()
+        self._found = found = lexicons.terms.find(self.normal.points, self._whole)
         markers = [found.of(lexicons.terms_of(kind)) for kind in range(len(MARKERS))]
-        self._context = Context(self._normal, self._whole, [(found.start[m], found.end[m]) for m in markers])
+        self._context = Context(self.normal, self._whole, [(found.start[m], found.end[m]) for m in markers])
         counted = np.concatenate([np.zeros(1, np.int64), np.cumsum(found.counts[lexicons.set_terms])])
         # How many matches each set has: of most there are none, and a pattern begins with its rarest element.
         self._counts: list[int] = (counted[lexicons.set_starts[1:]] - counted[lexicons.set_starts[:-1]]).tolist()
@@ -94,7 +94,7 @@ class Finder:
         self._scopes: dict[str, tuple[Index, Index]] = {}
         self._members: dict[int, Mask] = {}
         self._presence: dict[tuple[int, str], Mask] = {}
-        self._told_others: dict[str, Mask] = {}
+        self._homes: dict[str, Index] = {}
         self._borders: dict[tuple[int, int], bool] = {}
 
     def _of_set(self, number: int) -> Index:
@@ -104,9 +104,16 @@ class Finder:
     def _spans(self, matches: Index) -> list[tuple[int, int]]:
         return list(zip(self._found.start[matches].tolist(), self._found.end[matches].tolist(), strict=True))
 
-    def signals(self) -> list[Signal]:
-        """What was found, in the order of text and place."""
-        hits = [hit for lexicon in self._lexicons.items if lexicon.label for hit in self._of_lexicon(lexicon)]
+    def signals(self, agreed: Mask | None = None) -> list[Signal]:
+        """What was found, in the order of text and place.
+
+        Args:
+            agreed: shape (texts, labels); doubtful words are looked for only where it is true. None: everywhere.
+        """
+        hits: list[_Hit] = []
+        for lexicon in self._lexicons.items:
+            if lexicon.label:
+                hits += self._of_lexicon(lexicon, None if agreed is None else agreed[:, LABELS.index(lexicon.label)])
         if not hits:
             return []
         starts = np.array([h.start for h in hits], dtype=np.int64)
@@ -114,7 +121,7 @@ class Finder:
         order = np.lexsort((-ends, starts))
         starts, ends = starts[order], ends[order]
         texts = self._context.text_of(starts)
-        normal = self._normal
+        normal = self.normal
         firsts = (normal.origin[starts] - normal.original_starts[texts]).tolist()
         lasts = (normal.last[ends - 1] - normal.original_starts[texts] + 1).tolist()
         negated, reported = self._context.negated(starts).tolist(), self._context.reported(starts).tolist()
@@ -122,14 +129,14 @@ class Finder:
         rows = zip(order.tolist(), texts.tolist(), firsts, lasts, negated, reported, lessons, strict=True)
         return [self._signal(hits[number], *row) for number, *row in rows]
 
-    def sets_of(self, texts: Index) -> tuple[Index, Index]:
-        """(row, token) of each element of a pattern (`Lexicons.set_tokens`) of which a text has a word; rows are places in `texts`."""
+    def sets(self) -> tuple[Index, Index]:
+        """(text, token) of each element of a pattern (`Lexicons.set_tokens`) of which a text has a word."""
         tokens = self._lexicons.set_tokens
         used = [number for number in np.flatnonzero(tokens >= 0).tolist() if self._counts[number]]
-        found = [np.flatnonzero(self._held(number, "text")[texts]) for number in used]
+        found = [np.flatnonzero(self._held(number, "text")) for number in used]
         if not found:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        return np.concatenate(found), np.repeat(tokens[used], [len(rows) for rows in found])
+        return np.concatenate(found), np.repeat(tokens[used], [len(texts) for texts in found])
 
     def _signal(self, hit: _Hit, text: int, first: int, last: int, negated: bool, reported: bool, lesson: bool) -> Signal:
         start, end_backwards, weak, lexicon, detail, anyone, despite = hit
@@ -150,12 +157,17 @@ class Finder:
             not weak, taken_back, not weak and not taken_back, (DOUBTFUL if weak else SURE) * (0.1 if taken_back else 1.0), why, lexicon.version,
         )  # fmt: skip
 
-    def _of_lexicon(self, lexicon: Lexicon) -> Iterator[_Hit]:
-        """The accepted matches of one lexicon: of its groups and its patterns, the longer before those they cover."""
+    def _of_lexicon(self, lexicon: Lexicon, agreed: Mask | None) -> Iterator[_Hit]:
+        """The accepted matches of one lexicon: of its groups and its patterns, the longer before those they cover.
+
+        `agreed`: the texts whose doubtful words are looked for; None for all.
+        """
         innocent = self._of_set(lexicon.innocent)
         found: list[_Hit] = []
         for number, group, sure in lexicon.alone:
             matches = self._of_set(number)
+            if not (sure or agreed is None or not len(matches)):
+                matches = matches[agreed[self._context.text_of(self._found.start[matches])]]
             if not len(matches):
                 continue
             wanted = self._wanted(lexicon, matches, innocent)
@@ -163,14 +175,15 @@ class Finder:
                 hit = _Hit(start, -end, not sure, lexicon, group, False, lexicon.despite)
                 if self._on_borders(start, end):
                     found.append(hit)
-                elif self._keep_refused:
+                elif self.keeps_refused:
                     self._refuse(hit, "cuts across a word")
-            if self._keep_refused:
+            if self.keeps_refused:
                 for start, end in self._spans(np.setdiff1d(matches, wanted)):
                     self._refuse(_Hit(start, -end, not sure, lexicon, group, False, lexicon.despite), "inside an innocent longer string, or said to somebody who owes")
+        some = agreed is None or bool(agreed.any())
         for pattern in lexicon.patterns:
-            if all(self._counts[number] for number in (*pattern.all, *pattern.implied)):
-                for start, end in self._of_pattern(lexicon, pattern, innocent):
+            if (pattern.sure or some) and all(self._counts[number] for number in (*pattern.all, *pattern.implied)):
+                for start, end in self._of_pattern(lexicon, pattern, innocent, None if pattern.sure else agreed):
                     found.append(_Hit(start, -end, not pattern.sure, lexicon, pattern.name, pattern.anyone, pattern.despite))
         found.sort(key=_ORDER)
         reach, sure_reach = -1, -1
@@ -184,7 +197,7 @@ class Finder:
 
     def _refuse(self, hit: _Hit, why: str) -> None:
         text = int(self._context.text_of(np.array([hit.start]))[0])
-        normal = self._normal
+        normal = self.normal
         first, last = int(normal.origin[hit.start] - normal.original_starts[text]), int(normal.last[hit.end - 1] - normal.original_starts[text]) + 1
         self.refused.append(self._signal(hit, text, first, last, False, False, False)._replace(counts=False, confidence=0.0, why=f"refused: {why}"))
 
@@ -199,12 +212,14 @@ class Finder:
             matches = matches[~((place >= 0) & (reach[np.maximum(place, 0)] >= end[matches]))]
         return matches
 
-    def _of_pattern(self, lexicon: Lexicon, pattern: Pattern, innocent: Index) -> Iterator[tuple[int, int]]:
+    def _of_pattern(self, lexicon: Lexicon, pattern: Pattern, innocent: Index, agreed: Mask | None) -> Iterator[tuple[int, int]]:
         """(start, end) of each clause, sentence or text in which the pattern holds: the shortest span of its elements.
 
         First which of these hold something of every element, all at once; then the elements' places in the few that do.
         """
         keys = self._candidates(lexicon, pattern)
+        if agreed is not None and len(keys):
+            keys = keys[agreed[self._texts_of(pattern.within)[keys]]]
         if not len(keys):
             return
         numbers, _ = self._scope(pattern.within)
@@ -244,7 +259,7 @@ class Finder:
         for number in (*pattern.all[1:], *pattern.implied):
             held = held & self._held(number, within)
         if lexicon.audience == "others" and self._others is not None:
-            held = held & self._of_others(within)
+            held = held & self._others[self._texts_of(within)]
         if pattern.of:
             held = held & (sum(self._held(number, within).view(np.uint8) for number in pattern.of) >= pattern.at_least)
         if pattern.none is not None and self._counts[pattern.none]:
@@ -261,13 +276,12 @@ class Finder:
                 known[numbers[matches]] = True
         return known
 
-    def _of_others(self, within: str) -> Mask:
-        """Per clause, sentence or text, whether its recipient is not known to owe the debt."""
-        if within not in self._told_others:
+    def _texts_of(self, within: str) -> Index:
+        """The text of each clause, sentence or text."""
+        if within not in self._homes:
             starts, _ = self._context.spans(within, np.arange(self._context.count(within)))
-            assert self._others is not None
-            self._told_others[within] = self._others[self._context.text_of(np.minimum(starts, len(self._whole) - 1))]
-        return self._told_others[within]
+            self._homes[within] = self._context.text_of(np.minimum(starts, len(self._whole) - 1))
+        return self._homes[within]
 
     def _scope(self, within: str) -> tuple[Index, Index]:
         """(numbers, bounds): the clause, sentence or text of each match; matches bounds[n] to bounds[n + 1] are in number n."""

@@ -1,7 +1,8 @@
 """The second reader: a small statistical model that scores a text for each conduct label.
 
-It settles what the words leave in doubt and points out texts for review; it never makes a finding alone, and where the words are
-sure it is not asked: noise around a plain threat must not talk it away. A text is the set of its character n-grams (1 to 4
+It settles what the words leave in doubt and points out texts for review; it never makes a finding alone. Sure words it overrules
+only where the text and also the few characters around them speak clearly against them: noise further off must not talk a plain
+threat away. A text is the set of its character n-grams (1 to 4
 characters of its normal form), its Latin words and pairs of them, the elements of patterns it has a word of (kin, workplace,
 publish, ...) and who was spoken to, each hashed into one of `WIDTH` columns. It is not told which signals were found: the
 lexicons were written with training examples in sight, and a second opinion that leans on the first is none.
@@ -16,11 +17,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 from analyzer.text.finder import Finder, Signal
 from analyzer.text.lexicon import LABELS, Lexicons, load_lexicons
@@ -35,6 +37,13 @@ SIZES = (1, 2, 3, 4)
 # Words this far apart make a pair; letters beyond the longest word's weigh like its last.
 APART, LONGEST_WORD = 3, 64
 LONGEST = 2_000
+# The score a label without a threshold needs.
+_EVEN = 0.5
+# Sure words do not count below this score, given by the whole text and by so many characters on either side of them. Chosen on the
+# development and the ordinary sets: about half of the false alarms go there, and macro-F1 does not (docs/words-report.md).
+OVERRULED, AROUND = 0.1, 30
+# Never overruled: whether a disclosure is one depends on who is told and what he knows, which rules look at themselves.
+_BY_RECIPIENT = frozenset(["third_party_disclosure"])
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 MODEL_FILE = "second_reader.npz"
 
@@ -63,40 +72,29 @@ class Recipient:
         return [f"owes {self.owes}", f"knows {self.knows}"]
 
 
-@dataclass(frozen=True)
-class Features:
-    """What occurs in `texts` texts: one (row, column) for each occurrence, in no order of rows."""
-
-    rows: Index
-    columns: Index
-    texts: int
-
-
-def features(texts: Sequence[str], recipients: Sequence[Recipient], sets: tuple[Index, Index]) -> Features:
-    """The columns of each text.
+def features(normal: Normal, recipients: Sequence[Recipient], sets: tuple[Index, Index]) -> csr_matrix:
+    """Which columns each text has: ones of shape (texts, WIDTH).
 
     Args:
-        texts: as logged; what lies beyond `LONGEST` characters of the normal form is not read.
+        normal: the texts; what lies beyond `LONGEST` characters of one is not read.
         recipients: one per text.
-        sets: the elements of patterns each text has a word of: `Finder.sets_of`.
+        sets: the elements of patterns each text has a word of: `Finder.sets`.
     """
-    normal = normalise([text[: LONGEST * 2] for text in texts])
-    parts = [_grams(normal), _words(normal), (sets[0], sets[1] % WIDTH)]
     told = [(number, _token(token)) for number, recipient in enumerate(recipients) for token in recipient.tokens()]
-    parts.append((np.array([n for n, _ in told], dtype=np.int64), np.array([c for _, c in told], dtype=np.int64)))
-    # Each once, however often it occurs; sorted, which is quicker than numpy's own way to distinct values.
-    keys = np.concatenate([rows for rows, _ in parts]) * WIDTH + np.concatenate([columns for _, columns in parts])
-    keys.sort()
-    keys = keys[np.concatenate([np.ones(min(1, len(keys)), np.bool_), keys[1:] != keys[:-1]])]
-    return Features(keys // WIDTH, keys % WIDTH, len(texts))
+    parts = [*_grams(normal), *_words(normal), sets, (np.array([n for n, _ in told], dtype=np.int64), np.array([c for _, c in told], dtype=np.int64))]
+    rows, columns = (np.concatenate([part[side] for part in parts]).astype(np.int32) for side in (0, 1))
+    # Each once, however often it occurs.
+    found = csr_matrix((np.ones(len(rows), np.float32), (rows, columns % WIDTH)), shape=(len(recipients), WIDTH))
+    found.data[:] = 1
+    return found
 
 
-def _grams(normal: Normal) -> tuple[Index, Index]:
-    """(text, column) of each n-gram. Those that run over the end of a text are left out."""
+def _grams(normal: Normal) -> list[tuple[Index, Index]]:
+    """(text, column) of each n-gram, by size. Those that run over the end of a text are left out."""
     points = normal.points.astype(np.uint64)
     text_of = np.cumsum(normal.points == 0)
-    inside = points != 0
-    rows, columns = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    inside = (normal.points != 0) & (np.arange(len(points)) - normal.starts[text_of] < LONGEST)
+    found = []
     hashed = np.zeros(len(points), np.uint64)
     whole = np.ones(len(points), np.bool_)
     for size in range(1, max(SIZES) + 1):
@@ -108,29 +106,29 @@ def _grams(normal: Normal) -> tuple[Index, Index]:
         whole = whole[:usable] & inside[shift:]
         if size in SIZES:
             at = np.flatnonzero(whole)
-            rows.append(text_of[at])
-            columns.append(_column(hashed[at]))
-    return np.concatenate(rows), np.concatenate(columns)
+            found.append((text_of[at], _column(hashed[at])))
+    return found
 
 
-def _words(normal: Normal) -> tuple[Index, Index]:
+def _words(normal: Normal) -> list[tuple[Index, Index]]:
     """(text, column) of each Latin word, and of each pair of words at most `APART` apart in one text."""
     points = normal.points
     latin = (points >= ord("a")) & (points <= ord("z"))
     begins = latin & ~np.concatenate([np.zeros(1, np.bool_), latin[:-1]])
     starts = np.flatnonzero(begins)
-    if not len(starts):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    texts = np.cumsum(points == 0)[starts]
+    early = starts - normal.starts[texts] < LONGEST
+    if not early.any():
+        return []
     place = np.arange(len(points)) - starts[np.maximum(np.cumsum(begins) - 1, 0)]
     letters = np.where(latin, (points.astype(np.uint64) + np.uint64(7)) * _powers()[np.clip(place, 0, LONGEST_WORD - 1)], np.uint64(0))
     hashed = np.add.reduceat(letters, starts).astype(np.uint64)
-    texts = np.cumsum(points == 0)[starts]
-    rows, columns = [texts], [_column(hashed * _MULTIPLIER)]
+    hashed, texts = hashed[early], texts[early]
+    found = [(texts, _column(hashed * _MULTIPLIER))]
     for apart in range(1, APART + 1):
         together = np.flatnonzero(texts[:-apart] == texts[apart:])
-        rows.append(texts[together])
-        columns.append(_column((hashed[together] * _MULTIPLIER + hashed[together + apart] * np.uint64(9 + 2 * apart)) * _MULTIPLIER))
-    return np.concatenate(rows), np.concatenate(columns)
+        found.append((texts[together], _column((hashed[together] * _MULTIPLIER + hashed[together + apart] * np.uint64(9 + 2 * apart)) * _MULTIPLIER)))
+    return found
 
 
 def _column(hashed: npt.NDArray[np.uint64]) -> Index:
@@ -154,14 +152,6 @@ def _token(text: str) -> int:
     return (hashed ^ (hashed >> 32)) % WIDTH
 
 
-def weighed(seen: Features, known: npt.NDArray[np.bool_]) -> tuple[Index, Index, npt.NDArray[np.float32]]:
-    """(rows, columns, weight) of the columns that are known: the weight is one over the root of how many its text has, so that long texts weigh no more."""
-    here = np.flatnonzero(known[seen.columns])
-    rows, columns = seen.rows[here], seen.columns[here]
-    sizes = np.bincount(rows, minlength=seen.texts)
-    return rows, columns, (1.0 / np.sqrt(np.maximum(sizes, 1)))[rows].astype(np.float32)
-
-
 @dataclass(frozen=True, repr=False)
 class SecondReader:
     """A trained model. `weights` is (labels, WIDTH) in steps of `step`; `bias` one per label; `known`: the columns that more than
@@ -175,29 +165,28 @@ class SecondReader:
     settle: Mapping[str, float]
     version: str
 
-    def scores(self, seen: Features, asked: npt.NDArray[np.bool_] | None = None) -> Scores:
-        """Probabilities, shape (texts, labels). With `asked`, of the same shape, only those are worked out and the others are nothing (NaN)."""
-        out = np.full((seen.texts, len(LABELS)), np.nan, dtype=np.float32)
-        all_rows, all_columns, value = weighed(seen, self.known)
-        for number in range(len(LABELS)):
-            rows, columns, weight = all_rows, all_columns, value
-            if asked is not None:
-                if not asked[:, number].any():
-                    continue
-                here = np.flatnonzero(asked[:, number][rows])
-                rows, columns, weight = rows[here], columns[here], value[here]
-            total = np.bincount(rows, weights=self.weights[number][columns] * weight, minlength=seen.texts)
-            out[:, number] = total * self.step[number] + self.bias[number]
-        found: Scores = (1.0 / (1.0 + np.exp(-np.clip(out, -30, 30)))).astype(np.float32)
-        if asked is not None:
-            found[~asked] = np.nan
+    @cached_property
+    def _table(self) -> npt.NDArray[np.float32]:
+        """Per column its weight for each label, and whether it is known: whole numbers, so that a sum of them is exact in any order."""
+        return np.ascontiguousarray(np.concatenate([np.where(self.known, self.weights, 0), self.known[np.newaxis]]).T.astype(np.float32))
+
+    def scores(self, seen: csr_matrix) -> Scores:
+        """Probabilities, shape (texts, labels). A known column counts one over the root of how many its text has, so that long texts weigh no more."""
+        sums = seen @ self._table
+        totals = sums[:, :-1] / np.sqrt(np.maximum(sums[:, -1:], 1)) * self.step + self.bias
+        found: Scores = (1.0 / (1.0 + np.exp(-np.clip(totals, -30, 30)))).astype(np.float32)
         return found
 
+    def agrees(self, scores: Scores) -> npt.NDArray[np.bool_]:
+        """Where the scores let doubtful words count, shape (texts, labels)."""
+        needed: npt.NDArray[np.bool_] = scores >= np.array([self.settle.get(label, _EVEN) for label in LABELS])
+        return needed
+
     def decided(self, signal: Signal, score: float) -> Signal:
-        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is."""
-        if signal.sure:
+        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless the score is very low."""
+        if signal.sure and (score >= OVERRULED or signal.label in _BY_RECIPIENT):
             return signal
-        needed = self.settle.get(signal.label, 0.5)
+        needed = OVERRULED if signal.sure else self.settle.get(signal.label, _EVEN)
         why = f"{signal.why}, second reader {score:.2f} of {needed:.2f}"
         return signal._replace(counts=score >= needed, confidence=round(min(max(score, 0.02), 0.98), 3), why=why)
 
@@ -206,9 +195,9 @@ class SecondReader:
         plain = normalise([text[: LONGEST * 2]]).text()
         mine = self.weights[LABELS.index(label)]
         grams = dict.fromkeys(plain[start : start + size] for size in SIZES[1:] for start in range(len(plain) - size + 1))
-        found = {gram: int(mine[_grams(normalise_plain(gram))[1][-1]]) for gram in grams}
+        found = {gram: int(mine[_grams(normalise_plain(gram))[-1][1][-1]]) for gram in grams}
         for word in dict.fromkeys(re.findall("[a-z]{2,}", plain)):
-            found[word] = max(found.get(word, 0), int(mine[_words(normalise_plain(word))[1][0]]))
+            found[word] = max(found.get(word, 0), int(mine[_words(normalise_plain(word))[0][1][0]]))
         ranked = sorted((g for g in found if found[g] > 0 and g.strip()), key=lambda g: (-found[g], -len(g), g))
         kept: list[str] = []
         for gram in ranked:
@@ -227,21 +216,24 @@ def normalise_plain(text: str) -> Normal:
     return Normal(points, here, here, zero, zero, points)
 
 
-def settle(texts: Sequence[str], finder: Finder, found: Sequence[Signal], recipients: Sequence[Recipient], reader: SecondReader) -> list[Signal]:
-    """The signals `found` by a finder in its texts as the reader's scores leave them (`SecondReader.decided`); sure ones, and those
-    taken back, stay as they are."""
-    doubtful = sorted({s.text for s in found if not (s.sure or s.taken_back)})
-    if not doubtful:
-        return list(found)
-    place = {text: number for number, text in enumerate(doubtful)}
-    asked = np.zeros((len(doubtful), len(LABELS)), np.bool_)
-    for signal in found:
-        if not (signal.sure or signal.taken_back):
-            asked[place[signal.text], LABELS.index(signal.label)] = True
-    scores = reader.scores(features([texts[i] for i in doubtful], [recipients[i] for i in doubtful], finder.sets_of(np.array(doubtful, dtype=np.int64))), asked)
-    return [
-        s if s.sure or s.taken_back else reader.decided(s, float(scores[place[s.text]][LABELS.index(s.label)])) for s in found
-    ]
+def settle(texts: Sequence[str], lexicons: Lexicons, recipients: Sequence[Recipient], reader: SecondReader, finder: Finder) -> tuple[list[Signal], Scores]:
+    """The signals of a finder's texts as the reader leaves them (`SecondReader.decided`), and the scores of each text and label.
+
+    Every text is scored at once, and doubtful words are looked for only where the score lets them count, since there are many;
+    with the finder's `keep_refused` everywhere. What was taken back stays as it is.
+    """
+    scores = reader.scores(features(finder.normal, recipients, finder.sets()))
+    found = finder.signals(None if finder.keeps_refused else reader.agrees(scores))
+    columns = [LABELS.index(s.label) for s in found]
+    own = [float(scores[s.text, column]) for s, column in zip(found, columns, strict=True)]
+    asked = [place for place, s in enumerate(found) if s.counts and own[place] < OVERRULED]
+    if asked:
+        told = [recipients[found[place].text] for place in asked]
+        near = Finder([texts[found[place].text][max(0, found[place].start - AROUND) : found[place].end + AROUND] for place in asked], lexicons)
+        around = reader.scores(features(near.normal, told, near.sets()))
+        for number, place in enumerate(asked):
+            own[place] = max(own[place], float(around[number, columns[place]]))
+    return [s if s.taken_back else reader.decided(s, score) for s, score in zip(found, own, strict=True)], scores
 
 
 @dataclass(frozen=True, repr=False)

@@ -32,10 +32,9 @@ def signals_of(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     owes = batch.column(2).to_pylist()
     knows = batch.column(3).to_pylist()
     finder = Finder(texts, words.lexicons, np.array([bool(o) for o in owes], dtype=np.bool_))
-    found = finder.signals()
+    told = [Recipient(o, k) for o, k in zip(owes, knows, strict=True)]
+    found = settle(texts, words.lexicons, told, words.reader, finder)[0] if words.reader else finder.signals()
     segment.forget()
-    if words.reader:
-        found = settle(texts, finder, found, [Recipient(o, k) for o, k in zip(owes, knows, strict=True)], words.reader)
     if words.entities:
         found += _personal(texts, words.entities)
     return _batch(found, batch.column(0).to_numpy())
