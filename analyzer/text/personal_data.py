@@ -87,7 +87,8 @@ def find_personal_data(
     for number in wanted:
         text = (texts[number] or "")[:LONGEST]
         language = languages[number] if languages is not None else "zh" if re.search(r"[\u4e00-\u9fff]", text) else "en"
-        found += _one(number, text, language, names[number] if names is not None else (), entities)
+        hits = _one(number, text, language, names[number] if names is not None else (), entities)
+        found += [hit for hit in hits if hit.entity in entities or hit.entity == "PERSON"]
     return found
 
 
