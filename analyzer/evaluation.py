@@ -25,11 +25,11 @@ from analyzer.summary import interval
 from analyzer.text import Lexicons, load_lexicons
 from analyzer.text.lexicon import LABELS
 from analyzer.text.second_reader import SecondReader, load_reader
-from analyzer.training import Example, fit, given, matrix, read_examples, truth_of
+from analyzer.training import Example, fit, given, known_to, matrix, read_examples, truth_of
 
 Truth = npt.NDArray[np.bool_]
 # A doubtful word must be likely before it counts: a false alarm costs trust.
-_GRID = tuple(round(0.45 + 0.05 * step, 2) for step in range(10))
+_GRID = tuple(round(0.6 + 0.05 * step, 2) for step in range(7))
 _FOLDS = 4
 
 
@@ -73,7 +73,7 @@ def left_out(examples: Sequence[Example], lexicons: Lexicons, settle: Mapping[st
     scores = np.zeros(truth.shape, np.float32)
     for number in range(_FOLDS):
         kept, left = ([e for e, f in zip(examples, fold, strict=True) if (f == number) == own] for own in (False, True))
-        reader = SecondReader(*fit(matrix(kept, lexicons), truth[fold != number]), settle, "")
+        reader = SecondReader(*fit(matrix(kept, lexicons), truth[fold != number]), settle, "", known_to(lexicons))
         certain[fold == number], doubtful[fold == number], scores[fold == number] = evidence(left, lexicons, reader)
     return certain, doubtful, scores
 

@@ -91,6 +91,11 @@ def version_of(examples: Sequence[Example]) -> str:
     return sha256(json.dumps([asdict(e) for e in examples], sort_keys=True).encode()).hexdigest()[:12]
 
 
+def known_to(lexicons: Lexicons) -> frozenset[tuple[str, str]]:
+    """The (id, version) of the lexicons that a model is trained with."""
+    return frozenset((lexicon.id, lexicon.version) for lexicon in lexicons.items if lexicon.label)
+
+
 def matrix(examples: Sequence[Example], lexicons: Lexicons) -> csr_matrix:
     """What the model sees of examples."""
     finder = Finder([e.text for e in examples], lexicons)
@@ -148,7 +153,7 @@ def main() -> None:
     examples = given(folder, lexicons)
     version = version_of(examples)
     thresholds = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))
-    save(folder / MODEL_FILE, *fit(matrix(examples, lexicons), truth_of(examples)), {**thresholds, "version": version})
+    save(folder / MODEL_FILE, *fit(matrix(examples, lexicons), truth_of(examples)), {**thresholds, "version": version, "lexicons": sorted(known_to(lexicons))})
     print(f"{len(examples)} examples, model {version}")
 
 

@@ -306,6 +306,15 @@ def test_a_reader_that_dies_is_an_error_and_not_a_silence() -> None:
     assert error.value.key == "run.words_process"
 
 
+def test_words_the_second_reader_never_saw_are_not_overruled(words: Words) -> None:
+    """A house's own lexicon decides by itself until the model is trained with it."""
+    assert words.reader is not None
+    sure = find([THREAT], words.lexicons)[0]
+    assert not words.reader.decided(sure, 0.01).counts
+    for own in (sure._replace(concept="house_words"), sure._replace(version="2099-01-01")):
+        assert words.reader.decided(own, 0.01) is own
+
+
 def test_noise_does_not_talk_a_plain_threat_away(words: Words) -> None:
     """The second reader overrules sure words only by what stands around them."""
     noise = "今天天气很好，我们去公园散步，晚上一起吃饭，周末再看电影。" * 8

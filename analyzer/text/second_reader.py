@@ -161,7 +161,8 @@ def _token(text: str) -> int:
 class SecondReader:
     """A trained model. `weights` is (labels, WIDTH) in steps of `step`; `bias` one per label; `known`: the columns that more than
     one example had; `settle`: per label the
-    score from which a doubtful signal counts; `version` says which examples it was trained from."""
+    score from which a doubtful signal counts; `version` says which examples it was trained from; `lexicons`: the (id, version) of
+    those whose sentences were among them: words of others it has never seen, and does not overrule."""
 
     weights: npt.NDArray[np.int8]
     step: npt.NDArray[np.float32]
@@ -169,6 +170,7 @@ class SecondReader:
     known: npt.NDArray[np.bool_]
     settle: Mapping[str, float]
     version: str
+    lexicons: frozenset[tuple[str, str]]
 
     @cached_property
     def _table(self) -> npt.NDArray[np.float32]:
@@ -189,7 +191,7 @@ class SecondReader:
 
     def decided(self, signal: Signal, score: float) -> Signal:
         """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless the score is very low."""
-        if signal.sure and (score >= OVERRULED or signal.label in _BY_RECIPIENT):
+        if signal.sure and (score >= OVERRULED or signal.label in _BY_RECIPIENT or (signal.concept, signal.version) not in self.lexicons):
             return signal
         needed = OVERRULED if signal.sure else self.settle.get(signal.label, _EVEN)
         why = f"{signal.why}, second reader {score:.2f} of {needed:.2f}"
@@ -268,4 +270,4 @@ def load_reader(folder: Path) -> SecondReader | None:
     with np.load(path, allow_pickle=False) as file:
         told = json.loads(bytes(file["told"]).decode("utf-8"))
         known = np.unpackbits(file["known"]).astype(np.bool_)
-        return SecondReader(file["weights"], file["step"], file["bias"], known, told["settle"], told["version"])
+        return SecondReader(file["weights"], file["step"], file["bias"], known, told["settle"], told["version"], frozenset((name, version) for name, version in told["lexicons"]))
