@@ -580,8 +580,8 @@ def review_finding(
         if sum((state is not None, until is not None, appeal)) > 1 or (all_ and (finding is not None or appeal or blind)) or (blind and state is None):
             raise UsageError("usage.review_one")
         path = runs.locate(run, name)
-        log, con = review.Reviews(path, url), runs.connect(path)
-        try:
+        log = review.Reviews(path, url)
+        with runs.connect(path) as con:
             if all_:
                 _review_all(log, con, filters, actor, state, comment, assignee, approver, until, _names(two_level), json_)
                 return
@@ -597,8 +597,6 @@ def review_finding(
                 log.judge_blind(con, whole, actor, state, comment)
             elif state is not None:
                 log.decide(con, whole, actor, state, comment, assignee, second=_names(two_level))
-        finally:
-            con.close()
         history = log.history(whole, blind_to=actor.strip())
         if json_:
             _emit_json(history)

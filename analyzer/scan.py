@@ -7,7 +7,6 @@ label where the reader's score reaches the label's threshold; a text that only t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,13 +19,13 @@ from analyzer.errors import InputError
 from analyzer.text import Lexicons, Signal, segment
 from analyzer.text.finder import Finder
 from analyzer.text.lexicon import LABELS
+from analyzer.text.normalise import language_of
 from analyzer.text.personal_data import LONGEST, find_personal_data, label_of
 from analyzer.text.second_reader import THIRD, Recipient, SecondReader, settle
 
 BATCH = 20_000
 SUSPECT = 0.85
 """From this score on the second reader alone raises a suspicion."""
-_HAN = re.compile(r"[\u3400-\u9fff]")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def read_messages(lines: Iterable[bytes]) -> Iterator[Message]:
             continue
         text, recipient, knows = text or "", row.get("recipient"), row.get("third_party_knows_loan")
         stated = row.get("lang")
-        lang = str(stated) if stated in ("zh", "en") else "zh" if _HAN.search(text) else "en"
+        lang = str(stated) if stated in ("zh", "en") else language_of(text)
         yield Message(row.get("id"), text, lang, recipient if isinstance(recipient, str) else None, knows if isinstance(knows, bool) else None)
 
 
@@ -90,7 +89,7 @@ def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: Seco
     texts = [m.text for m in messages]
     owes = np.array([bool(m.who.owes) for m in messages], dtype=np.bool_)
     finder = Finder(texts, lexicons, owes, keep_refused=why_not)
-    found, scores = settle(texts, lexicons, [m.who for m in messages], reader, finder) if reader else (finder.signals(), None)
+    found, scores = settle(finder, [m.who for m in messages], reader) if reader else (finder.signals(), None)
     segment.forget()
     labels: list[dict[str, None]] = [{} for _ in messages]
     told: list[list[dict[str, Any]]] = [[] for _ in messages]

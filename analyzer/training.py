@@ -21,6 +21,7 @@ from scipy.sparse import csr_matrix
 from analyzer import rules
 from analyzer.text.finder import Finder, find
 from analyzer.text.lexicon import LABELS, Lexicons, load_lexicons
+from analyzer.text.normalise import language_of
 from analyzer.text.second_reader import MODEL_FILE, WIDTH, Recipient, features
 
 # Of a few strengths and weights tried on the development set, from a range in which they hardly differ.
@@ -75,7 +76,7 @@ def lexicon_examples(lexicons: Lexicons) -> list[Example]:
         if signal.counts:
             sure[signal.text].add(signal.label)
     return [
-        Example(id_, text, "zh" if any("\u3400" <= c <= "\u9fff" for c in text) else "en", None, "colleague" if audience == "others" else "borrower", None,
+        Example(id_, text, language_of(text), None, "colleague" if audience == "others" else "borrower", None,
                 tuple(sorted({*words, *([label] if label else [])})), "lexicon")
         for (id_, text, label, audience), words in zip(told, sure, strict=True)
     ]  # fmt: skip

@@ -48,7 +48,7 @@ class Both(Strict):
         return Text2(self.zh.strip(), self.en.strip())
 
 
-Settings = TypeVar("Settings", bound=Strict)
+Model = TypeVar("Model", bound=Strict)
 
 
 @dataclass
@@ -77,7 +77,7 @@ def read(path: Path) -> Document:
     return parse(text, document)
 
 
-def settings(path: Path, model: type[Settings], private: str = "") -> Settings:
+def settings(path: Path, model: type[Model], private: str = "") -> Model:
     """A file of settings as `model`. Below the key `private` an error does not quote keys: they are people's.
 
     Raises:

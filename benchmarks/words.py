@@ -50,8 +50,7 @@ def read_scores(texts: list[str]) -> int:
     """All stages, and the second reader for every text."""
     reader = _words[0].reader
     assert reader is not None
-    lexicons = _words[0].lexicons
-    found = len(settle(texts, lexicons, [Recipient(True)] * len(texts), reader, Finder(texts, lexicons))[0])
+    found = len(settle(Finder(texts, _words[0].lexicons), [Recipient(True)] * len(texts), reader)[0])
     segment.forget()
     return found
 

@@ -236,6 +236,13 @@ def test_a_users_file_is_read_strictly(wrong: str, tmp_path: Path) -> None:
     assert caught.value.key in ("settings.yaml", "settings.invalid") and "@" not in str(caught.value)
 
 
+def test_an_error_in_a_users_file_says_where(tmp_path: Path) -> None:
+    for wrong, place in ((GOOD.replace("[critical]", "[severe]"), (5, "two_level.0")), (GOOD.replace("role: compliance_officer}", "role: root}"), (7, "people.*.role"))):
+        with pytest.raises(UsageError) as caught:
+            _users(tmp_path, wrong)
+        assert (caught.value.params["line"], caught.value.params["where"]) == place
+
+
 def test_a_users_file_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no file none\.yaml"):
         access.load_users(tmp_path / "none.yaml")

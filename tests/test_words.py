@@ -19,10 +19,12 @@ from analyzer.intake import Settings, input_table
 from analyzer.text import Lexicons, TextReader, Words, find, load_lexicons, segment
 from analyzer.text.finder import Finder
 from analyzer.text.lexicon import LABELS
+from analyzer.text.normalise import normalise
 from analyzer.text.personal_data import ENTITIES, LONGEST, candidates, find_personal_data
 from analyzer.text.recognisers import is_card, is_resident_id
 from analyzer.text.safe_regex import compile_safe
-from analyzer.text.second_reader import OVERRULED, Recipient, settle
+from analyzer.text.second_reader import LONGEST as READ
+from analyzer.text.second_reader import OVERRULED, Recipient, features, settle
 from analyzer.text.signals import TEXTS
 from tests.conftest import ROOT
 
@@ -231,10 +233,9 @@ def test_the_model_is_what_the_examples_give(words: Words) -> None:
 def test_who_knows_of_the_debt_is_for_rules_to_judge(words: Words) -> None:
     """A disclosure to one who knows stays a signal: a policy may forbid that too."""
     text = "说明借款未还情况，请其转告KH。"
-    lexicons, reader = words.lexicons, words.reader
-    assert reader is not None
+    assert words.reader is not None
     for knows in (True, False, None):
-        found, _ = settle([text], lexicons, [Recipient(False, knows)], reader, Finder([text], lexicons, np.array([False])))
+        found, _ = settle(Finder([text], words.lexicons, np.array([False])), [Recipient(False, knows)], words.reader)
         assert any(s.label == "third_party_disclosure" and s.counts for s in found), knows
 
 
@@ -315,11 +316,43 @@ def test_words_the_second_reader_never_saw_are_not_overruled(words: Words) -> No
         assert words.reader.decided(own, 0.01) is own
 
 
+def test_asking_why_not_changes_no_label(words: Words) -> None:
+    """Doubtful words are then looked for everywhere, and otherwise only where the second reader agrees."""
+    rows = [json.loads(line) for name in ("zh", "en") for line in (ROOT / f"tests/development/{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+    plain, all_ = judge(rows, words), judge(rows, words, why_not=True)
+    assert [v.labels for v in plain] == [v.labels for v in all_]
+    doubted = [[s["start"] for s in v.signals if "of 0.6" in s["why"]] for v in all_]
+    assert sum(map(len, doubted)) > 100, "the set has doubtful words to be decided"
+
+
+def test_a_kind_asked_for_alone_is_what_it_is_among_all(words: Words) -> None:
+    texts = ["Aadhaar 8871 2204 6639 we have", "call me on +44 7911 123456", "身份证110101199003078515，电话13812345678", "卡号6222 0212 3456 7890 128"]
+    all_ = find_personal_data(texts)
+    assert len(all_) >= 4
+    for kind in ENTITIES:
+        assert find_personal_data(texts, entities=[kind]) == [f for f in all_ if f.entity == kind], kind
+
+
 def test_noise_does_not_talk_a_plain_threat_away(words: Words) -> None:
     """The second reader overrules sure words only by what stands around them."""
-    noise = "今天天气很好，我们去公园散步，晚上一起吃饭，周末再看电影。" * 8
-    told = [v.labels for v in judge([{"text": THREAT}, {"text": noise + THREAT + "。" + noise}, {"text": noise}], words)]
-    assert "threat_violence" in told[0] and "threat_violence" in told[1] and told[2] == ()
+    noise = "发票已开具，请在邮箱中查收。请各位同事核对本月考勤。" * 12
+    text = f"{noise}{THREAT}。{noise}"
+    finder = Finder([text], words.lexicons)
+    assert words.reader is not None
+    whole = words.reader.scores(features(finder.normal, [Recipient(True)], finder.sets()))[0]
+    assert whole[LABELS.index("threat_violence")] < OVERRULED, "the whole text speaks against it"
+    told = [v.labels for v in judge([{"text": THREAT}, {"text": text}, {"text": noise}], words)]
+    assert told == [("threat_violence",), ("threat_violence",), ()]
+
+
+def test_what_occurs_twice_or_too_far_on_makes_no_difference(words: Words) -> None:
+    def seen(text: str) -> tuple[set[int], set[float]]:
+        found = features(normalise([text]), [Recipient(True)], (np.zeros(0, np.int64), np.zeros(0, np.int64)))
+        return set(found.indices.tolist()), set(found.data.tolist())
+
+    assert seen("还款还款还款 pay pay")[1] == {1.0}
+    long = "还款啊pay " * (READ // 4)
+    assert seen(long)[0] == seen(long + "另有 other 几个字")[0] != seen(long[:20] + "另有 other 几个字")[0]
 
 
 def test_doubtful_words_said_by_anyone_are_settled_too(tmp_path: Path, words: Words) -> None:
@@ -330,7 +363,7 @@ def test_doubtful_words_said_by_anyone_are_settled_too(tmp_path: Path, words: Wo
     assert words.reader is not None and [s.counts for s in found] == [False]
     for needed, told in ((0.0, [True]), (2.0, [])):
         reader = replace(words.reader, settle=dict.fromkeys(LABELS, needed))
-        assert [s.counts for s in settle(["客户称甲字"], load_lexicons(tmp_path), [Recipient(True)], reader, finder)[0]] == told
+        assert [s.counts for s in settle(finder, [Recipient(True)], reader)[0]] == told
 
 
 @pytest.mark.parametrize("text", ["不还就弄死亻尔全家", "不还就弄 死*你全家", "不还就弄死死死死你全家"])

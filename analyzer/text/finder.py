@@ -79,7 +79,7 @@ class Finder:
 
     def __init__(self, texts: Sequence[str], lexicons: Lexicons, owes: Mask | None = None, keep_refused: bool = False) -> None:
         """See `find`. With `keep_refused`, matches that word borders or innocent longer strings refuse are in `refused`."""
-        self._texts, self._lexicons = texts, lexicons
+        self.texts, self.lexicons = texts, lexicons
         self.keeps_refused = keep_refused
         self.refused: list[Signal] = []
         self.normal = normalise(texts)
@@ -99,7 +99,7 @@ class Finder:
 
     def _of_set(self, number: int) -> Index:
         """The matches of a set's terms, in the order of place."""
-        return self._found.of(self._lexicons.terms_of(number)) if self._counts[number] else np.zeros(0, np.int64)
+        return self._found.of(self.lexicons.terms_of(number)) if self._counts[number] else np.zeros(0, np.int64)
 
     def _spans(self, matches: Index) -> list[tuple[int, int]]:
         return list(zip(self._found.start[matches].tolist(), self._found.end[matches].tolist(), strict=True))
@@ -111,7 +111,7 @@ class Finder:
             agreed: shape (texts, labels); doubtful words are looked for only where it is true. None: everywhere.
         """
         hits: list[_Hit] = []
-        for lexicon in self._lexicons.items:
+        for lexicon in self.lexicons.items:
             if lexicon.label:
                 hits += self._of_lexicon(lexicon, None if agreed is None else agreed[:, LABELS.index(lexicon.label)])
         if not hits:
@@ -131,7 +131,7 @@ class Finder:
 
     def sets(self) -> tuple[Index, Index]:
         """(text, token) of each element of a pattern (`Lexicons.set_tokens`) of which a text has a word."""
-        tokens = self._lexicons.set_tokens
+        tokens = self.lexicons.set_tokens
         used = [number for number in np.flatnonzero(tokens >= 0).tolist() if self._counts[number]]
         found = [np.flatnonzero(self._held(number, "text")) for number in used]
         if not found:
@@ -140,7 +140,7 @@ class Finder:
 
     def _signal(self, hit: _Hit, text: int, first: int, last: int, negated: bool, reported: bool, lesson: bool) -> Signal:
         start, end_backwards, weak, lexicon, detail, anyone, despite = hit
-        words = self._texts[text][first:last]
+        words = self.texts[text][first:last]
         why = "literal" if words == self._whole[start:-end_backwards] else "normalised"
         if weak:
             why += ", weak"
@@ -272,7 +272,7 @@ class Finder:
         if known is None:
             known = self._presence[number, within] = np.zeros(self._context.count(within), np.bool_)
             numbers, _ = self._scope(within)
-            for matches in self._found.parts(self._lexicons.terms_of(number)) if self._counts[number] else ():
+            for matches in self._found.parts(self.lexicons.terms_of(number)) if self._counts[number] else ():
                 known[numbers[matches]] = True
         return known
 
@@ -296,7 +296,7 @@ class Finder:
         _, bounds = self._scope(within)
         lows, counts = bounds[keys], bounds[keys + 1] - bounds[keys]
         found = np.arange(int(counts.sum())) + np.repeat(lows - np.cumsum(counts) + counts, counts)
-        kept: Index = found[self._found.term[found] < self._lexicons.in_patterns]
+        kept: Index = found[self._found.term[found] < self.lexicons.in_patterns]
         return kept
 
     def _among(self, number: int, matches: Index) -> Index:
@@ -304,8 +304,8 @@ class Finder:
         if not self._counts[number]:
             return np.zeros(0, np.int64)
         if number not in self._members:
-            member = np.zeros(self._lexicons.in_patterns, np.bool_)
-            member[self._lexicons.terms_of(number)] = True
+            member = np.zeros(self.lexicons.in_patterns, np.bool_)
+            member[self.lexicons.terms_of(number)] = True
             self._members[number] = member
         return matches[self._members[number][self._found.term[matches]]]
 

@@ -6,6 +6,7 @@ that a million texts cost a few array passes and no Python loop.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ Classes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 SEPARATOR = "\x00"
+_CHINESE = re.compile("[\u3400-\u9fff]")
 _ZERO_WIDTH = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\u061c\u180e\u202a\u202b\u202c\u202d\u202e\ufe0e\ufe0f"
 # Marks put between the characters of a word to hide it. Not here: marks that end a clause.
 _INSERTED = " \t\u00a0\u3000·•・.*_-~|/\\^+=#@&`'\"…"
@@ -73,6 +75,11 @@ def normalise(texts: Sequence[str]) -> Normal:
     ends = np.flatnonzero(original == 0)
     original_starts = np.concatenate([np.zeros(1, np.int64), ends + 1])
     return Normal(points, kept, last, np.searchsorted(kept, original_starts), original_starts, original)
+
+
+def language_of(text: str) -> str:
+    """zh where there is a Chinese character, else en."""
+    return "zh" if _CHINESE.search(text) else "en"
 
 
 def normalise_one(text: str) -> str:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analyzer.text.normalise import language_of
+
 if TYPE_CHECKING:
     from presidio_analyzer import AnalyzerEngine
 
@@ -86,7 +88,7 @@ def find_personal_data(
         wanted = sorted({*wanted, *(i for i, some in enumerate(names) if any(some))})
     for number in wanted:
         text = (texts[number] or "")[:LONGEST]
-        language = languages[number] if languages is not None else "zh" if re.search(r"[\u4e00-\u9fff]", text) else "en"
+        language = languages[number] if languages is not None else language_of(text)
         hits = _one(number, text, language, names[number] if names is not None else (), entities)
         found += [hit for hit in hits if hit.entity in entities or hit.entity == "PERSON"]
     return found
@@ -94,9 +96,10 @@ def find_personal_data(
 
 def _one(number: int, text: str, language: str, names: Iterable[str], entities: Collection[str]) -> list[Found]:
     language = language if language in ("zh", "en") else "zh"
-    # All kinds together also keep away what is none of them (an Aadhaar number is no phone); a few alone are found quicker.
-    asked = None if len(entities) == len(ENTITIES) else [e for e in entities if e in _known_in(language)]
-    results = _engine().analyze(text, language=language, entities=asked, return_decision_process=True) if asked != [] else []
+    kinds = [kind for kind in _known_in(language) if kind in entities]
+    # Few texts hold one of a few kinds. Those are read for every kind: another may be what the same figures are.
+    held = len(entities) == len(ENTITIES) or bool(kinds and _engine().analyze(text, language=language, entities=kinds))
+    results = _engine().analyze(text, language=language, return_decision_process=True) if held else []
     hits = [
         Found(number, r.entity_type, r.start, r.end, round(r.score, 2), r.recognition_metadata["recognizer_name"], _why(r)) for r in results
     ]
@@ -121,9 +124,9 @@ def _why(result: Any) -> str:
 
 
 @cache
-def _known_in(language: str) -> frozenset[str]:
+def _known_in(language: str) -> tuple[str, ...]:
     """The kinds that some recogniser finds in a language; Presidio refuses others."""
-    return frozenset(_engine().get_supported_entities(language))
+    return tuple(sorted(_engine().get_supported_entities(language)))
 
 
 @cache

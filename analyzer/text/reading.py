@@ -7,7 +7,6 @@ the files are read. Batches go there and signals come back as Arrow streams over
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -136,9 +135,6 @@ def _load(folder: Path, entities: Iterable[str]) -> Words:
 def serve(folder: Path, entities: Iterable[str], source: IO[bytes], target: IO[bytes]) -> None:
     """Answer each batch of `TEXTS` from `source` with one batch of `SIGNALS` to `target`."""
     words = _load(folder, entities)
-    # What is loaded stays; a collector that walks through it for every few texts costs a tenth of the time.
-    gc.collect()
-    gc.freeze()
     with ipc.open_stream(source) as batches, ipc.new_stream(target, SIGNALS) as out:
         for batch in batches:
             out.write_batch(signals_of(batch, words))

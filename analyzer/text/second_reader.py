@@ -1,8 +1,8 @@
 """The second reader: a small statistical model that scores a text for each conduct label.
 
 It settles what the words leave in doubt and points out texts for review; it never makes a finding alone. Sure words it overrules
-only where the text and also the few characters around them speak clearly against them: noise further off must not talk a plain
-threat away. A text is the set of its character n-grams (1 to 4
+only where the text and also what stands beside them in their sentence speak clearly against them: noise further off must not talk
+a plain threat away. A text is the set of its character n-grams (1 to 4
 characters of its normal form), its Latin words and pairs of them, the elements of patterns it has a word of (kin, workplace,
 publish, ...) and who was spoken to, each hashed into one of `WIDTH` columns. It is not told which signals were found: the
 lexicons were written with training examples in sight, and a second opinion that leans on the first is none.
@@ -19,14 +19,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
+from analyzer.text.context import SENTENCE_ENDS
 from analyzer.text.finder import Finder, Signal
 from analyzer.text.lexicon import LABELS, Lexicons, load_lexicons
 from analyzer.text.normalise import Normal, normalise
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Index = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -39,11 +43,12 @@ APART, LONGEST_WORD = 3, 64
 LONGEST = 2_000
 # The score a label without a threshold needs.
 _EVEN = 0.5
-# Sure words do not count below this score, given by the whole text and by so many characters on either side of them. Chosen on the
+# Sure words do not count below this score, given by the whole text and by so many characters of their sentence on either side. Chosen on the
 # development and the ordinary sets: about half of the false alarms go there, and macro-F1 does not (docs/words-report.md).
 OVERRULED, AROUND = 0.1, 30
 # Never overruled: whether a disclosure is one depends on who is told and what he knows, which rules look at themselves.
 _BY_RECIPIENT = frozenset(["third_party_disclosure"])
+_SENTENCE_END = re.compile(f"[{re.escape(SENTENCE_ENDS)}]")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 MODEL_FILE = "second_reader.npz"
 
@@ -80,6 +85,9 @@ def features(normal: Normal, recipients: Sequence[Recipient], sets: tuple[Index,
         recipients: one per text.
         sets: the elements of patterns each text has a word of: `Finder.sets`.
     """
+    # Only what reads texts waits for it: a tenth of a second.
+    from scipy.sparse import csr_matrix
+
     told = [(number, _token(token)) for number, recipient in enumerate(recipients) for token in recipient.tokens()]
     parts = [*_grams(normal), *_words(normal), sets, (np.array([n for n, _ in told], dtype=np.int64), np.array([c for _, c in told], dtype=np.int64))]
     rows, columns = (np.concatenate([part[side] for part in parts]).astype(np.int32) for side in (0, 1))
@@ -189,9 +197,13 @@ class SecondReader:
         needed: npt.NDArray[np.bool_] = scores >= np.array([self.settle.get(label, _EVEN) for label in LABELS])
         return needed
 
+    def overrules(self, signal: Signal, score: float) -> bool:
+        """Whether sure words do not count because the score is so low."""
+        return signal.counts and score < OVERRULED and signal.label not in _BY_RECIPIENT and (signal.concept, signal.version) in self.lexicons
+
     def decided(self, signal: Signal, score: float) -> Signal:
-        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless the score is very low."""
-        if signal.sure and (score >= OVERRULED or signal.label in _BY_RECIPIENT or (signal.concept, signal.version) not in self.lexicons):
+        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless it is overruled. What was taken back stays so."""
+        if signal.taken_back or (signal.sure and not self.overrules(signal, score)):
             return signal
         needed = OVERRULED if signal.sure else self.settle.get(signal.label, _EVEN)
         why = f"{signal.why}, second reader {score:.2f} of {needed:.2f}"
@@ -223,24 +235,30 @@ def normalise_plain(text: str) -> Normal:
     return Normal(points, here, here, zero, zero, points)
 
 
-def settle(texts: Sequence[str], lexicons: Lexicons, recipients: Sequence[Recipient], reader: SecondReader, finder: Finder) -> tuple[list[Signal], Scores]:
+def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader) -> tuple[list[Signal], Scores]:
     """The signals of a finder's texts as the reader leaves them (`SecondReader.decided`), and the scores of each text and label.
 
     Every text is scored at once, and doubtful words are looked for only where the score lets them count, since there are many;
-    with the finder's `keep_refused` everywhere. What was taken back stays as it is.
+    with the finder's `keep_refused` everywhere.
     """
     scores = reader.scores(features(finder.normal, recipients, finder.sets()))
     found = finder.signals(None if finder.keeps_refused else reader.agrees(scores))
-    columns = [LABELS.index(s.label) for s in found]
-    own = [float(scores[s.text, column]) for s, column in zip(found, columns, strict=True)]
-    asked = [place for place, s in enumerate(found) if s.counts and own[place] < OVERRULED]
+    column = {label: number for number, label in enumerate(LABELS)}
+    own = [float(scores[s.text, column[s.label]]) for s in found]
+    asked = [place for place, s in enumerate(found) if reader.overrules(s, own[place])]
     if asked:
-        told = [recipients[found[place].text] for place in asked]
-        near = Finder([texts[found[place].text][max(0, found[place].start - AROUND) : found[place].end + AROUND] for place in asked], lexicons)
-        around = reader.scores(features(near.normal, told, near.sets()))
+        pieces = [_beside(finder.texts[s.text], s.start, s.end) for s in (found[place] for place in asked)]
+        near = Finder(pieces, finder.lexicons)
+        around = reader.scores(features(near.normal, [recipients[found[place].text] for place in asked], near.sets()))
         for number, place in enumerate(asked):
-            own[place] = max(own[place], float(around[number, columns[place]]))
-    return [s if s.taken_back else reader.decided(s, score) for s, score in zip(found, own, strict=True)], scores
+            own[place] = max(own[place], float(around[number, column[found[place].label]]))
+    return [reader.decided(s, score) for s, score in zip(found, own, strict=True)], scores
+
+
+def _beside(text: str, start: int, end: int) -> str:
+    """What stands around some words in their sentence, `AROUND` characters on either side at most."""
+    before, after = text[max(0, start - AROUND) : start], text[end : end + AROUND]
+    return _SENTENCE_END.split(before)[-1] + text[start:end] + _SENTENCE_END.split(after)[0]
 
 
 @dataclass(frozen=True, repr=False)

@@ -33,7 +33,7 @@ def signals_of(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     knows = batch.column(3).to_pylist()
     finder = Finder(texts, words.lexicons, np.array([bool(o) for o in owes], dtype=np.bool_))
     told = [Recipient(o, k) for o, k in zip(owes, knows, strict=True)]
-    found = settle(texts, words.lexicons, told, words.reader, finder)[0] if words.reader else finder.signals()
+    found = settle(finder, told, words.reader)[0] if words.reader else finder.signals()
     segment.forget()
     if words.entities:
         found += _personal(texts, words.entities)
