@@ -94,7 +94,7 @@ class Rule:
     cases: tuple[dict[str, Any], ...]
     applies_to: dict[str, tuple[str, ...]]
     digest: str
-    lines: dict[str, int] = field(default_factory=dict, compare=False, hash=False)
+    lines: dict[tuple[str | int, ...], int] = field(default_factory=dict, compare=False, hash=False)
 
     @property
     def ref(self) -> str:

@@ -228,7 +228,7 @@ def _rule(path: Path, head: PackFile | None, problems: list[RuleProblem]) -> Rul
         ),
         in_force, until, values, raw.check, tuple(c.model_dump() for c in raw.cases),
         {k: tuple(v) for k, v in applies.model_dump().items() if v}, _digest(path),
-        {"/".join(map(str, at)): line for at, line in document.lines.items()},
+        document.lines,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ a key given twice is a problem, not a silent choice.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -22,6 +23,21 @@ try:
     from yaml import CSafeLoader as _Loader
 except ImportError:  # a build without the C parser reads the same, slower
     from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+
+class _Plain(_Loader):
+    """Reads the same nodes without working out their tags: what a scalar is, `_scalar` says."""
+
+    def descend_resolver(self, *_: object) -> None:
+        """See yaml."""
+
+    def ascend_resolver(self) -> None:
+        """See yaml."""
+
+    def resolve(self, *_: object) -> str:
+        """See yaml."""
+        return ""
+
 
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?")
@@ -61,9 +77,14 @@ class Document:
 
     def line(self, path: tuple[str | int, ...]) -> int:
         """The line of a path, or of the nearest part of it that exists."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.lines.get(path, 1)
+        return line_of(path, self.lines)
+
+
+def line_of(path: tuple[str | int, ...], lines: Mapping[tuple[str | int, ...], int]) -> int:
+    """The line of a path, or of the nearest part of it that has one."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 1)
 
 
 def read(path: Path) -> Document:
@@ -101,7 +122,7 @@ def parse(text: str, document: Document | None = None) -> Document:
     """Read YAML text."""
     document = document or Document()
     try:
-        loader = _Loader(text)
+        loader = _Plain(text)
         try:
             node = loader.get_single_node()
         finally:
@@ -147,6 +168,8 @@ def _scalar(text: str) -> Any:
             return True
         case "false":
             return False
+    if text[0] not in "+-.0123456789":
+        return text
     if _INT.fullmatch(text):
         return int(text)
     if _FLOAT.fullmatch(text):

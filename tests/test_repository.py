@@ -16,6 +16,13 @@ def test_the_command_line_starts_without_the_dashboard_or_presidio() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_help_waits_for_no_command_and_the_list_of_rules_for_no_database() -> None:
+    code = "import sys; from typer.testing import CliRunner; from analyzer.cli import app; assert CliRunner().invoke(app, {}).exit_code == 0; print([m for m in ({}) if m in sys.modules])"
+    for arguments, heavy in ((["--help"], ("pydantic", "yaml", "numpy", "duckdb", "pyarrow")), (["rules", "list"], ("numpy", "duckdb", "pyarrow", "opencc"))):
+        done = subprocess.run([sys.executable, "-c", code.format(arguments, ", ".join(map(repr, heavy)))], capture_output=True, text=True, check=True, cwd=ROOT)
+        assert done.stdout.strip() == "[]", arguments
+
+
 def _tracked() -> list[str]:
     done = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True, check=True, cwd=ROOT)
     return [name for name in done.stdout.splitlines() if (ROOT / name).is_file()]

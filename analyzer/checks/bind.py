@@ -25,6 +25,7 @@ from analyzer.checks.wording import Disclosure, PersonalData, Wording, compile_w
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Pack, Rule
 from analyzer.rules import explained
+from analyzer.yamlfile import line_of
 
 # A near miss is of another rule, which its compiler has to be shown.
 NEAR_MISS = "near_miss"
@@ -104,11 +105,7 @@ def rebind(rules: Sequence[Rule], others: Mapping[str, Rule], concepts: Sequence
 
 def _bind(con: duckdb.DuckDBPyConnection, rule: Rule, others: Mapping[str, Rule], problems: list[RuleProblem], concepts: Sequence[str] | None) -> Prepared | None:
     def wrong(at: tuple[str | int, ...], key: str, **params: object) -> None:
-        path = [str(part) for part in at]
-        while path and "/".join(path) not in rule.lines:
-            path.pop()
-        line = rule.lines.get("/".join(path), 1)
-        problems.append(RuleProblem(f"{rule.pack}/{rule.path.name}", line, key, tuple(params.items())))
+        problems.append(RuleProblem(f"{rule.pack}/{rule.path.name}", line_of(at, rule.lines), key, tuple(params.items())))
 
     kinds = KINDS | {NEAR_MISS: (NearMiss, partial(compile_near_miss, others=others))}
     if rule.kind not in kinds:

@@ -1,0 +1,5 @@
+"""`python -m analyzer.cli` is `dunaudit`."""
+
+from analyzer.cli import run
+
+run()

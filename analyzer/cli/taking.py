@@ -1,0 +1,163 @@
+"""What an auditor takes away: `export`, `report`, `verify`, `sample`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from analyzer import access, export, report, review, runs, sampling, summary
+from analyzer.cli.shared import Json, ReviewsUrl, RunFolder, day, emit_json, emit_table, errors, help_, language, t, talk
+from analyzer.errors import UsageError
+from analyzer.messages import LANGUAGES
+from analyzer.model import ExitCode
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command("export", help=help_("export"))
+def export_(
+    out: Annotated[Path | None, typer.Argument(help=help_("export_out"))] = None,
+    to: Annotated[Path | None, typer.Option("--to", help=help_("export_out"))] = None,
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help=help_("filter_rule"))] = None,
+    agent: Annotated[list[str] | None, typer.Option("--agent", help=help_("filter_agent"))] = None,
+    vendor: Annotated[list[str] | None, typer.Option("--vendor", help=help_("filter_vendor"))] = None,
+    severity: Annotated[list[str] | None, typer.Option("--severity", help=help_("filter_severity"))] = None,
+    case: Annotated[list[str] | None, typer.Option("--case", help=help_("filter_case"))] = None,
+    edition: Annotated[str, typer.Option("--edition", help=help_("edition"))] = "full",
+    key: Annotated[Path | None, typer.Option("--key", help=help_("key"))] = None,
+    sign: Annotated[Path | None, typer.Option("--sign", help=help_("sign"))] = None,
+    sample: Annotated[list[Path] | None, typer.Option("--sample", help=help_("export_sample"))] = None,
+    by: Annotated[str, typer.Option("--by", help=help_("export_by"))] = "",
+    url: ReviewsUrl = "",
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    chosen = {"rule": rule, "agent": agent, "vendor": vendor, "severity": severity, "case": case}
+    with errors():
+        target = to or out
+        if target is None:
+            raise UsageError("usage.no_target")
+        path = runs.locate(run, name)
+        log = review.Reviews(path, url)
+        options = export.Options(edition, key, sign, log, tuple(sample or ()), by)
+        with runs.connect(path) as con:
+            written = export.write(con, target, {k: v for k, v in chosen.items() if v}, options)
+        # After the writing: an export that told of itself would never be the same twice.
+        log.act(by or os.environ.get("USER") or access.LOCAL, "export", path.stem, edition=edition, format=target.suffix.lstrip("."), findings=written["findings"])
+        if json_:
+            emit_json({"file": target.name, "edition": edition, "rows": written})
+        else:
+            talk(t("talk.exported", name=target.name, findings=written["findings"], evidence=written["evidence"]))
+
+
+@app.command("report", help=help_("report"))
+def report_(
+    to: Annotated[Path, typer.Option("--to", help=help_("report_to"))],
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help=help_("filter_rule"))] = None,
+    agent: Annotated[list[str] | None, typer.Option("--agent", help=help_("filter_agent"))] = None,
+    vendor: Annotated[list[str] | None, typer.Option("--vendor", help=help_("filter_vendor"))] = None,
+    severity: Annotated[list[str] | None, typer.Option("--severity", help=help_("filter_severity"))] = None,
+    case: Annotated[list[str] | None, typer.Option("--case", help=help_("filter_case"))] = None,
+    since: Annotated[str | None, typer.Option("--from", help=help_("report_from"))] = None,
+    until: Annotated[str | None, typer.Option("--until", help=help_("report_until"))] = None,
+    lang: Annotated[str | None, typer.Option("--lang", help=help_("report_lang"))] = None,
+    fonts: Annotated[Path | None, typer.Option("--fonts", help=help_("report_fonts"))] = None,
+    sheets: Annotated[int, typer.Option("--sheets", min=0, help=help_("report_sheets"))] = report.SHEETS,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    chosen = {"rule": rule, "agent": agent, "vendor": vendor, "severity": severity, "case": case}
+    with errors():
+        if lang is not None and lang not in LANGUAGES:
+            raise UsageError("usage.lang", asked=lang)
+        with runs.connect(runs.locate(run, name)) as con:
+            made = report.report(con, lang or language(), {k: v for k, v in chosen.items() if v}, (day(since), day(until)), sheets)
+        report.write(made, to, fonts)
+        told = {"findings": made.population.findings, "sheets": len(made.sheets), "rules": len(made.rules)}
+        if json_:
+            emit_json({"file": to.name, "lang": made.lang, "grouped": made.grouped, "contacts": made.population.contacts, **told})
+        else:
+            talk(t("talk.reported", name=to.name, **told))
+
+
+@app.command("verify", help=help_("verify"))
+def verify_(
+    pack: Annotated[Path, typer.Argument(help=help_("verify_pack"))],
+    run: Annotated[Path | None, typer.Option("--run", "--runs", help=help_("verify_run"))] = None,
+    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    public_key: Annotated[Path | None, typer.Option("--public-key", help=help_("public_key"))] = None,
+    full: Annotated[Path | None, typer.Option("--full", help=help_("verify_full"))] = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with errors():
+        with runs.connect(runs.locate(run, name)) if run is not None else nullcontext() as con:
+            told = export.verify(pack, con, public_key, full)
+        if json_:
+            emit_json(told)
+        else:
+            for kind, what in told.wrong:
+                talk(t(kind, name=what))
+            for kind in (f"verify.signature_{told.signature}", *told.unseen):
+                talk(t(kind))
+            talk(t("talk.verified", findings=told.findings, files=told.files, repeated=told.repeated, wrong=len(told.wrong)))
+    if told.wrong:
+        raise typer.Exit(ExitCode.BREACHES)
+
+
+@app.command("sample", help=help_("sample"))
+def sample_(
+    of: Annotated[str, typer.Option("--of", help=help_("sample_of"))] = "findings",
+    method: Annotated[str, typer.Option("--method", help=help_("sample_method"))] = "random",
+    strata: Annotated[str | None, typer.Option("--strata", help=help_("sample_strata"))] = None,
+    size: Annotated[int | None, typer.Option("--size", min=1, help=help_("sample_size"))] = None,
+    reason: Annotated[str, typer.Option("--reason", help=help_("sample_reason"))] = "",
+    confidence: Annotated[float, typer.Option("--confidence", help=help_("sample_confidence"))] = 0.95,
+    tolerable: Annotated[float, typer.Option("--tolerable", help=help_("sample_tolerable"))] = 0.05,
+    expected: Annotated[float, typer.Option("--expected", help=help_("sample_expected"))] = 0.0,
+    seed: Annotated[str | None, typer.Option("--seed", help=help_("sample_seed"))] = None,
+    to: Annotated[Path | None, typer.Option("--to", help=help_("sample_to"))] = None,
+    paper: Annotated[Path | None, typer.Option("--judge", help=help_("sample_judge"))] = None,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help=help_("filter_rule"))] = None,
+    run: RunFolder = Path("runs"),
+    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    json_: Json = False,
+) -> None:
+    """See the catalogue."""
+    with errors():
+        if paper is not None:
+            told = sampling.judge(paper)
+        elif to is None:
+            raise UsageError("usage.no_target")
+        else:
+            # A seed nobody chose is as good, so long as it is told.
+            plan = sampling.Plan(of, method, seed or str(secrets.randbelow(2**32)), size, reason, strata, confidence, tolerable, expected, {"rule": rule} if rule else None)
+            with runs.connect(runs.locate(run, name)) as con:
+                drawn = sampling.draw(con, plan, language())
+                sampling.write_paper(drawn, to, summary.run(con)["started_utc"].replace(microsecond=0))
+            if json_:
+                emit_json({"file": to.name, "of": of, "method": method, "seed": plan.seed, "population": drawn.population, "size": drawn.size, "allowed": drawn.allowed, "reason": drawn.reason})
+            else:
+                talk(t("talk.sampled", name=to.name, size=drawn.size, population=drawn.population, seed=plan.seed, reason=drawn.reason))
+            return
+    if json_:
+        emit_json(told)
+    else:
+        _show_judged(told)
+    raise typer.Exit({"accepted": ExitCode.CLEAN, "rejected": ExitCode.BREACHES, "open": ExitCode.UNDETERMINED}[told.verdict])
+
+
+def _show_judged(told: sampling.Judged) -> None:
+    keys = ("stratum", "population", "size", "examined", "deviations", "unclear", "rate", "upper")
+    lines = [[f"{100 * getattr(one, k):.2f} %" if k in ("rate", "upper") else getattr(one, k) for k in keys] for one in (*told.strata, told)]
+    emit_table([t("column.deviation_rate" if k == "rate" else f"column.{k}") for k in keys], lines)
+    talk(t(f"sampling.{told.verdict}", upper=f"{100 * told.upper:.2f}", tolerable=f"{100 * told.tolerable:g}", confidence=f"{100 * told.confidence:g}", left=told.size - told.examined))
