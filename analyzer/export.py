@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from analyzer import pack_verifier, redact, sampling, signature, summary, yamlfile
+from analyzer import interchange, pack_verifier, redact, sampling, signature, summary, yamlfile
 from analyzer.checks.base import KEYS
 from analyzer.errors import UsageError
 from analyzer.findings import reproducing_sql
@@ -24,7 +24,9 @@ from analyzer.review import FIRST, Reviews, entry_hash
 from analyzer.tables import Sheet, csv_bytes, defused, jsonl_bytes, parquet_bytes, plain, write_whole, xlsx_bytes, zip_bytes
 
 __all__ = ["FORMATS", "MANIFEST", "Options", "Sheet", "Verified", "defused", "pack", "plain", "sheets", "verify", "write"]
-FORMATS = ("csv", "xlsx", "parquet", "jsonl", "zip")
+FORMATS = ("csv", "xlsx", "parquet", "jsonl", "sarif", "oscal", "zip")
+"""What a selection is written as; `zip` is an evidence pack."""
+_ENDINGS = {"json": "oscal"}
 MANIFEST, VERIFIER = pack_verifier.MANIFEST, "verify.py"
 SECRET = "link.txt"
 """In a full edition: what ties the redacted one to it (see `redact.secret_of`)."""
@@ -151,17 +153,20 @@ def _verdicts(findings: Sheet, reviews: Reviews | None) -> Sheet:
     return Sheet("verdicts", columns, rows)
 
 
-def write(con: duckdb.DuckDBPyConnection, target: Path, filters: Mapping[str, Sequence[str]] | None = None, options: Options = _FULL) -> dict[str, int]:
-    """Write a selection; what the name ends with says how. Rows written, by table.
+def write(
+    con: duckdb.DuckDBPyConnection, target: Path, filters: Mapping[str, Sequence[str]] | None = None, options: Options = _FULL, form: str | None = None,
+) -> dict[str, int]:  # fmt: skip
+    """Write a selection; `form`, or else what the name ends with, says how. Rows written, by table.
 
-    CSV and JSON Lines hold the findings and, beside them, `<name>.evidence.<ending>`; Parquet likewise; XLSX has a sheet each; a
-    ZIP is an evidence pack (`pack`). Files are whole or not there.
+    CSV and JSON Lines hold the findings and, beside them, `<name>.evidence.<ending>`; Parquet likewise; XLSX has a sheet each; SARIF and
+    OSCAL (also `.json`) are one document (`interchange`); a ZIP is an evidence pack (`pack`). Files are whole or not there.
 
     Raises:
-        UsageError: no finding fits, the ending is none of `FORMATS`, the file cannot be written, a key is missing or too short, or an
+        UsageError: no finding fits, the format is none of `FORMATS`, the file cannot be written, a key is missing or too short, or an
             identifier is left in a redacted edition.
     """
-    ending = target.suffix.lower().lstrip(".")
+    ending = form or target.suffix.lower().lstrip(".")
+    ending = _ENDINGS.get(ending, ending)
     if ending not in FORMATS:
         raise UsageError("export.format", ending=ending or "-", have=", ".join(FORMATS))
     if options.sign_with is not None and ending != "zip":
@@ -177,15 +182,87 @@ def write(con: duckdb.DuckDBPyConnection, target: Path, filters: Mapping[str, Se
         shown = {name: redactor.sheet(sheet) if redactor else sheet for name, sheet in found.items()}
         if ending == "xlsx":
             files = {target: xlsx_bytes(shown.values(), _finished(con))}
+        elif ending in ("sarif", "oscal"):
+            run = _run(con, redactor)
+            files = {target: interchange.sarif(shown, run) if ending == "sarif" else interchange.oscal(shown, run, not filters)}
         else:
             encode: Callable[[Sheet], bytes] = {"csv": csv_bytes, "jsonl": jsonl_bytes, "parquet": parquet_bytes}[ending]
-            files = {target: encode(shown["findings"]), target.with_name(f"{target.stem}.evidence.{ending}"): encode(shown["evidence"])}
+            files = {target: encode(shown["findings"]), target.with_name(f"{target.stem}.evidence{target.suffix or f'.{ending}'}"): encode(shown["evidence"])}
         if redactor is not None:
-            _swept(redactor, {f"{number}.{ending}": data for number, data in enumerate(files.values())}, target.name)
+            _swept(redactor, {f"{number}.{'json' if ending in ('sarif', 'oscal') else ending}": data for number, data in enumerate(files.values())}, target.name)
     if redactor is not None and redactor.holds([target.name]):
         raise UsageError("redact.left_in_name")
     write_whole(files)
     return {name: len(sheet.rows) for name, sheet in found.items()}
+
+
+EACH = ("vendor", "team", "pack", "rule", "clause")
+"""What an export can be parted by."""
+
+
+def write_each(
+    con: duckdb.DuckDBPyConnection, folder: Path, by: str, form: str, filters: Mapping[str, Sequence[str]] | None = None, options: Options = _FULL,
+) -> dict[str, dict[str, int]]:  # fmt: skip
+    """One export for each agency, team, pack, rule or clause that has findings: rows written, by file and table.
+
+    The files are named by number; `index.csv` (file, by, value, findings, sha256) says which is whose. A clause is an instrument and a place
+    in it that a rule cites; a rule that cites two stands in both. In a redacted edition the value is masked as everywhere else.
+
+    Args:
+        con: a run.
+        folder: where they go; made where it is not there.
+        by: one of `EACH`.
+        form: one of `FORMATS`.
+        filters: see `summary.condition`; what is parted.
+        options: see `Options`.
+
+    Raises:
+        UsageError: as `write`, and where `by` is not known or the folder cannot be made.
+    """
+    if by not in EACH:
+        raise UsageError("export.each", by=by[:40], have=", ".join(EACH))
+    if form not in FORMATS:
+        raise UsageError("export.format", ending=form[:40], have=", ".join(FORMATS))
+    parts = _parts(con, by, filters)
+    if not parts:
+        raise UsageError("export.nothing")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError("export.cannot_write", name=folder.name, why=type(error).__name__) from error
+    ending = {"oscal": "oscal.json"}.get(form, form)
+    done: dict[str, dict[str, int]] = {}
+    index = []
+    for number, (value, part) in enumerate(parts.items(), start=1):
+        target = folder / f"{by}-{number:03d}.{ending}"
+        done[target.name] = write(con, target, {**(filters or {}), **part}, options, form)
+        index.append((target.name, by, value, done[target.name]["findings"], sha256(target.read_bytes()).hexdigest()))
+    sheet = Sheet("index", ("file", "by", "value", "findings", "sha256"), index)
+    redactor = _redactor(con, sheets(con, filters, options), options)
+    if redactor is not None:
+        redactor.learn([sheet])
+        sheet = redactor.sheet(sheet)
+        _swept(redactor, {"index.csv": csv_bytes(sheet)})
+    write_whole({folder / "index.csv": csv_bytes(sheet)})
+    return done
+
+
+def _parts(con: duckdb.DuckDBPyConnection, by: str, filters: Mapping[str, Sequence[str]] | None) -> dict[str, dict[str, list[str]]]:
+    """What each part is called, and the filter that selects it."""
+    where, params = summary.condition(filters)
+    if by in ("vendor", "team"):
+        values = [row[0] for row in con.execute(f"SELECT DISTINCT {by} FROM findings WHERE {where} ORDER BY 1 NULLS LAST", params).fetchall()]
+        return {"" if value is None else str(value): {by: [summary.NO_VALUE if value is None else str(value)]} for value in values}
+    found = con.execute(f"SELECT DISTINCT r.pack, r.rule, r.source FROM findings f JOIN rules r ON r.rule = f.rule WHERE f.finding_id IN (SELECT finding_id FROM findings WHERE {where}) ORDER BY 1, 2", params).fetchall()
+    parts: dict[str, dict[str, list[str]]] = {}
+    for pack_id, rule, source in found:
+        names = [pack_id] if by == "pack" else [rule]
+        if by == "clause":
+            names = list(dict.fromkeys(f"{cite['instrument']['zh']} {cite['clause']['zh']}" for cite in yamlfile.parse(source).data["citations"]))
+        for name in names:
+            parts.setdefault(name, {"rule": []})["rule"].append(rule)
+    asked = set((filters or {}).get("rule", []))
+    return {name: {"rule": [r for r in part["rule"] if not asked or r in asked]} for name, part in parts.items()}
 
 
 def _redactor(con: duckdb.DuckDBPyConnection, found: Mapping[str, Sheet], options: Options) -> redact.Redactor | None:
@@ -353,14 +430,18 @@ def _manifest(
     con: duckdb.DuckDBPyConnection, tables: Mapping[str, Sheet], files: Mapping[str, bytes], selected: Mapping[str, list[str]], more: Mapping[str, Any],
     redactor: redact.Redactor | None,
 ) -> bytes:  # fmt: skip
-    run = {key: plain(value) for key, value in summary.run(con).items()}
-    if redactor is not None:
-        run = {key: redactor.texts([value])[0] if isinstance(value, str) else value for key, value in run.items()}
+    run = _run(con, redactor)
     manifest = {
         "format": FORMAT, "run": run, "selection": dict(selected), "rows": {name: len(sheet.rows) for name, sheet in tables.items()} | {"ipe": len(tables)},
         "files": {name: {"sha256": sha256(data).hexdigest(), "bytes": len(data)} for name, data in sorted(files.items())}, **more,
     }  # fmt: skip
     return (json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode("utf-8")
+
+
+def _run(con: duckdb.DuckDBPyConnection, redactor: redact.Redactor | None) -> dict[str, Any]:
+    """The run as it is told of outside: plain values, no identifier in a redacted edition."""
+    run = {key: plain(value) for key, value in summary.run(con).items()}
+    return {key: redactor.texts([value])[0] if redactor and isinstance(value, str) else value for key, value in run.items()}
 
 
 @dataclass(frozen=True)

@@ -243,6 +243,8 @@ CREATE TABLE contacts (
     text VARCHAR,                       -- note or message as logged
     silent BOOLEAN,                     -- whether there is no text, or only blanks
     recording_id VARCHAR,               -- recording, photograph or film
+    recording_kept_until DATE,          -- day until which the recording is kept, or on which it was destroyed
+    record_kept_until DATE,             -- the same of the record itself
     template_id VARCHAR,                -- template of the message
     staff_count INTEGER,                -- persons on a visit
     dpd INTEGER,                        -- days past due on that date; negative: days until the next due date; 0: all settled

@@ -440,7 +440,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
                     WHEN rel IS NOT NULL THEN 'third_party' END,
                CASE WHEN rel IN {literal(OBLIGED)} THEN true WHEN knows IS NOT NULL THEN knows
                     WHEN knows_since IS NOT NULL THEN knows_since <= on_date END,
-               text, coalesce(trim(text) = '', true), recording_id, template_id, staff_count, days, dpd_source,
+               text, coalesce(trim(text) = '', true), recording_id, recording_kept_until, record_kept_until, template_id, staff_count, days, dpd_source,
                CASE WHEN days IS NULL THEN NULL {classes} ELSE {literal(LAST_CLASS)} END,
                CASE WHEN days IS NULL THEN NULL WHEN days > 0 THEN 'collection' WHEN days >= -{TRACKING_DAYS} THEN 'tracking' ELSE 'reminder' END,
                batch_id, row_no

@@ -49,7 +49,7 @@ def test_rules_of_law_cite_no_deeper_than_is_known() -> None:
         for rule in pack.rules:
             for cite in rule.citations:
                 if "45251" in cite.instrument.zh:
-                    assert cite.clause.zh == cite.clause.en and cite.clause.en in ("5.2", "5.3")
+                    assert (cite.clause.zh, cite.clause.en) in (("5.2", "5.2"), ("5.3", "5.3"), ("条号未见", "clause not seen"))
                     assert cite.known in ("reported", "unverified")
             if pack.id in ("lender-playbook", "early-warning"):
                 assert rule.strength == "policy" and all(c.known == "house" for c in rule.citations)

@@ -17,6 +17,7 @@ from analyzer.checks.gate import Gate, compile_gate
 from analyzer.checks.hours import Hours, compile_hours
 from analyzer.checks.near_miss import NearMiss, compile_near_miss
 from analyzer.checks.record import Record, compile_record
+from analyzer.checks.retention import Retention, compile_retention
 from analyzer.checks.sequence import Sequence as SequenceParams
 from analyzer.checks.sequence import compile_sequence
 from analyzer.checks.share import Share, compile_share
@@ -37,6 +38,7 @@ KINDS: dict[str, tuple[type[Params], Callable[[Rule, Any], Compiled]]] = {
     "wording": (Wording, compile_wording),
     "personal_data": (PersonalData, compile_wording),
     "record": (Record, compile_record),
+    "retention": (Retention, compile_retention),
     "sequence": (SequenceParams, compile_sequence),
     "share": (Share, compile_share),
     "sql": (Sql, compile_sql),

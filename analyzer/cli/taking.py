@@ -6,7 +6,8 @@ import os
 import secrets
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
 
 import typer
 
@@ -30,7 +31,10 @@ def export_(
     vendor: Annotated[list[str] | None, typer.Option("--vendor", help=help_("filter_vendor"))] = None,
     severity: Annotated[list[str] | None, typer.Option("--severity", help=help_("filter_severity"))] = None,
     case: Annotated[list[str] | None, typer.Option("--case", help=help_("filter_case"))] = None,
+    form: Annotated[str | None, typer.Option("--format", help=help_("export_format"))] = None,
+    each: Annotated[str | None, typer.Option("--each", help=help_("export_each"))] = None,
     edition: Annotated[str, typer.Option("--edition", help=help_("edition"))] = "full",
+    redacted: Annotated[bool, typer.Option("--redacted", help=help_("redacted"))] = False,
     key: Annotated[Path | None, typer.Option("--key", help=help_("key"))] = None,
     sign: Annotated[Path | None, typer.Option("--sign", help=help_("sign"))] = None,
     sample: Annotated[list[Path] | None, typer.Option("--sample", help=help_("export_sample"))] = None,
@@ -39,22 +43,54 @@ def export_(
     json_: Json = False,
 ) -> None:
     """See the catalogue."""
-    chosen = {"rule": rule, "agent": agent, "vendor": vendor, "severity": severity, "case": case}
+    chosen = {k: v for k, v in {"rule": rule, "agent": agent, "vendor": vendor, "severity": severity, "case": case}.items() if v}
+    edition = "redacted" if redacted else edition
     with errors():
         target = to or out
         if target is None:
             raise UsageError("usage.no_target")
         path = runs.locate(run, name)
+        if form == "report":
+            with runs.connect(path) as con:
+                _report(con, _in(target, path, "html"), chosen, edition)
+            return
+        form = {"pack": "zip"}.get(form or "", form)
+        if not (target.suffix or form):
+            raise UsageError("export.format", ending="-", have=", ".join(export.FORMATS))
         log = review.Reviews(path, url)
-        options = export.Options(edition, key, sign, log, tuple(sample or ()), by)
-        with runs.connect(path) as con:
-            written = export.write(con, target, {k: v for k, v in chosen.items() if v}, options)
-        # After the writing: an export that told of itself would never be the same twice.
-        log.act(by or os.environ.get("USER") or access.LOCAL, "export", path.stem, edition=edition, format=target.suffix.lstrip("."), findings=written["findings"])
+        with TemporaryDirectory() as private:
+            if edition == "redacted" and key is None:
+                # Nobody keeps this key: the masks of this export are those of no other.
+                key = Path(private) / "key"
+                key.write_text(secrets.token_hex(32), encoding="ascii")
+                talk(t("talk.fresh_key"))
+            options = export.Options(edition, key, sign, log, tuple(sample or ()), by)
+            with runs.connect(path) as con:
+                if each is not None:
+                    written = export.write_each(con, target, each, form or "zip", chosen, options)
+                else:
+                    target = _in(target, path, {"oscal": "oscal.json"}.get(form or "", form or ""))
+                    written = {target.name: export.write(con, target, chosen, options, form)}
+        for file, rows in written.items():
+            # After the writing: an export that told of itself would never be the same twice.
+            log.act(by or os.environ.get("USER") or access.LOCAL, "export", path.stem, edition=edition, format=form or target.suffix.lstrip("."), findings=rows["findings"])
+            if not json_:
+                talk(t("talk.exported", name=file, findings=rows["findings"], evidence=rows["evidence"]))
         if json_:
-            emit_json({"file": target.name, "edition": edition, "rows": written})
-        else:
-            talk(t("talk.exported", name=target.name, findings=written["findings"], evidence=written["evidence"]))
+            emit_json({"file": target.name, "edition": edition, **({"files": written} if each is not None else {"rows": written[target.name]})})
+
+
+def _in(target: Path, run: Path, ending: str) -> Path:
+    """The file itself; in a folder that is there, one named after the run."""
+    return target / f"{run.stem}.{ending}" if target.is_dir() else target
+
+
+def _report(con: Any, target: Path, chosen: dict[str, list[str]], edition: str) -> None:
+    if edition != "full":
+        raise UsageError("report.not_redacted")
+    made = report.report(con, language(), chosen)
+    report.write(made, target, None)
+    talk(t("talk.reported", name=target.name, findings=made.population.findings, sheets=len(made.sheets), rules=len(made.rules)))
 
 
 @app.command("report", help=help_("report"))

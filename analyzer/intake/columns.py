@@ -74,6 +74,8 @@ TABLES: tuple[Table, ...] = (
             _c("knows", "boolean", "是否知晓贷款 是否知情 知情 knows_of_loan third_party_knows_loan"),
             _c("text", "long_text", "内容 催记 催记内容 短信内容 备注 通话备注 沟通内容 消息内容 正文 摘要 记录 note notes body message content remark transcript comments"),
             _c("recording_id", "id", "录音编号 录音id 录音文件 录音 影像编号 recording recording_file media_id"),
+            _c("recording_kept_until", "date", "录音保存至 录音保存期限 录音销毁日期 recording_retention_date recording_deleted_on"),
+            _c("record_kept_until", "date", "记录保存至 记录保存期限 记录销毁日期 retention_date record_deleted_on"),
             _c("template_id", "id", "模板编号 短信模板 template"),
             _c("staff_count", "integer", "外访人数 人数 staff visitors"),
             _c("zone", "list", _ZONE),
@@ -289,6 +291,7 @@ WORDS: dict[str, dict[str, str]] = {
         "incapacity": "丧失行为能力 无行为能力 incapacitated",
         "attorney": "委托律师 律师代理 represented attorney_represented",
         "outsourcing_notice": "委外告知 委外通知 outsourced_notice",
+        "validation_notice": "验证通知 债务验证通知 validation_letter g_notice",
         "verification": "债务核实 已核实 validated verified",
     },
 }  # fmt: skip
