@@ -31,11 +31,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as parquet
 import pydantic
 from pydantic import Field
 
-from analyzer import runs, store, yamlfile
+from analyzer import redact, runs, store, yamlfile
 from analyzer.errors import InputError, UsageError
 from analyzer.model import Outcome
 from analyzer.rules import SEVERITIES
@@ -209,9 +210,10 @@ def identify(users: Users, facts: Mapping[str, Any], now: float) -> User:
         raise UsageError("access.nobody")
     if users.login == "oidc":
         issued = facts.get("iat")
-        if not isinstance(issued, int | float) or now - issued > users.session_hours * 3600:
+        # A time that is none, or lies ahead of our clock by more than clocks differ, says nothing of the login's age.
+        if not isinstance(issued, int | float) or isinstance(issued, bool) or not -300 <= now - issued <= users.session_hours * 3600:
             raise UsageError("access.expired")
-        if users.claims.user == "email" and facts.get("email_verified") is False:
+        if users.claims.user == "email" and facts.get("email_verified", True) not in (True, "true"):
             raise UsageError("access.unverified")
     person = next((p for name, p in users.people.items() if _key(name) == _key(who)), None)
     if person is None:
@@ -226,6 +228,10 @@ def _claimed(users: Users, facts: Mapping[str, Any]) -> _Person:
     known = {users.roles.get(word) if users.roles else word for word in told["role"]} & set(ROLES)
     if len(known) != 1:
         raise UsageError("access.no_role" if not known else "access.two_roles")
+    # A claim that is there and names no rows names nobody's; a reviewer of whom none is there is nobody's either, where the file has such claims.
+    bounds = {name: claim for name, claim in users.claims.model_dump().items() if name in ("team", "vendor", "agent") and claim}
+    if any(facts.get(claim) is not None and not told[name] for name, claim in bounds.items()) or (bounds and known == {"reviewer"} and not any(told[name] for name in bounds)):
+        raise UsageError("access.no_rows")
     try:
         return _Person.model_validate({"role": known.pop(), **{f"{name}s": told[name] or None for name in ("team", "vendor", "agent")}})
     except pydantic.ValidationError as error:
@@ -270,7 +276,7 @@ def connect(path: Path, rows: Scope = EVERYTHING) -> duckdb.DuckDBPyConnection:
     """A connection that has the tables of a run with the rows of a scope and pseudonyms for names; the caller closes it, `cursor` shares it.
 
     A finding is shown if one of its breaching contacts is; its collector, team, case and time are then those of the first of these, its
-    measures and digests stay the whole finding's, and its ledger holds the contacts that are shown. Outcomes of rules are counted over the
+    ledger and its counts are of the contacts that are shown, and its measures and digests stay the whole finding's. Outcomes of rules are counted over the
     contacts shown, but judged over all, since a window may reach beyond them.
 
     Raises:
@@ -308,10 +314,11 @@ def _narrow(con: duckdb.DuckDBPyConnection, path: Path, rows: Scope) -> None:
         CREATE TABLE findings AS
         SELECT f.* REPLACE (c.case_id AS case_id, c.debtor_id AS debtor_id, c.person_id AS person_id, c.agent_id AS agent_id, c.team AS team, c.vendor AS vendor,
                             c.channel::VARCHAR AS channel, c.account_class::VARCHAR AS account_class, c.stage::VARCHAR AS stage, c.at_utc AS first_utc,
-                            c.local_at AS first_local, c.on_date AS on_date)
+                            c.local_at AS first_local, c.on_date AS on_date, m.breaches AS breaches, m.evidence AS evidence)
         FROM {RUN}.main.findings f
-        JOIN (SELECT e.finding_id, arg_min(e.seq, e.ordinal) AS seq FROM {RUN}.main.finding_evidence e SEMI JOIN seen USING (seq)
-              WHERE e.role = 'breach' GROUP BY e.finding_id) m USING (finding_id)
+        JOIN (SELECT e.finding_id, arg_min(e.seq, e.ordinal) FILTER (WHERE e.role = 'breach') AS seq, count(DISTINCT e.seq) AS evidence,
+                     count(DISTINCT e.seq) FILTER (WHERE e.role = 'breach') AS breaches
+              FROM {RUN}.main.finding_evidence e SEMI JOIN seen USING (seq) GROUP BY e.finding_id HAVING breaches > 0) m USING (finding_id)
         JOIN seen c ON c.seq = m.seq
     """)
     con.execute(f"CREATE TABLE finding_evidence AS SELECT e.* FROM {RUN}.main.finding_evidence e SEMI JOIN findings USING (finding_id) SEMI JOIN seen USING (seq)")
@@ -340,11 +347,14 @@ def _cube(path: str, changed: int) -> Any:
     """That table. A run never changes, so it is counted once; where nothing can be kept beside the run, once for each server."""
     run = Path(path)
     kept = run.with_suffix(CUBE)
-    if kept.is_file() and kept.stat().st_mtime_ns >= changed:
-        return parquet.read_table(kept)
     con = runs.connect(run)
     try:
-        cube = _counted(con)
+        # Whose outcomes they are stands in the file: another run may have been given this one's name.
+        mark = "|".join(map(str, con.execute("SELECT run_id, program, finished_utc, data_digest, rules_digest FROM runs").fetchall()[0]))
+        told = _kept_cube(kept, mark)
+        if told is not None:
+            return told
+        cube = _counted(con).replace_schema_metadata({_MARK: mark})
     finally:
         con.close()
     making = kept.with_name(f".{kept.name}.{os.getpid()}")
@@ -354,6 +364,20 @@ def _cube(path: str, changed: int) -> Any:
     except OSError:
         making.unlink(missing_ok=True)
     return cube
+
+
+_MARK = b"run"
+
+
+def _kept_cube(path: Path, mark: str) -> Any:
+    """The table kept beside a run; None where there is none, it is of another run, or it cannot be read."""
+    if not path.is_file():
+        return None
+    try:
+        told = parquet.read_table(path)
+    except (OSError, pa.ArrowException):
+        return None
+    return told if (told.schema.metadata or {}).get(_MARK) == mark.encode() else None
 
 
 def prepare(path: Path) -> None:
@@ -416,22 +440,22 @@ def names(con: duckdb.DuckDBPyConnection, case_ids: Iterable[str] = (), agent_id
     return found
 
 
-def veil(text: str, hidden: Iterable[str]) -> str:
-    """A text with names of two characters and more covered, as long as it was, so that marks keep their places."""
-    for name in sorted({n.strip() for n in hidden}, key=len, reverse=True):
-        if len(name) > 1:
-            text = text.replace(name, "＊" * len(name))
-    return text
-
-
 def veiled(rows: Sequence[Mapping[str, Any]], hidden: Iterable[str]) -> list[dict[str, Any]]:
-    """Rows with the names covered in their `text` and in the words of their `marks`."""
-    covered, made = list(hidden), []
-    for row in rows:
-        told = dict(row)
-        if told.get("text"):
-            told["text"] = veil(told["text"], covered)
-        if told.get("marks"):
-            told["marks"] = [m | {"words": veil(m["words"], covered)} for m in told["marks"]]
-        made.append(told)
+    """Rows with the names covered in their `text` and in the words of their `marks`, however they are written (see `redact.covered`).
+
+    A text is as long as it was, so that marks keep their places.
+    """
+    names = [name for name in hidden if name and name.strip()]
+    made = [dict(row) for row in rows]
+    if not names:
+        return made
+    marks = [mark for row in made for mark in row.get("marks") or ()]
+    texts = [row["text"] for row in made if row.get("text")]
+    told = iter(redact.covered([*texts, *(mark["words"] for mark in marks if "words" in mark)], names))
+    for row in made:
+        if row.get("text"):
+            row["text"] = next(told)
+    for row in made:
+        if row.get("marks"):
+            row["marks"] = [mark | ({"words": next(told)} if "words" in mark else {}) for mark in row["marks"]]
     return made

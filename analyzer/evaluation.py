@@ -49,38 +49,33 @@ def told_of(verdicts: Sequence[Verdict]) -> Truth:
     return np.array([[label in v.labels for label in LABELS] for v in verdicts], dtype=np.bool_).reshape(len(verdicts), len(LABELS))
 
 
-def evidence(examples: Sequence[Example], lexicons: Lexicons, reader: SecondReader) -> tuple[Truth, Truth, npt.NDArray[np.float32]]:
-    """(labels told without the reader, labels some doubtful words speak for, the reader's scores), each of shape (examples, labels)."""
+def evidence(examples: Sequence[Example], lexicons: Lexicons, reader: SecondReader) -> dict[float, Truth]:
+    """The labels told with each threshold of the grid, each of shape (examples, labels)."""
     messages = messages_of(examples)
-    certain, all_ = (told_of(judge_messages(messages, lexicons, replace(reader, settle=dict.fromkeys(LABELS, value)))) for value in (2.0, 0.0))
-    return certain, all_, reader.scores(matrix(examples, lexicons))
+    return {value: told_of(judge_messages(messages, lexicons, replace(reader, settle=dict.fromkeys(LABELS, value)))) for value in _GRID}
 
 
-def choose_thresholds(certain: Truth, doubtful: Truth, scores: npt.NDArray[np.float32], truth: Truth) -> dict[str, dict[str, float]]:
+def choose_thresholds(told: Mapping[float, Truth], truth: Truth) -> dict[str, dict[str, float]]:
     """Per label the threshold with the best F1 over the examples that `evidence` was gathered from; of several the highest."""
-    best = {
-        label: max((round(f1(certain[:, n] | (doubtful[:, n] & (scores[:, n] >= value)), truth[:, n]), 6), value) for value in _GRID)
-        for n, label in enumerate(LABELS)
-    }
-    return {"settle": {label: value for label, (_, value) in best.items()}}
+    return {"settle": {label: max((round(f1(told[value][:, n], truth[:, n]), 6), value) for value in _GRID)[1] for n, label in enumerate(LABELS)}}
 
 
-def left_out(examples: Sequence[Example], lexicons: Lexicons, settle: Mapping[str, float]) -> tuple[Truth, Truth, npt.NDArray[np.float32]]:
+def left_out(examples: Sequence[Example], lexicons: Lexicons, settle: Mapping[str, float]) -> dict[float, Truth]:
     """`evidence` of each training example from a reader that was trained without its quarter of them."""
     fold = np.random.default_rng(0).integers(0, _FOLDS, len(examples))
     truth = truth_of(examples)
-    certain, doubtful = np.zeros(truth.shape, np.bool_), np.zeros(truth.shape, np.bool_)
-    scores = np.zeros(truth.shape, np.float32)
+    told = {value: np.zeros(truth.shape, np.bool_) for value in _GRID}
     for number in range(_FOLDS):
         kept, left = ([e for e, f in zip(examples, fold, strict=True) if (f == number) == own] for own in (False, True))
         reader = SecondReader(*fit(matrix(kept, lexicons), truth[fold != number]), settle, "", known_to(lexicons))
-        certain[fold == number], doubtful[fold == number], scores[fold == number] = evidence(left, lexicons, reader)
-    return certain, doubtful, scores
+        for value, found in evidence(left, lexicons, reader).items():
+            told[value][fold == number] = found
+    return told
 
 
-def decided(certain: Truth, doubtful: Truth, scores: npt.NDArray[np.float32], settle: Mapping[str, float]) -> Truth:
-    """The labels told with some thresholds."""
-    found: Truth = certain | (doubtful & (scores >= np.array([settle[label] for label in LABELS], dtype=np.float32)))
+def decided(told: Mapping[float, Truth], settle: Mapping[str, float]) -> Truth:
+    """The labels told with some thresholds of the grid."""
+    found: Truth = np.stack([told[settle[label]][:, n] for n, label in enumerate(LABELS)], axis=1)
     return found
 
 
@@ -175,8 +170,9 @@ def main() -> None:
     if "--keep" not in sys.argv:
         # The development set alone has some twenty texts of a label; the training examples, each judged by a reader that never saw it, steady the choice.
         own = [e for listed in development.values() for e in listed]
-        pairs = zip((*known, truth_of(examples)), (*evidence(own, lexicons, reader), truth_of(own)), strict=True)
-        thresholds = choose_thresholds(*(np.concatenate(pair) for pair in pairs))
+        mine = evidence(own, lexicons, reader)
+        both = {value: np.concatenate([known[value], mine[value]]) for value in _GRID}
+        thresholds = choose_thresholds(both, np.concatenate([truth_of(examples), truth_of(own)]))
         (folder / "thresholds.json").write_text(json.dumps(thresholds, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         reader = replace(reader, settle=thresholds["settle"])
     measured: dict[str, dict[str, list[int]]] = {}
@@ -186,7 +182,7 @@ def main() -> None:
         told = told_of(judge_messages(messages_of(own), lexicons, reader))
         measured[lang] = {label: [int((told[:, n] & truth[:, n]).sum()), int((told[:, n] & ~truth[:, n]).sum())] for n, label in enumerate(LABELS)}
         lines += [f"## Development set, {lang}", "", *table(told, truth), "", *by_difficulty(own, told, truth), "", "Every error:", "", *errors(own, told, truth), ""]
-    told, truth = decided(*known, reader.settle), truth_of(examples)
+    told, truth = decided(known, reader.settle), truth_of(examples)
     for lang in ("zh", "en"):
         here = np.array([e.lang == lang for e in examples])
         lines += [f"## Training examples, {lang}, each judged by a reader trained without it (the words were written with them in sight)", "", *table(told[here], truth[here]), ""]

@@ -50,7 +50,7 @@ def explain(con: duckdb.DuckDBPyConnection, finding_id: str) -> Explained:
     ledger = summary.rows(
         con,
         """
-        SELECT e.ordinal, e.contact_id, e.role, e.measured, c.at_utc, c.local_at, c.zone, c.channel, c.direction, c.outcome, c.relation,
+        SELECT e.ordinal, e.contact_id, c.case_id, e.role, e.measured, c.at_utc, c.local_at, c.zone, c.channel, c.direction, c.outcome, c.relation,
                c.party, c.number, c.agent_id, c.vendor, c.dpd, c.account_class, c.text, b.file, c.row_no, e.signal_ids
         FROM finding_evidence e JOIN contacts c ON c.seq = e.seq LEFT JOIN batches b ON b.batch_id = c.batch_id
         WHERE e.finding_id = ? ORDER BY e.ordinal

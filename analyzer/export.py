@@ -5,8 +5,11 @@ The same run, selection, log of reviews and options give the same bytes. There a
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -431,8 +434,12 @@ def _manifest(
     redactor: redact.Redactor | None,
 ) -> bytes:  # fmt: skip
     run = _run(con, redactor)
+    with summary.whole_run(con) as whole:
+        # Somebody who sees some contacts only takes away some of each ledger: the pack says so.
+        count = "SELECT count(*) FROM contacts"
+        partial = whole.execute(count).fetchall() != con.execute(count).fetchall()
     manifest = {
-        "format": FORMAT, "run": run, "selection": dict(selected), "rows": {name: len(sheet.rows) for name, sheet in tables.items()} | {"ipe": len(tables)},
+        **({"partial": True} if partial else {}), "format": FORMAT, "run": run, "selection": dict(selected), "rows": {name: len(sheet.rows) for name, sheet in tables.items()} | {"ipe": len(tables)},
         "files": {name: {"sha256": sha256(data).hexdigest(), "bytes": len(data)} for name, data in sorted(files.items())}, **more,
     }  # fmt: skip
     return (json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode("utf-8")
@@ -466,25 +473,28 @@ def verify(path: Path, run: duckdb.DuckDBPyConnection | None = None, public_key:
 
     Args:
         path: the pack, of either edition.
-        run: with it each finding's SQL is run again and its contacts are compared with the evidence.
+        run: with it each finding is found again by the run's own statement, never by the pack's, and every table of a full edition is
+            made again and compared.
         public_key: with it the signature is checked; a pack without one is then wrong.
         full: the full edition a redacted one was made with; with it the sums that tie the two are checked.
 
     Raises:
         UsageError: a file is no evidence pack, or a key none.
     """
+    again: dict[str, list[tuple[str, str]]] = {}
+    unseen = list[str]()
     try:
         with zipfile.ZipFile(path) as archive:
             text = archive.read(MANIFEST)
             manifest = json.loads(text)
             findings, files, edition = int(manifest["rows"]["findings"]), len(manifest["files"]), str(manifest.get("edition", "full"))
             wrong = [(f"verify.{kind}", name) for kind, name in pack_verifier.problems(archive)]
-            evidence = pack_verifier.rows_of(archive, "evidence.jsonl") if not wrong else []
-            statements = {n[4:-4]: archive.read(n).decode("utf-8") for n in archive.namelist() if n.startswith("sql/")} if not wrong else {}
             signed = archive.read(pack_verifier.SIGNATURE) if pack_verifier.SIGNATURE in archive.namelist() else None
-        whole = not wrong
-        if whole and not pack_verifier.seal_holds(path.read_bytes()):
-            wrong = [("verify.archive", path.name)]
+            if not wrong and not (pack_verifier.seal_holds(path.read_bytes()) and pack_verifier.seamless(archive)):
+                wrong = [("verify.archive", path.name)]
+            elif not wrong and run is not None:
+                again, differs, unseen = _found_again(archive, manifest, run, edition)
+                wrong += differs
     except pack_verifier.DAMAGED as error:
         raise UsageError("verify.no_pack", name=path.name) from error
     state = "none" if signed is None else "unchecked"
@@ -493,35 +503,72 @@ def verify(path: Path, run: duckdb.DuckDBPyConnection | None = None, public_key:
         wrong += [] if state == "good" else [("verify.signature" if signed is not None else "verify.unsigned", path.name)]
     if full is not None:
         wrong += _tied(manifest, full, path)
-    repeated, unseen = 0, list[str]()
-    if run is not None and whole:
-        if edition == "redacted":
-            statements, unseen = _statements(run, statements), ["verify.unseen_texts", "verify.unseen_statements"]
-        again = {finding: sorted((contact, role) for contact, _, _, role, *_ in run.execute(sql).fetchall()) for finding, sql in sorted(statements.items())}
-        repeated = len(again)
-        differs, hidden = _compared(again, evidence)
-        wrong += [("verify.differs", finding) for finding in differs]
-        unseen += ["verify.unseen_contacts"] if hidden else []
-    return Verified(findings, files, repeated, tuple(wrong), edition, state, tuple(unseen))
+        unseen += ["verify.unseen_content"]
+    return Verified(findings, files, len(again), tuple(wrong), edition, state, tuple(unseen))
 
 
-def _statements(run: duckdb.DuckDBPyConnection, findings: Mapping[str, str]) -> dict[str, str]:
-    """The statements as the run has them: those of a redacted edition ask for masks. A finding the run has not gives nothing."""
+# What a pack tells of the run alone; the others also depend on the log of reviews, on work papers and on who made it.
+_OF_RUN = ("findings", "evidence", "rules", "reconciliation", "rejects", "parameters", "contacts", "window")
+
+
+def _found_again(
+    archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, edition: str
+) -> tuple[dict[str, list[tuple[str, str]]], list[tuple[str, str]], list[str]]:
+    """(each finding's contacts and roles by the run's own statement, what differs, what could not be compared)."""
+    partial = bool(manifest.get("partial"))
+    evidence = pack_verifier.rows_of(archive, "evidence.jsonl")
+    told = [str(row["finding_id"]) for row in pack_verifier.rows_of(archive, "findings.jsonl")]
+    own = _statements(run, told)
+    again = {finding: sorted((contact, role) for contact, _, _, role, *_ in run.execute(own[finding]).fetchall()) for finding in told}
+    differs, hidden = _compared(again, evidence, edition == "redacted", partial)
+    unseen = ["verify.unseen_contacts"] if hidden else []
+    if edition == "redacted" or partial:
+        unseen = (["verify.unseen_texts", "verify.unseen_statements"] if edition == "redacted" else ["verify.unseen_partial"]) + unseen
+        # A selection that says everything can be compared even where its rows cannot.
+        if not manifest["selection"] and not partial:
+            differs += sorted({row[0] for row in run.execute("SELECT finding_id FROM findings").fetchall()} ^ set(told))
+        return again, [("verify.differs", finding) for finding in dict.fromkeys(differs)], unseen
+    for finding in told:
+        if archive.read(f"sql/{finding}.sql").decode("utf-8", "replace") != own[finding] + "\n":
+            differs.append(finding)
+    wrong = [("verify.differs", finding) for finding in dict.fromkeys(differs)]
+    try:
+        mine = sheets(run, manifest["selection"])
+    except UsageError:
+        return again, [*wrong, ("verify.differs", "findings.csv")], unseen
+    _fill_windows(run)
+    mine |= {name: _sheet(run, name) for name in ("contacts", "window")}
+    for name in _OF_RUN:
+        theirs = list(csv.reader(io.StringIO(archive.read(f"{name}.csv").decode("utf-8-sig"), newline="")))
+        ours = list(csv.reader(io.StringIO(csv_bytes(mine[name]).decode("utf-8-sig"), newline="")))
+        if theirs != ours:
+            wrong.append(("verify.differs", f"{name}.csv"))
+    for name in ("findings", "evidence"):
+        if archive.read(f"{name}.jsonl") != jsonl_bytes(mine[name]):
+            wrong.append(("verify.differs", f"{name}.jsonl"))
+    return again, wrong, unseen
+
+
+def _statements(run: duckdb.DuckDBPyConnection, findings: Sequence[str]) -> dict[str, str]:
+    """The statements as the run has them. A finding the run has not gives nothing."""
     known = {f: reproducing_sql(hits, episode) for f, hits, episode in run.execute("SELECT f.finding_id, r.hits_sql, f.episode FROM findings f JOIN rules r ON r.rule = f.rule").fetchall()}
     return {finding: known.get(finding, "SELECT '', NULL, NULL, '' WHERE false") for finding in findings}
 
 
-def _compared(again: Mapping[str, list[tuple[str, str]]], evidence: Sequence[Mapping[str, Any]]) -> tuple[list[str], bool]:
-    """(findings whose contacts and roles are others, whether any contact's id is masked and only its role could be compared)."""
+def _compared(again: Mapping[str, list[tuple[str, str]]], evidence: Sequence[Mapping[str, Any]], redacted: bool, partial: bool) -> tuple[list[str], bool]:
+    """(findings whose contacts and roles are others, whether any contact's id is masked and only its role could be compared).
+
+    `partial`: the ledgers hold some of the contacts only; none that the run has not may be there.
+    """
     told: dict[str, list[tuple[str, str]]] = {}
     for row in evidence:
         told.setdefault(row["finding_id"], []).append((row["contact_id"], row["role"]))
     differs, hidden = [], False
     for finding, found in again.items():
         rows = sorted(told.get(finding, []))
-        if any(redact.masked(contact) for contact, _ in rows):
+        if redacted and any(redact.masked(contact) for contact, _ in rows):
             hidden, rows, found = True, sorted(("", role) for _, role in rows), sorted(("", role) for _, role in found)
-        if rows != found:
+        if rows != found and not (partial and rows and not Counter(rows) - Counter(found)):
             differs.append(finding)
     return differs, hidden
 
@@ -537,7 +584,8 @@ def _tied(manifest: Mapping[str, Any], full: Path, path: Path) -> list[tuple[str
                 return [("verify.other_full", full.name)]
             secret = archive.read(SECRET).decode("utf-8").strip()
             names = sorted(n for n in json.loads(archive.read(MANIFEST))["files"] if n not in (SECRET, VERIFIER))
-            sums = {redact.linked_sum(secret, archive.read(name)) for name in names}
+            sums = {redact.linked_sum(secret, archive.read(name)): name for name in names}
     except pack_verifier.DAMAGED as error:
         raise UsageError("verify.no_pack", name=full.name) from error
-    return [("verify.other_full", name) for name, told in sorted(link["files"].items()) if told not in sums]
+    told = set(link["files"].values())
+    return [("verify.other_full", name) for name, one in sorted(link["files"].items()) if one not in sums] + [("verify.unlinked", name) for one, name in sorted(sums.items(), key=lambda s: s[1]) if one not in told]

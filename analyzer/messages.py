@@ -328,6 +328,9 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "verify.signature_bad": ("签名与公钥不符。", "The signature is not by the owner of the public key."),
     "verify.unseen_texts": ("脱敏版：姓名、号码、编号与文本是掩码，没有与运行比较。", "Redacted edition: names, numbers, ids and texts are masks and were not compared with the run."),
     "verify.unseen_statements": ("脱敏版：包内 SQL 含掩码，重跑的是运行自己的 SQL。", "Redacted edition: the SQL in the pack holds masks; what was run again is the run's own."),
+    "verify.unseen_partial": ("这个证据包只含一部分联系：只核对了其中每一条确在该发现的证据之内。", "This pack holds some of the contacts only: checked was that each of them is in its finding's evidence."),
+    "verify.unseen_content": ("与完整版相连的是校验和；脱敏版的文字是否由它脱敏而来，没有核对。", "What ties it to the full edition are sums; whether the redacted words were made from it was not checked."),
+    "verify.unlinked": ("完整版的 {name} 没有校验和与脱敏版相连。", "{name} of the full edition is tied to the redacted one by no sum."),
     "verify.unseen_contacts": ("脱敏版：有的联系编号是掩码，只比较了证据的条数与作用。", "Redacted edition: some ids of contacts are masks; of those only number and roles of the evidence were compared."),
     "sign.no_key": ("打不开密钥文件 {name}；请检查路径。", "The key file {name} cannot be opened; check where it is."),
     "sign.no_private_key": ("{name} 不是无密码的 Ed25519 私钥（PEM）；可用 openssl genpkey -algorithm ed25519 生成。", "{name} is no Ed25519 private key (PEM, without a password); openssl genpkey -algorithm ed25519 makes one."),
@@ -1173,6 +1176,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "word.table_trainings": ("培训", "trainings"),
     # Action log
     "page.action_log": ("操作记录", "Action log"),
+    "page.action_log.blind": ("其中 {left} 条是关于您要盲审的发现，盲审之前不显示。", "{left} of these are about findings you are to review blind, and are not shown before you have."),
     "page.action_log.help": ("只增不改的复核记录，每条与前一条以哈希相连；这里只能看。核对命令：dunaudit log verify", "The log of reviews, append-only, each entry chained to the one before by its hash; it can only be read here. To check it: dunaudit log verify"),
     "page.action_log.empty": ("还没有复核记录。", "Nobody has written anything yet."),
     "page.action_log.none": ("没有符合条件的记录。", "No entry fits."),

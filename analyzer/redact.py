@@ -9,7 +9,7 @@ A mask is made of Hangul syllables, which no recogniser takes for a name or a nu
 HMAC-SHA256 (RFC 2104) under a key that the user keeps: the first two say whose identifier it is, the others which. Without the key a
 mask cannot be traced back, with it the same identifier always gets the same mask.
 
-Not replaced: names that stand in no table of the case base. Ids of one or two characters, and short figures, are replaced in their own
+Not replaced: names that stand in no table of the case base. Ids of one or two characters, Latin names of two letters, and short figures, are replaced in their own
 columns but not looked for in texts, where they would be everywhere. Rejected rows are blackened altogether: nothing says what is in them.
 A finding's id is an unkeyed digest of its rule and its keys, the same in both editions: who guesses the keys can confirm the guess.
 """
@@ -57,9 +57,10 @@ KEPT = frozenset(
     ["finding_id", "rule", "rule_digest", "evidence_digest", "digest", "sha256", "hash", "previous", "severity", "strength", "effect", "known", "channel", "direction", "outcome", "relation",
      "party", "account_class", "stage", "call_type", "role", "kind", "state", "list", "control", "table_name", "zone", "zone_from", "date_order", "encoding", "of", "method", "marks"]
 )  # fmt: skip
-# Columns in which people write what they like; what else is text holds our own words beside identifiers of the case base.
-FREE = frozenset(["text", "comment", "file", "mapped", "unmapped", "detail", "result", "stratum", "header"])
+# Columns that hold the rules' and the program's own sentences. All others are looked through: people write what they like in them.
+OWN = frozenset(["title_zh", "title_en", "query", "source", "parameter", "reason_key"])
 BLACKENED = frozenset(["original"])
+_COLUMNS = frozenset(["text", "comment", "file", "mapped", "unmapped", "detail", "result", "stratum", "header"])
 # Columns of whole numbers, which no identifier is written into.
 FIGURES = frozenset(
     ["ordinal", "breaches", "evidence", "findings", "breaching_contacts", "clear_contacts", "undetermined_contacts", "not_evaluated_contacts", "bytes", "header_row", "rows_read", "loaded",
@@ -68,9 +69,18 @@ FIGURES = frozenset(
 )  # fmt: skip
 _WHOLE_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00)?)?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_FIGURES_IN_WORDS = {"〇": "0", "零": "0", "一": "1", "二": "2", "三": "3", "四": "4", "五": "5", "六": "6", "七": "7", "八": "8", "九": "9", "幺": "1", "两": "2"}
-# Marks, beside blanks and dashes, that part an identifier without ending it; and those that do so between figures only.
-_PARTING, _PARTING_FIGURES = "·•・.*_~|/\\^+=#&`'\"…()[]", "。、,\n\r"
+_FIGURES_IN_WORDS = {
+    word: figure
+    for figure, words in enumerate(("〇零", "一幺壹弌", "二两贰貳弍兩", "三叁參叄弎", "四肆", "五伍", "六陆陸", "七柒", "八捌", "九玖"))
+    for word in words
+}
+# Marks, beside blanks and dashes, that part an identifier without ending it.
+_PARTING = "·•・.*_~|/\\^+=#&`'\"…()[]’‘´ʼˈ＇‧∙⋅․﹒\n\r"
+# Between figures every other mark and symbol does so too; between Latin letters a comma or semicolon, as in a name turned round.
+_PARTING_NAMES = ",;，；"
+_PARTING_CODES = re.compile(r"(?<=\d)(?:&nbsp;|&#160;|%20|%2d|<br ?/?>)+(?=\d)")
+# Latin letters that no decomposition makes plain.
+_PLAIN_LETTERS = {"đ": "d", "ø": "o", "ł": "l", "ß": "s", "ı": "i", "ħ": "h", "ŧ": "t"}
 _MOBILE_CN, _LANDLINE = re.compile(r"(?:00)?86(1[3-9]\d{9})"), re.compile(r"0(?:10|2\d|[3-9]\d{2})(\d{7,8})")
 # The kinds of personal data that are looked for again wherever else they stand: those that are one string of figures and letters.
 _AGAIN = frozenset(personal_data.ENTITIES) - frozenset(personal_data.PLACES)
@@ -116,18 +126,38 @@ class _Flat:
 
 
 def _flat(texts: Sequence[str]) -> _Flat:
-    folded = fold_characters(code_points(SEPARATOR.join(t.replace(SEPARATOR, " ") for t in texts)))
-    kinds = _kinds()[folded]
-    kept = np.flatnonzero(kinds & _GAP == 0)
+    folded = _plain()[fold_characters(code_points(SEPARATOR.join(t.replace(SEPARATOR, " ") for t in texts)))]
+    gap = _kinds()[folded] & _GAP != 0
+    for code in _PARTING_CODES.finditer(folded.tobytes().decode("utf-32-le")):
+        gap[code.start() : code.end()] = True
+    kept = np.flatnonzero(~gap)
     points, first, last = join_split(folded[kept], kept)
-    # Of what is left, the marks that only part figures.
-    inner = _between_figures(_kinds()[points])
+    # Of what is left, the marks that part figures or names only.
+    inner = _between(_kinds()[points])
     points, first, last = points[~inner], first[~inner], last[~inner]
     ends = np.flatnonzero(folded == 0)
     return _Flat(points.tobytes().decode("utf-32-le"), first, last, folded, np.concatenate([np.zeros(1, np.int64), ends + 1]))
 
 
-_GAP, _FIGURE, _ALNUM, _PART = 1, 2, 4, 8
+_GAP, _FIGURE, _ALNUM, _PART, _SPELT, _COMMA = 1, 2, 4, 8, 16, 32
+
+
+@cache
+def _plain() -> Points:
+    """Code point -> code point: letters without their accents, every script's figures as ours."""
+    table = np.arange(0x110000, dtype=np.uint32)
+    for point in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)):
+        whole = unicodedata.normalize("NFD", chr(point))
+        base, marks = whole[0], whole[1:]
+        if marks and all(unicodedata.category(m) == "Mn" for m in marks):
+            table[point] = ord(base.lower())
+    for letter, plain in _PLAIN_LETTERS.items():
+        table[ord(letter)] = ord(plain)
+    for point in range(0x80, 0x20000):
+        figure = unicodedata.digit(chr(point), None)
+        if figure is not None:
+            table[point] = ord("0") + figure
+    return table
 
 
 @cache
@@ -138,7 +168,10 @@ def _kinds() -> np.ndarray[Any, np.dtype[np.uint8]]:
     table[[*blanks, *variants, *map(ord, _PARTING)]] |= _GAP
     table[[*map(ord, "0123456789")]] |= _FIGURE | _ALNUM
     table[[*range(ord("a"), ord("z") + 1)]] |= _ALNUM
-    table[[*map(ord, _PARTING_FIGURES)]] |= _PART
+    marks = [p for p in (*range(0x2600), *range(0x3000, 0x3100), *range(0xFE10, 0x10000)) if unicodedata.category(chr(p))[0] in "PS" and not table[p] & _GAP]
+    table[marks] |= _PART
+    table[[*map(ord, _PARTING_NAMES)]] |= _COMMA
+    table[[*map(ord, _FIGURES_IN_WORDS)]] |= _SPELT
     return table
 
 
@@ -147,14 +180,21 @@ def _spelt() -> Points:
     """Code point -> code point, figures in words as figures."""
     table = np.arange(0x110000, dtype=np.uint32)
     for word, figure in _FIGURES_IN_WORDS.items():
-        table[ord(word)] = ord(figure)
+        table[ord(word)] = ord("0") + figure
     return table
 
 
-def _between_figures(kinds: np.ndarray[Any, np.dtype[np.uint8]]) -> Mask:
-    found = np.zeros(len(kinds), dtype=np.bool_)
-    if len(kinds) > 2:
-        found[1:-1] = (kinds[1:-1] & _PART != 0) & (kinds[:-2] & _FIGURE != 0) & (kinds[2:] & _FIGURE != 0)
+def _between(kinds: np.ndarray[Any, np.dtype[np.uint8]]) -> Mask:
+    """Where runs of marks stand that only part figures, or of commas that only part Latin letters."""
+    part = kinds & _PART != 0
+    places = np.arange(len(kinds))
+    before = np.maximum.accumulate(np.where(part, -1, places))
+    after = np.minimum.accumulate(np.where(part, len(kinds), places)[::-1])[::-1]
+    within = part & (before >= 0) & (after < len(kinds))
+    left, right = kinds[np.maximum(before, 0)], kinds[np.minimum(after, len(kinds) - 1)] if len(kinds) else kinds
+    figures = (left & (_FIGURE | _SPELT) != 0) & (right & (_FIGURE | _SPELT) != 0)
+    letters = (left & _ALNUM != 0) & (right & _ALNUM != 0) & (kinds & _COMMA != 0) & (after - before == 2)
+    found: Mask = within & (figures | letters)
     return found
 
 
@@ -207,7 +247,7 @@ class Redactor:
         normals = _normal_forms([value for _, value, _ in known])
         for (kind, value, owner), whole in zip(known, normals, strict=True):
             self._exact.add(value)
-            for normal in (whole, *_shorter(whole, kind)):
+            for normal in (whole, *_shorter(value, whole, kind)):
                 # An identifier that two people have belongs to neither: its mask says which it is, not whose.
                 self._owners[normal] = owner if self._owners.get(normal, owner) == owner else None
                 border = _border(normal, kind)
@@ -229,7 +269,7 @@ class Redactor:
         """Let Presidio look for identifiers in what people wrote; what it finds is looked for in everything from then on."""
         tables = list(found)
         self.keep(part for value in _values(tables, KEPT) for part in (value, *value.split("/")))
-        texts = _values(tables, FREE)
+        texts = _values(tables, frozenset(c for sheet in tables for c in sheet.columns) - KEPT - IDENTIFIERS - BLACKENED - FIGURES - OWN)
         # A text longer than what is looked at is looked at in pieces that overlap.
         pieces = [(text, at) for text in texts for at in range(0, max(len(text), 1), personal_data.LONGEST - _OVERLAP)]
         # What is known already is masked first: masks are as long, and most texts then hold nothing that could be looked for.
@@ -426,8 +466,18 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _shorter(normal: str, kind: str) -> list[str]:
-    """Other forms of a telephone number: without the country's code, without the area's."""
+def _turned(name: str) -> list[str]:
+    """The normal forms of a name of two to four Latin words with the last word first, and with the first last."""
+    words = [word for word in re.split(r"[\s,;]+", name) if word]
+    if not (2 <= len(words) <= 4 and all(_flat([word]).text.isascii() for word in words)):
+        return []
+    return _normal_forms(list(dict.fromkeys([" ".join([words[-1], *words[:-1]]), " ".join([*words[1:], words[0]])])))
+
+
+def _shorter(value: str, normal: str, kind: str) -> list[str]:
+    """Other forms of an identifier: of a telephone number without the country's code or the area's, of a Latin name turned round."""
+    if kind == "name":
+        return _turned(value)
     if kind != "number" or not (normal.isascii() and normal.isdigit()):
         return []
     found = [m.group(1) for m in (_MOBILE_CN.fullmatch(normal), _LANDLINE.fullmatch(normal)) if m]
@@ -473,6 +523,19 @@ def blackened(text: str) -> str:
     return re.sub(r"[^\W_]", BLACK, text)
 
 
+def covered(texts: Sequence[str], names: Iterable[str], with_: str = "＊") -> list[str]:
+    """Texts with these names covered however they are written (see the module), as long as they were."""
+    redactor = Redactor(b"", [("name", name, name) for name in dict.fromkeys(names)])
+    made = []
+    for batch in _batches(texts):
+        hits = redactor._search(batch)
+        for number, text in enumerate(batch):
+            for start, end, _ in hits.get(number, ()):
+                text = text[:start] + with_ * (end - start) + text[end:]
+            made.append(text)
+    return made
+
+
 def masked(text: str) -> bool:
     """Whether a text holds a mask."""
     return any(_FIRST_SYMBOL <= ord(c) < _FIRST_SYMBOL + _SYMBOLS for c in text)
@@ -483,7 +546,7 @@ def own_words() -> frozenset[str]:
     """Names of columns and words of closed lists: what stands alone in a cell and is ours, even if somebody is named so."""
     schema = (Path(store.__file__).parent / "schema.sql").read_text(encoding="utf-8")
     words = {word for listed in re.findall(r"AS ENUM \((.*?)\);", schema, re.DOTALL) for word in re.findall(r"'([^']+)'", listed)}
-    return frozenset(words | {column for _, columns in store.schema() for column, _ in columns} | _OWN_FILES | IDENTIFIERS | KEPT | FREE | BLACKENED | FIGURES)
+    return frozenset(words | {column for _, columns in store.schema() for column, _ in columns} | _OWN_FILES | IDENTIFIERS | KEPT | OWN | BLACKENED | FIGURES | _COLUMNS)
 
 
 def values_of(name: str, data: bytes) -> list[str]:

@@ -146,10 +146,11 @@ def attribute_size(population: int, confidence: float, tolerable: float, expecte
     deviating, k = _tolerated(population, tolerable), 0
     while k < deviating:
         size = _smallest(population, deviating, k, 1 - confidence)
-        if expected * size <= k:
+        # 0.07 of 100 is seven, which binary fractions make a little more.
+        if expected * size <= k + 1e-9:
             return size, k
         # Fewer than this cannot be enough for the size that is needed already.
-        k = max(k + 1, math.ceil(expected * size))
+        k = max(k + 1, math.ceil(expected * size - 1e-9))
     return population, deviating - 1
 
 
@@ -344,7 +345,7 @@ def judge(path: Path) -> Judged:
     by: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by.setdefault(row["stratum"], []).append(row)
-    if len(by) == 1:
+    if len(by) == 1 and rows[0]["stratum_population"] in (None, "", first["population"]):
         return _judged(rows, "", first["population"], first["confidence"])
     share = 1 - (1 - first["confidence"]) / len(by)
     parts = tuple(_judged(some, name, some[0]["stratum_population"], first["confidence"]) for name, some in by.items())

@@ -6,6 +6,8 @@ belongs to, days past due, account class and stage on each contact's own date.
 
 from __future__ import annotations
 
+import os
+import platform
 import re
 import shutil
 import tempfile
@@ -63,6 +65,32 @@ def settings_of(con: duckdb.DuckDBPyConnection, scratch: Path, memory: str | Non
             raise UsageError("usage.memory", memory=memory) from error
 
 
+_MAKING = ".making-"
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what an audit that was killed on this machine left behind: it holds logs as they came."""
+    for left in folder.glob(f"{_MAKING}{_host()}-*"):
+        pid = left.name.removeprefix(f"{_MAKING}{_host()}-").split("-")[0]
+        if pid.isdigit() and not alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this machine still runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 @contextmanager
 def new_run(target: Path, memory: str | None = None) -> Iterator[RunFile]:
     """Make a run file. Published by rename when the block ends well; on any error nothing is left behind.
@@ -71,7 +99,8 @@ def new_run(target: Path, memory: str | None = None) -> Iterator[RunFile]:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+        _sweep(target.parent)
+        scratch = Path(tempfile.mkdtemp(prefix=f"{_MAKING}{_host()}-{os.getpid()}-", dir=target.parent))
     except OSError as error:
         raise UsageError("usage.to", path=target.parent.name, why=error.strerror or "") from error
     try:

@@ -5,7 +5,8 @@ All functions read a published run (or the connection it is being made on) and r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -287,6 +288,32 @@ def trend(con: duckdb.DuckDBPyConnection, unit: str = "week", by: str = "severit
     )
 
 
+@contextmanager
+def whole_run(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A cursor on which the statements that a run keeps of its rules judge all contacts, where `con` shows some only (see `access.connect`).
+
+    Its temporary tables are its own.
+    """
+    cursor = con.cursor()
+    try:
+        if cursor.execute("SELECT count(*) FROM duckdb_databases() WHERE database_name = 'run'").fetchall()[0][0]:
+            cursor.execute("USE run")
+        yield cursor
+    finally:
+        cursor.close()
+
+
+def said_of(con: duckdb.DuckDBPyConnection, statements: Iterable[str], outcomes: Sequence[str], table: str) -> None:
+    """Make the temporary table `table` (seq): the contacts of the whole run of which one of the statements says one of the outcomes."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {table} (seq BIGINT)")
+    with whole_run(con) as judge:
+        for statement in statements:
+            found = judge.sql(f"SELECT DISTINCT seq FROM ({statement}) WHERE list_contains(?, role)", params=[list(outcomes)]).to_arrow_table()
+            con.register("said_given", found)
+            con.execute(f"INSERT INTO {table} SELECT * FROM said_given")
+            con.unregister("said_given")
+
+
 def undetermined_contacts(con: duckdb.DuckDBPyConnection) -> dict[str, dict[object, int]]:
     """Contacts that at least one rule cannot decide for want of a fact (near misses apart), by each dimension that contacts have and by `week`.
 
@@ -296,9 +323,7 @@ def undetermined_contacts(con: duckdb.DuckDBPyConnection) -> dict[str, dict[obje
         {dimension: {value: contacts}}; {"whole": {None: contacts}}.
     """
     asked = rows(con, f"SELECT DISTINCT hits_sql FROM rules SEMI JOIN (SELECT rule FROM rule_results WHERE outcome = 'undetermined') u USING (rule) WHERE kind <> '{NEAR_MISS}'")
-    con.execute("CREATE OR REPLACE TEMP TABLE wanting (seq BIGINT)")
-    for row in asked:
-        con.execute(f"INSERT INTO wanting SELECT DISTINCT seq FROM ({row['hits_sql']}) WHERE role = 'undetermined'")
+    said_of(con, (row["hits_sql"] for row in asked), [Outcome.UNDETERMINED.value], "wanting")
     con.execute("CREATE OR REPLACE TEMP TABLE open_contacts AS SELECT c.* FROM contacts c WHERE seq IN (SELECT seq FROM wanting)")
     groups = {name: own for name, (_, own) in DIMENSIONS.items() if own} | {"week": "date_trunc('week', on_date)::DATE", "whole": "NULL"}
     return {
@@ -339,9 +364,8 @@ def contacts(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]
         where.append("seq IN (SELECT seq FROM wanting)")
     if rules and outcome:
         found = rows(con, f"SELECT hits_sql FROM rules WHERE rule IN ({', '.join('?' * len(rules))})", list(rules))
-        said = " UNION ".join(f"SELECT seq FROM ({r['hits_sql']}) WHERE role IN ({', '.join('?' * len(outcome))})" for r in found) or "SELECT NULL::BIGINT AS seq WHERE false"
-        where.append(f"seq IN ({said})")
-        params += list(outcome) * len(found)
+        said_of(con, (r["hits_sql"] for r in found), outcome, "said")
+        where.append("seq IN (SELECT seq FROM said)")
     for name, wanted in asked.items():
         sql, more = _one_of(name, _CONTACT_FILTERS, wanted)
         where.append(sql)

@@ -6,9 +6,11 @@ The same table gives the same bytes. A cell that a spreadsheet would take for a 
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
+from analyzer import store
 from analyzer.errors import UsageError
 
 # What a sheet holds beside its header.
@@ -27,6 +30,7 @@ XLSX_ROWS = 1_048_575
 # What a cell holds; a longer text is cut there, and says so.
 XLSX_TEXT = 32_767
 _CUT = "…[cut]"
+_FORMULA = "=+-@\t\r\n＝＋－＠﹢﹣﹦﹫"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -49,8 +53,8 @@ def plain(value: Any) -> Any:
 
 
 def defused(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, with an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    """A text that a spreadsheet would take for a formula, with an apostrophe before it. Some take the full-width signs for formulas too."""
+    return f"'{value}" if isinstance(value, str) and value[:1] and value[0] in _FORMULA else value
 
 
 def csv_bytes(sheet: Sheet) -> bytes:
@@ -127,8 +131,12 @@ def write_whole(files: Mapping[Path, bytes]) -> None:
     """
     made: list[Path] = []
     try:
+        for path in files:
+            if path.is_dir():
+                raise IsADirectoryError(path.name)
+            _sweep(path)
         for path, data in files.items():
-            made.append(path.with_name(f".{path.name}.{os.getpid()}.part"))
+            made.append(path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part"))
             made[-1].write_bytes(data)
         for part, path in zip(made, files, strict=True):
             part.replace(path)
@@ -136,3 +144,11 @@ def write_whole(files: Mapping[Path, bytes]) -> None:
         for part in made:
             part.unlink(missing_ok=True) if part.parent.is_dir() else None
         raise UsageError("export.cannot_write", name=next(iter(files)).name, why=type(error).__name__) from error
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a process that was killed left of this file."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        pid = part.name.removeprefix(f".{path.name}.").split("-")[0]
+        if pid.isdigit() and not store.alive(int(pid)):
+            part.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ command is named, so that `--help` waits for none of them; `_WHERE` says which m
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -86,8 +87,16 @@ def main(
     speak(lang)
 
 
+def _ended(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
 def run() -> None:
     """Entry point: `dunaudit`."""
+    # Asked to end, or left by its terminal, the program ends as on Ctrl-C: what it was making is removed.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _ended)
     # DuckDB's statements look in on Python while they run; a reader of texts in a second thread must not make them wait.
     sys.setswitchinterval(0.0001)
     # Rules and lexicons are many small objects that stay; looking them over again and again frees nothing.

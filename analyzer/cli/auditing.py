@@ -33,6 +33,7 @@ from analyzer.cli.shared import (
 )
 from analyzer.errors import UsageError
 from analyzer.intake.mapping import check_zone
+from analyzer.legible import visible
 from analyzer.messages import say_words
 
 app = typer.Typer(rich_markup_mode=None)
@@ -95,7 +96,7 @@ def _inspected(item: audit.Inspected, zone: str) -> dict[str, Any]:
 
 def _show_inspected(item: audit.Inspected, facts: dict[str, Any]) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-    console.print(Text(f"{item.file} -> {facts.get('table', '?')}", style="bold"))
+    console.print(Text(visible(f"{item.file} -> {facts.get('table', '?')}"), style="bold"))
     if item.source:
         certain = "" if facts["encoding_certain"] else f" ({t('inspect.likely')})"
         header = t("inspect.header_row", row=facts["header_row"]) if facts["header_row"] else t("inspect.no_header")
@@ -108,7 +109,7 @@ def _show_inspected(item: audit.Inspected, facts: dict[str, Any]) -> None:
         lines += [[name, f"= {value}"] for name, value in facts["constants"].items()]
         emit_table([t("inspect.canonical"), t("inspect.in_file")], lines)
         if facts["unmapped"]:
-            console.print(Text(t("inspect.unmapped", columns=", ".join(facts["unmapped"]))))
+            console.print(Text(visible(t("inspect.unmapped", columns=", ".join(facts["unmapped"])))))
     if item.source:
         emit_table(item.source.columns, [[(c or "")[:40] for c in row] for row in item.source.sample[:5]])
     console.print()

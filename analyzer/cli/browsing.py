@@ -13,6 +13,7 @@ from rich.text import Text
 
 from analyzer import explain, runs, summary
 from analyzer.cli.shared import Json, RunFolder, emit_json, emit_table, errors, help_, language, t, talk
+from analyzer.legible import steady, visible
 from analyzer.messages import say_words
 
 app = typer.Typer(rich_markup_mode=None)
@@ -64,7 +65,7 @@ def _show_explained(told: explain.Explained) -> None:
     finding, rule = told.finding, told.rule
 
     def part(key: str, text: str) -> None:
-        console.print(Text(t(key), style="bold"), Text(text), sep="\n")
+        console.print(Text(t(key), style="bold"), Text(visible(text)), sep="\n")
 
     console.print(Text(f"{finding['finding_id']}  {finding['rule']}", style="bold"))
     console.print(Text(told.texts["title"][lang]))
@@ -76,7 +77,7 @@ def _show_explained(told: explain.Explained) -> None:
     part("explain.what", t("explain.measured", measured=say_words(finding["measured"] or "-", lang), permitted=finding["permitted"] or "-", breaches=finding["breaches"], evidence=finding["evidence"]))
     lines = []
     for entry in told.ledger:
-        shown = Text(entry["text"] or "")
+        shown = Text(steady(entry["text"] or ""))
         for mark in entry["marks"]:
             shown.stylize("bold reverse", mark["start"], mark["end"])
         lines.append((entry, shown))
@@ -86,7 +87,7 @@ def _show_explained(told: explain.Explained) -> None:
     for entry, shown in lines:
         words = [t(f"word.{entry[k]}") if entry[k] else "" for k in ("channel", "outcome", "relation")]
         cells = [entry["ordinal"], entry["contact_id"], t(f"word.{entry['role']}"), entry["local_at"], *words, entry["agent_id"], say_words(entry["measured"], lang)]
-        table.add_row(*(Text("" if c is None else str(c)) for c in cells), shown)
+        table.add_row(*(Text("" if c is None else visible(c)) for c in cells), shown)
     console.print(table)
     part("explain.remedy", told.texts["remedy"][lang])
     part("explain.not_covered", told.texts["not_covered"][lang])

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer.errors import DunAuditError, UsageError
+from analyzer.legible import visible
 from analyzer.messages import default_lang, say
 from analyzer.model import Rule
 
@@ -49,7 +50,7 @@ def t(key: str, **params: object) -> str:
 
 def talk(text: str) -> None:
     """A sentence for the person, on stderr."""
-    Console(stderr=True, highlight=False).print(escape(text), soft_wrap=True)
+    Console(stderr=True, highlight=False).print(escape(visible(text)), soft_wrap=True)
 
 
 @contextmanager
@@ -91,7 +92,7 @@ def emit_table(columns: Sequence[str], lines: Sequence[Sequence[object]]) -> Non
     for name in columns:
         table.add_column(name, overflow="fold")
     for line in lines:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in line))
+        table.add_row(*(Text("" if cell is None else visible(cell)) for cell in line))
     console.print(table)
 
 

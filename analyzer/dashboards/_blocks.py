@@ -346,6 +346,12 @@ CONTACT_COLUMNS = ("local_at", "case_id", "agent_id", "broken", "channel", "outc
 CONTACT_ROWS = 50
 
 
+def covered(rows: Sequence[Row]) -> list[Row]:
+    """Rows with a `text` in which the names of their cases' people and their collectors are covered: to show them is a reveal, and logged."""
+    hidden = ask(access.names, sorted({r["case_id"] for r in rows if r.get("case_id")}), sorted({r["agent_id"] for r in rows if r.get("agent_id")}))
+    return access.veiled(rows, hidden.values())
+
+
 def contact_pages(filters: Mapping[str, Sequence[str]], key: str, title: str) -> None:
     """The contacts of a filter, page by page; a row opens its finding, or its case where it breaks no rule."""
     chooser = f"{key}_page_{sorted(filters.items())}"
@@ -359,6 +365,7 @@ def contact_pages(filters: Mapping[str, Sequence[str]], key: str, title: str) ->
     if total > CONTACT_ROWS:
         st.pagination(-(-total // CONTACT_ROWS), key=chooser)
     titles = {r["rule"]: r[f"title_{lang()}"] for r in ask_once(summary.by_rule)}
+    rows = covered(rows)
     lines = [r | {"dpd": shown("dpd", r["dpd"]), "broken": t("page.comma").join(titles[name] for name in (r["broken"] or "").split("|") if name)} for r in rows]
     with above:
         st.caption(t("page.contacts.range", first=offset + 1, last=offset + len(rows), total=f"{total:,}"))

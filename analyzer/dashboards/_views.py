@@ -1,4 +1,4 @@
-"""Saved views: names for filters and a sort, kept in SQLite beside the runs, so that every viewer of the folder has them."""
+"""Saved views: names for filters and a sort, kept in SQLite beside the runs. A view is its owner's; who sees the whole run sees those of others too."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from analyzer.errors import UsageError
 FILE = "views.sqlite"
 LONGEST_NAME = 60
 _SCHEMA = "CREATE TABLE IF NOT EXISTS views (name TEXT PRIMARY KEY, filters TEXT NOT NULL, sort TEXT NOT NULL)"
+_OWNER = "ALTER TABLE views ADD COLUMN owner TEXT NOT NULL DEFAULT ''"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class View:
     name: str
     filters: dict[str, list[str]]
     sort: str
+    owner: str = ""
 
 
 class Views:
@@ -38,16 +40,20 @@ class Views:
         try:
             with con:
                 con.execute(_SCHEMA)
+                # Files of an older version say nothing of owners: their views are nobody's.
+                if "owner" not in {row[1] for row in con.execute("PRAGMA table_info(views)")}:
+                    con.execute(_OWNER)
                 yield con
         finally:
             con.close()
 
-    def all(self) -> list[View]:
-        """By name."""
+    def all(self, owner: str, of_others: bool) -> list[View]:
+        """By name: a person's own, and with `of_others` everybody's."""
         if not self._path.is_file():
             return []
         with self._connect() as con:
-            return [View(name, json.loads(filters), sort) for name, filters, sort in con.execute("SELECT name, filters, sort FROM views ORDER BY name")]
+            rows = con.execute("SELECT name, filters, sort, owner FROM views WHERE owner = ? OR ? ORDER BY name", [owner, of_others])
+            return [View(name, json.loads(filters), sort, whose) for name, filters, sort, whose in rows]
 
     def save(self, view: View) -> None:
         """Keep a view.
@@ -60,11 +66,11 @@ class Views:
             raise UsageError("page.views.no_name", most=LONGEST_NAME)
         try:
             with self._connect() as con:
-                con.execute("INSERT INTO views VALUES (?, ?, ?)", [name, json.dumps(view.filters, ensure_ascii=False), view.sort])
+                con.execute("INSERT INTO views (name, filters, sort, owner) VALUES (?, ?, ?, ?)", [name, json.dumps(view.filters, ensure_ascii=False), view.sort, view.owner])
         except sqlite3.IntegrityError as error:
             raise UsageError("page.views.taken") from error
 
-    def remove(self, name: str) -> None:
-        """Forget a view; one that is not there is no error."""
+    def remove(self, name: str, owner: str, of_others: bool) -> None:
+        """Forget a view of one's own, with `of_others` anybody's; one that is not there is no error."""
         with self._connect() as con:
-            con.execute("DELETE FROM views WHERE name = ?", [name])
+            con.execute("DELETE FROM views WHERE name = ? AND (owner = ? OR ?)", [name, owner, of_others])

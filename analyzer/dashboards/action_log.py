@@ -8,7 +8,7 @@ import streamlit as st
 
 from analyzer import review, summary
 from analyzer.dashboards._blocks import ask, ask_once, lang, open_picked, run_path, t, table
-from analyzer.dashboards._identity import may
+from analyzer.dashboards._identity import may, me
 
 COLUMNS = ("seq", "at_utc", "actor", "state", "title", "assignee", "comment", "finding_id", "run_id")
 ROWS = 100
@@ -49,8 +49,13 @@ def main() -> None:
         st.info(t("access.denied_log"))
         return
     log = review.Reviews(run_path())
-    entries = log.log()
-    chain(log, len(entries))
+    whole = log.log()
+    chain(log, len(whole))
+    # Who is to give a second verdict without the first must not read it here either.
+    blind = set(log.blind_tasks(me().id))
+    entries = [e for e in whole if e.finding_id not in blind]
+    if len(entries) < len(whole):
+        st.caption(t("page.action_log.blind", left=len(whole) - len(entries)))
     st.caption(t("page.action_log.help"))
     if not entries:
         st.info(t("page.action_log.empty"))

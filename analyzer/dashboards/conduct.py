@@ -7,7 +7,7 @@ import duckdb
 import streamlit as st
 
 from analyzer import conduct
-from analyzer.dashboards._blocks import Row, ask, ask_once, draw, field, lang, of, open_case, paragraph, percent, quote, shown, t, table
+from analyzer.dashboards._blocks import Row, ask, ask_once, covered, draw, field, lang, of, open_case, paragraph, percent, quote, shown, t, table
 from analyzer.errors import RuleErrors
 
 FIGURES = ("contacts", "kept", "kept_interval", "missed", "avoided_contacts", "breach_share", "breach_interval", "against_contacts")
@@ -104,7 +104,7 @@ def collectors(found: list[Row], chosen: str | None) -> None:
 
 def examples(mine: list[Row], kind: str) -> None:
     st.subheader(t(f"page.conduct.{kind}"))
-    rows = ask(conduct.examples, mine, book(), kind == conduct.GOOD)
+    rows = covered(ask(conduct.examples, mine, book(), kind == conduct.GOOD))
     if not rows:
         st.write(t("page.conduct.no_example"))
         return

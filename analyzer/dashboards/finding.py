@@ -11,7 +11,7 @@ import streamlit as st
 
 from analyzer import access, explain, review, summary
 from analyzer.dashboards import PAGES
-from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, quote, reveal, run_path, shown, t, table
+from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, plain, quote, reveal, run_path, shown, t, table
 from analyzer.dashboards._identity import may, me
 from analyzer.errors import UsageError
 
@@ -82,7 +82,7 @@ def judge(told: explain.Explained) -> None:
     if finding in log.blind_tasks(user.id) and may("judge"):
         # Neither the first verdict nor who gave it is shown to who is to give a second one without it.
         st.info(t("page.review.blind"))
-        verdict(log, told, blind=True)
+        verdict(log, told, 0, blind=True)
         return
     standing = log.standings([told.finding])[finding]
     marks(standing)
@@ -92,11 +92,12 @@ def judge(told: explain.Explained) -> None:
         table(rows, ("at_utc", "actor", "kind", "state", "assignee", "comment"), t("page.review"))
     else:
         st.caption(t("page.review.none"))
+    seen = seen_at(finding, standing.seen)
     if may("judge") or may("assign"):
-        verdict(log, told, standing)
+        verdict(log, told, seen)
     if may("suppress"):
         with st.expander(t("page.review.suppress")):
-            suppress(log, told, standing)
+            suppress(log, told, seen)
     if may("appeal"):
         with st.expander(t("page.review.appeal")):
             appeal(log, told)
@@ -151,10 +152,9 @@ def save(finding: str, write: Callable[..., object], *args: object) -> None:
     st.rerun()
 
 
-def verdict(log: review.Reviews, told: explain.Explained, standing: review.Standing | None = None, blind: bool = False) -> None:
-    """The form for a verdict; for who may only give tasks, one with nothing but the task."""
+def verdict(log: review.Reviews, told: explain.Explained, seen: int, blind: bool = False) -> None:
+    """The form for a verdict; for who may only give tasks, one with nothing but the task. `seen`: see `seen_at`."""
     finding, states = told.finding["finding_id"], review.DECIDED if blind else review.STATES if may("judge") else ("claimed",)
-    seen = seen_at(finding, standing.seen if standing else 0)
     with st.form(f"review_{finding}", clear_on_submit=False):
         left, right, last = st.columns(3)
         words = {s: t(f"word.{s}") for s in states}
@@ -175,7 +175,7 @@ def verdict(log: review.Reviews, told: explain.Explained, standing: review.Stand
         save(finding, log.decide, finding, who, state, comment, assignee, seen, user.two_level)
 
 
-def suppress(log: review.Reviews, told: explain.Explained, standing: review.Standing) -> None:
+def suppress(log: review.Reviews, told: explain.Explained, seen: int) -> None:
     finding = told.finding["finding_id"]
     with st.form(f"suppress_{finding}"):
         left, right = st.columns(2)
@@ -185,7 +185,7 @@ def suppress(log: review.Reviews, told: explain.Explained, standing: review.Stan
         sent = st.form_submit_button(t("page.review.suppress"), key=f"suppress_save_{finding}")
     if sent:
         access.require(me(), "suppress")
-        save(finding, log.suppress, finding, writer(), comment, approver, until, standing.seen)
+        save(finding, log.suppress, finding, writer(), comment, approver, until, seen)
 
 
 def appeal(log: review.Reviews, told: explain.Explained) -> None:
@@ -201,7 +201,8 @@ def appeal(log: review.Reviews, told: explain.Explained) -> None:
 def with_names(told: explain.Explained) -> explain.Explained:
     """The finding with the names of its people covered in texts and facts, or, once revealed, shown."""
     agents = sorted({entry["agent_id"] for entry in told.ledger if entry["agent_id"]})
-    hidden = ask(access.names, [told.finding["case_id"]], agents)
+    # A ledger may go over several cases of a person.
+    hidden = ask(access.names, sorted({told.finding["case_id"], *(entry["case_id"] for entry in told.ledger)}), agents)
     if reveal("finding", told.finding["finding_id"], hidden):
         paragraph(t("page.revealed", names=" · ".join(f"{pseudonym} = {name}" for pseudonym, name in sorted(hidden.items()))))
         return replace(told, case=told.case | {"debtor_name": hidden.get(str(told.case.get("debtor_name")), told.case.get("debtor_name"))})
@@ -212,7 +213,7 @@ def show(told: explain.Explained) -> None:
     st.header(told.texts["title"][lang()])
     badges(told.rule)
     st.caption(f"{told.finding['rule']} · {told.finding['finding_id']}")
-    if st.button(t("page.open_case", case=told.finding["case_id"]), key="finding_case"):
+    if st.button(t("page.open_case", case=plain(told.finding["case_id"])), key="finding_case"):
         st.session_state["case_id"] = told.finding["case_id"]
         st.switch_page(PAGES / "case.py")
     told = with_names(told)

@@ -90,8 +90,13 @@ def choose(titles: dict[str, str]) -> tuple[Filters, str]:
     return filters, sort
 
 
+def my_views() -> list[View]:
+    user = me()
+    return Views(run_path().parent).all(user.id, access.scope(user).everything)
+
+
 def show_view() -> None:
-    views = {v.name: v for v in Views(run_path().parent).all()}
+    views = {v.name: v for v in my_views()}
     view = views.get(st.session_state["views_choice"])
     if view:
         set_filters(view.filters, t("page.views.named", name=view.name))
@@ -99,13 +104,14 @@ def show_view() -> None:
 
 
 def forget_view() -> None:
-    Views(run_path().parent).remove(st.session_state["views_choice"])
+    # Who may judge many at once keeps the shared views tidy; anybody else removes only his own.
+    Views(run_path().parent).remove(st.session_state["views_choice"], me().id, may("bulk"))
     st.session_state["views_choice"] = None
 
 
 def keep_view(filters: Filters, sort: str) -> None:
     try:
-        Views(run_path().parent).save(View(st.session_state["views_name"], filters, sort))
+        Views(run_path().parent).save(View(st.session_state["views_name"], filters, sort, me().id))
     except UsageError as error:
         st.session_state["views_error"] = error
         return
@@ -113,7 +119,7 @@ def keep_view(filters: Filters, sort: str) -> None:
 
 
 def views(filters: Filters, sort: str) -> None:
-    have = [v.name for v in Views(run_path().parent).all()]
+    have = [v.name for v in my_views()]
     with st.popover(t("page.views")):
         if have:
             st.selectbox(t("page.views.choose"), have, index=None, key="views_choice", on_change=show_view, placeholder=t("page.views.none_chosen"))
@@ -142,7 +148,7 @@ def exported(path: Path, ending: str, filters: Filters, user: access.User) -> by
     access.require(user, "export")
     with access.connect(path, access.scope(user)) as con, TemporaryDirectory() as folder:
         target = Path(folder) / f"{path.stem}.{ending}"
-        written = export.write(con, target, filters, export.Options(reviews=review.Reviews(path)))
+        written = export.write(con, target, filters, export.Options(reviews=review.Reviews(path), made_by=user.id))
         review.Reviews(path).act(user.id, "export", path.stem, format=ending, filters=filters, findings=written["findings"])
         return target.read_bytes()
 

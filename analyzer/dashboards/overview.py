@@ -243,7 +243,7 @@ def backlog(findings: int) -> None:
     st.subheader(t("page.overview.backlog"))
     log = review.Reviews(run_path())
     standings = log.standings(ask(summary.digests, list({e.finding_id for e in log.log()})))
-    decided = [finding for finding, s in standings.items() if s.state in (*review.TRUE, *review.FALSE) and not s.stale]
+    decided = [finding for finding, s in standings.items() if s.decided]
     today = datetime.now(UTC).date()
     rows = ask(summary.backlog, decided, today)
     waiting = sum(r["findings"] for r in rows)

@@ -6,7 +6,6 @@ draw the same blocks. The same run and selection give the same bytes.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from analyzer.errors import UsageError
@@ -14,6 +13,7 @@ from analyzer.report.document import lay_out
 from analyzer.report.gather import SHEETS as SHEETS
 from analyzer.report.gather import Report as Report
 from analyzer.report.gather import report as report
+from analyzer.tables import write_whole
 
 FORMATS = ("pdf", "docx", "html")
 # What the extra `report` installs, by import name.
@@ -58,13 +58,4 @@ def write(made: Report, target: Path, fonts: Path | None = None) -> None:
     Raises:
         UsageError: as `render`, or the file cannot be written.
     """
-    data = render(made, target.suffix.lower().lstrip("."), fonts)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(target)
-    except OSError as error:
-        raise UsageError("export.cannot_write", name=target.name, why=type(error).__name__) from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
+    write_whole({target: render(made, target.suffix.lower().lstrip("."), fonts)})

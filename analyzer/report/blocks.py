@@ -5,15 +5,12 @@ Every text of the logs passes `visible`, so that all three show the same charact
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-# Characters that steer or cannot be seen (direction marks, controls, halves of characters): shown as their number.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+from analyzer.legible import visible
 
 
 @dataclass(frozen=True)
@@ -111,19 +108,6 @@ class Document:
     contents: str
     made: datetime
     blocks: tuple[Block, ...]
-
-
-def numbered(character: str) -> str:
-    """A character by its number."""
-    return f"‹U+{ord(character):04X}›"
-
-
-def visible(value: object) -> str:
-    """A value as text in which nothing is hidden; line ends stay, tabs become blanks."""
-    text = re.sub(r"\r\n?", "\n", str(value)).replace("\t", "    ")
-    if text.isprintable():
-        return text
-    return "".join(numbered(c) if unicodedata.category(c) in _UNSEEN and c != "\n" else c for c in text)
 
 
 def spans(text: str, marks: Iterable[Mapping[str, Any]]) -> tuple[Span, ...]:

@@ -8,10 +8,11 @@ from datetime import date, datetime
 from typing import Any
 
 from analyzer.explain import Explained
+from analyzer.legible import visible
 from analyzer.messages import keys, say, say_words
 from analyzer.model import Outcome
 from analyzer.report import charts
-from analyzer.report.blocks import Blank, Block, Break, Chart, Document, Facts, Heading, Paragraph, Quote, Table, spans, visible
+from analyzer.report.blocks import Blank, Block, Break, Chart, Document, Facts, Heading, Paragraph, Quote, Table, spans
 from analyzer.report.gather import EXAMPLES, LEDGER, Report, RuleResult, Sheet
 from analyzer.rules import SEVERITIES
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.errors import UsageError
+from analyzer.legible import numbered
 from analyzer.messages import say
-from analyzer.report.blocks import numbered
 
 # One design under three names.
 FAMILIES = ("Noto Sans CJK SC", "Source Han Sans SC", "Noto Sans SC")

@@ -184,15 +184,10 @@ class Reviews:
 
     def blind_tasks(self, actor: str) -> list[str]:
         """Findings drawn for a blind review that this person can still do: nobody has, and the verdict on it is not his."""
-        entries = self._entries("WHERE kind IN (?, ?)", [BLIND_DRAWN, BLIND])
-        done = {(e.finding_id, e.told["draw"]) for e in entries if e.kind == BLIND}
-        drawn = [(f, e.seq) for e in entries if e.kind == BLIND_DRAWN for f in e.told["findings"] if (f, e.seq) not in done]
-        if not drawn:
+        if not self._database.there():
             return []
         with self._database.reading() as session:
-            by = _histories(session, [f for f, _ in drawn])
-        his = {f for f, found in by.items() if any(e.kind in (VERDICT, SECOND) and e.state in DECIDED and e.by(actor) for e in found)}
-        return list(dict.fromkeys(f for f, _ in drawn if f not in his))
+            return list(_blind_tasks(session, actor))
 
     def judge_blind(self, run: duckdb.DuckDBPyConnection, finding_id: str, actor: str, state: str, comment: str = "") -> Entry:
         """Give a blind second verdict. It changes nothing about where the finding stands. Its detail: draw, of (place of the verdict it is compared with), first (that verdict).
@@ -203,17 +198,15 @@ class Reviews:
         actor, comment, _ = _checked(actor, comment, "")
         if state not in DECIDED:
             raise UsageError("review.state", state=state[:40], have=", ".join(DECIDED))
-        row = self._row(run, finding_id)
-        if finding_id not in self.blind_tasks(actor):
-            raise UsageError("review.not_blind", finding=finding_id)
-        draws = [e for e in self.log() if e.kind == BLIND_DRAWN and finding_id in e.told["findings"]]
-
-        def entry(_: Row, was: Standing) -> dict[str, Any]:
-            if was.entry is None or not was.decided:
+        row, run_id = self._row(run, finding_id), summary.run(run)["run_id"]
+        # Whether it is still to be done is asked where nobody else writes in between: of six answers at once one is kept.
+        with self._database.writing() as session:
+            draw = _blind_tasks(session, actor).get(finding_id)
+            was = standing(_histories(session, [finding_id]).get(finding_id, ()), row)
+            if draw is None or was.entry is None or not was.decided:
                 raise UsageError("review.not_blind", finding=finding_id)
-            return {"kind": BLIND, "state": state, "comment": comment, "detail": {"draw": draws[-1].seq, "of": was.entry.seq, "first": was.state}}
-
-        return self._write(run, actor, [row], entry)[0]
+            told = {"kind": BLIND, "state": state, "comment": comment, "detail": {"draw": draw, "of": was.entry.seq, "first": was.state}}
+            return _stored(session, [_values(actor, run_id, row, told)])[0]
 
     def agreement(self) -> quality.Agreement:
         """First verdicts and blind second ones, compared."""
@@ -452,6 +445,23 @@ def _histories(session: Session, findings: Sequence[str] | None) -> dict[str, li
         if entry.kind in JUDGING:
             by.setdefault(entry.finding_id, []).append(entry)
     return by
+
+
+def _blind_tasks(session: Session, actor: str) -> dict[str, int]:
+    """Findings drawn for a blind review that this person can still do, each with the draw it is for: nobody has for that draw, and he neither gave the verdict nor a blind one."""
+    entries = _read(session, "WHERE kind IN (?, ?)", [BLIND_DRAWN, BLIND])
+    done = {(e.finding_id, e.told["draw"]) for e in entries if e.kind == BLIND}
+    mine = {e.finding_id for e in entries if e.kind == BLIND and e.by(actor)}
+    drawn = [(f, e.seq) for e in entries if e.kind == BLIND_DRAWN for f in e.told["findings"] if (f, e.seq) not in done and f not in mine]
+    if not drawn:
+        return {}
+    by = _histories(session, [f for f, _ in drawn])
+    his = {f for f, found in by.items() if any(e.kind in (VERDICT, SECOND) and e.state in DECIDED and e.by(actor) for e in found)}
+    found: dict[str, int] = {}
+    for finding, draw in drawn:
+        if finding not in his:
+            found.setdefault(finding, draw)
+    return found
 
 
 def _digests(entry: Entry) -> Row:

@@ -45,6 +45,8 @@ LONGEST = 2_000
 _EVEN = 0.5
 # Sure words do not count below this score, given by the whole text and by so many characters of their sentence on either side. Chosen on the
 # development and the ordinary sets: about half of the false alarms go there, and macro-F1 does not (docs/words-report.md).
+VAGUE = 0.7
+"""How much nearer to certainty the score must be where the words alone are everyday ones."""
 OVERRULED, AROUND = 0.1, 30
 # Never overruled: whether a disclosure is one depends on who is told and what he knows, which rules look at themselves.
 _BY_RECIPIENT = frozenset(["third_party_disclosure"])
@@ -201,11 +203,16 @@ class SecondReader:
         """Whether sure words do not count because the score is so low."""
         return signal.counts and score < OVERRULED and signal.label not in _BY_RECIPIENT and (signal.concept, signal.version) in self.lexicons
 
-    def decided(self, signal: Signal, score: float) -> Signal:
-        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless it is overruled. What was taken back stays so."""
+    def decided(self, signal: Signal, score: float, vague: bool = False) -> Signal:
+        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless it is overruled. What was taken back stays so.
+
+        `vague`: whether its words are so common that the score must be nearer to certainty, by `VAGUE` of what is left to it.
+        """
         if signal.taken_back or (signal.sure and not self.overrules(signal, score)):
             return signal
         needed = OVERRULED if signal.sure else self.settle.get(signal.label, _EVEN)
+        if vague and not signal.sure:
+            needed += (1 - needed) * VAGUE
         why = f"{signal.why}, second reader {score:.2f} of {needed:.2f}"
         return signal._replace(counts=score >= needed, confidence=round(min(max(score, 0.02), 0.98), 3), why=why)
 
@@ -252,7 +259,8 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
         around = reader.scores(features(near.normal, [recipients[found[place].text] for place in asked], near.sets()))
         for number, place in enumerate(asked):
             own[place] = max(own[place], float(around[number, column[found[place].label]]))
-    return [reader.decided(s, score) for s, score in zip(found, own, strict=True)], scores
+    vague = finder.lexicons.vague
+    return [reader.decided(s, score, (s.concept, s.detail) in vague) for s, score in zip(found, own, strict=True)], scores
 
 
 def _beside(text: str, start: int, end: int) -> str:
