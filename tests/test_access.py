@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,13 +17,14 @@ from typing import Any
 
 import duckdb
 import pandas
+import pyarrow.parquet as parquet
 import pytest
 import streamlit as st
 from google.protobuf import json_format
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from analyzer import access, audit, explain, report, review, runs, store, summary
+from analyzer import access, audit, explain, export, report, review, runs, store, summary
 from analyzer.access import EVERYTHING, Scope
 from analyzer.errors import UsageError
 from analyzer.messages import say
@@ -497,3 +499,78 @@ def test_a_login_shows_each_person_his_own_part(own: Path, tmp_path: Path) -> No
         for person, key in (({"email": "wang@x.example", "email_verified": False}, "access.unverified"), ({"email": "eve@x.example"}, "access.no_role")):
             expect(enter(person).get_by_text(say(key, "zh"))).to_be_visible(timeout=60_000)
         browser.close()
+
+
+def test_claims_that_do_not_say_whose_rows_let_nobody_in() -> None:
+    users = access.Users.model_validate({"login": "oidc", "claims": {"role": "roles", "vendor": "vendor", "team": "team"}, "people": {"boss@x.com": {"role": "compliance_officer"}}})
+    now = time.time()
+
+    def who(**facts: Any) -> str:
+        try:
+            return str(access.scope(access.identify(users, {"is_logged_in": True, "iat": now, "email": "r@x.com"} | facts, now)))
+        except UsageError as error:
+            return error.key
+
+    assert who(roles="reviewer") == who(roles="reviewer", vendor="") == who(roles="reviewer", vendor=7) == who(roles="compliance_officer", team=[]) == "access.no_rows"
+    assert who(roles="reviewer", vendor="甲") == str(Scope(vendors=("甲",))) and who(roles="auditor") == str(EVERYTHING)
+    for wrong in (False, "false", 0, None, "no"):
+        assert who(email="boss@x.com", email_verified=wrong) == "access.unverified"
+    assert who(email="boss@x.com") == who(email="boss@x.com", email_verified=True) == str(EVERYTHING)
+    for stamp in (now + 10**9, float("nan"), True, "now", now - 13 * 3600):
+        assert who(email="boss@x.com", iat=stamp) == "access.expired"
+
+
+def test_under_a_scope_rules_are_judged_over_the_whole_run_and_counted_over_the_part(path: Path) -> None:
+    """K5 is called three times by the first team, then five times by the second: all five are over the limit, of these alone only two."""
+    whole, one = runs.connect(path), access.connect(path, TWO)
+    hits = "SELECT hits_sql FROM rules WHERE rule = 'cn-gbt-45251/interactive-calls'"
+    seen = _ids(one, "contacts", "seq")
+    statement = whole.execute(hits).fetchall()[0][0]
+    expected = {seq for (seq,) in whole.execute(f"SELECT seq FROM ({statement}) WHERE role = 'breach'").fetchall()} & seen
+    # The sixth is the last call of K4, whose earlier ones both teams made.
+    assert len(expected) == 6
+    _, total = summary.contacts(one, {"rule": ["cn-gbt-45251/interactive-calls"], "outcome": ["breach"]})
+    assert total == len(expected)
+    told = {r.rule: {o.value: n for o, n in r.counts.items()} for r in report.report(one, "en", {"team": ["二'组"]}).rules}
+    assert told["cn-gbt-45251/interactive-calls"]["breach"] == len(expected)
+    counted = {r["rule"]: r["breach"] for r in summary.by_rule(one)}
+    assert counted["cn-gbt-45251/interactive-calls"] == len(expected)
+    whole.close()
+    one.close()
+
+
+def test_a_pack_of_a_part_is_whole_and_says_that_it_is_a_part(path: Path, tmp_path: Path) -> None:
+    whole, one = runs.connect(path), access.connect(path, ONE)
+    export.write(one, tmp_path / "part.zip")
+    told = export.verify(tmp_path / "part.zip", whole)
+    assert told.wrong == () and told.unseen == ("verify.unseen_partial",) and told.repeated == told.findings
+    for finding in summary.findings(one)[0]:
+        ledger = explain.explain(one, finding["finding_id"]).ledger
+        assert finding["evidence"] == len({e["contact_id"] for e in ledger}) and finding["breaches"] == len({e["contact_id"] for e in ledger if e["role"] == "breach"})
+    export.write(whole, tmp_path / "whole.zip")
+    assert export.verify(tmp_path / "whole.zip", whole).unseen == ()
+    whole.close()
+    one.close()
+
+
+def test_outcomes_kept_beside_a_run_are_taken_for_no_other(path: Path, tmp_path: Path) -> None:
+    run, kept = tmp_path / "a.duckdb", tmp_path / f"a{access.CUBE}"
+    shutil.copy(path, run)
+    access.prepare(run)
+    right = kept.read_bytes()
+    cube = parquet.read_table(kept)
+    for wrong in (cube.replace_schema_metadata({b"run": b"another"}), cube.replace_schema_metadata(None)):
+        parquet.write_table(wrong.slice(0, 1), kept)
+        access._cube.cache_clear()
+        access.prepare(run)
+        assert parquet.read_table(kept).num_rows == cube.num_rows
+    kept.write_bytes(right[: len(right) // 2])
+    access._cube.cache_clear()
+    access.prepare(run)
+    assert parquet.read_table(kept).num_rows == cube.num_rows
+
+
+def test_names_are_covered_however_they_are_written() -> None:
+    rows = [{"text": "张三丰、張三豐、张 三丰和李四说赵", "marks": [{"start": 0, "end": 3, "words": "张三丰"}]}, {"text": None}]
+    (told, none) = access.veiled(rows, ["张三丰", "赵", ""])
+    assert told["text"] == "＊＊＊、＊＊＊、＊＊＊＊和李四说赵" and told["marks"][0]["words"] == "＊＊＊" and none["text"] is None and rows[0]["text"].startswith("张")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,3 +114,33 @@ def test_no_text_name_or_number_in_talk(write: Write, tmp_path: Path) -> None:
     text = NIGHT.replace("本人承诺还款", "张三丰 19900001234 弄死你")
     done = call("audit", write("a.csv", text), "--to", tmp_path / "runs", "--packs", "cn-gbt-45251")
     assert "张三丰" not in done.stderr + done.stdout and "19900001234" not in done.stderr + done.stdout
+
+
+def test_nothing_in_a_log_steers_the_terminal(write: Write, tmp_path: Path) -> None:
+    text = NIGHT.replace("本人承诺还款", "\x1b]0;PWNED\x07\x1b[2J弄死你").replace("K1", "K\x1b[31m1").replace("A1", "A\u202e1")
+    path = write("a\x1b[0m.csv", text)
+    out = tmp_path / "runs"
+    shown = [call("inspect", path), call("audit", path, "--to", out, "--packs", "cn-gbt-45251"), call("findings", "--run", out)]
+    first = json.loads(call("findings", "--run", out, "--json").stdout)["findings"][0]["finding_id"]
+    shown.append(call("explain", first, "--run", out))
+    for done in shown:
+        assert "\x1b" not in done.stdout + done.stderr and "\u202e" not in done.stdout, done.args
+    assert "‹U+001B›" in shown[2].stdout
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGKILL"])
+def test_an_audit_that_is_ended_leaves_nothing_of_the_logs_behind(write: Write, tmp_path: Path, name: str) -> None:
+    rows = "".join(f"{i},K{i % 50},P1,本人,电话,呼出,2026-03-01 10:00:{i % 60:02d},接通,交互式,A1,本人承诺还款{i}\n" for i in range(60_000))
+    path, out = write("big.csv", HEADER + "\n" + rows), tmp_path / "runs"
+    process = subprocess.Popen([sys.executable, "-m", "analyzer.cli", "audit", str(path), "--to", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not list(out.glob(".making-*/*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(getattr(signal, name))
+    process.wait(60)
+    assert process.returncode != 0 and not list(out.glob("*.duckdb"))
+    if name == "SIGKILL":
+        # Nobody can tidy up after this at once: the next audit does.
+        assert list(out.glob(".making-*"))
+        assert call("audit", write("small.csv", GOOD), "--to", out, "--packs", "cn-gbt-45251").returncode == 0
+    assert not list(out.glob(".making-*"))

@@ -25,6 +25,7 @@ from streamlit.testing.v1 import AppTest
 from analyzer import audit, compare, explain, export, review, rules, runs, summary, theme
 from analyzer.dashboards import PAGES
 from analyzer.dashboards._blocks import BLUE, COLOURS, GREY, RED, STRENGTH_COLOURS, marked, plain
+from analyzer.dashboards._views import View, Views
 from analyzer.messages import say
 
 ROOT = Path(__file__).parents[1]
@@ -443,6 +444,25 @@ def test_the_data_page_adds_up_and_shows_rejects_as_they_stood(lang: str, tmp_pa
     at.button(key="data_audit").click().run(timeout=120)
     assert not at.exception and [e.value for e in at.error] == [plain(say("input.html", lang, path="calls.csv"))]
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["current", "one.duckdb"]
+
+
+def test_a_view_is_its_owners_and_who_sees_everything_sees_it_too(tmp_path: Path) -> None:
+    views = Views(tmp_path)
+    views.save(View("mine", {"case": ["K1"]}, "time", "a"))
+    views.save(View("theirs", {}, "time", "b"))
+    assert [v.name for v in views.all("a", False)] == ["mine"] and [v.name for v in views.all("c", False)] == [] and [v.name for v in views.all("c", True)] == ["mine", "theirs"]
+    views.remove("theirs", "a", False)
+    assert len(views.all("a", True)) == 2
+    views.remove("theirs", "a", True)
+    assert [v.name for v in views.all("b", True)] == ["mine"]
+
+
+def test_views_of_a_file_without_owners_are_nobodys(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "views.sqlite") as con:
+        con.execute("CREATE TABLE views (name TEXT PRIMARY KEY, filters TEXT NOT NULL, sort TEXT NOT NULL)")
+        con.execute("INSERT INTO views VALUES ('old', '{}', 'time')")
+    con.close()
+    assert Views(tmp_path).all("a", False) == [] and [v.owner for v in Views(tmp_path).all("a", True)] == [""]
 
 
 def test_saved_views_are_kept_for_everybody(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

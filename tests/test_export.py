@@ -16,14 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import jsonschema
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
+from typer.testing import CliRunner
 
-from analyzer import audit, export, pack_verifier, review, runs, sampling, signature
+from analyzer import audit, export, interchange, pack_verifier, review, runs, sampling, signature
+from analyzer import tables as tables_module
+from analyzer.cli import app
 from analyzer.errors import UsageError
 from analyzer.intake import folder_mapping, load_mapping
 from tests.conftest import ROOT
@@ -92,7 +96,7 @@ def test_a_selection_is_what_was_asked_for(con: duckdb.DuckDBPyConnection) -> No
         export.sheets(con, {"rule": ["nothing"]})
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+86", "-5", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("text", ["=1+1", "+86", "-5", "@x", "\tx", "\rx", "\nx", "＝1+1", "＋86", "－5", "＠x"])
 def test_what_looks_like_a_formula_is_defused(text: str) -> None:
     assert export.defused(text) == f"'{text}" and export.defused(f"a{text}") == f"a{text}"
 
@@ -335,3 +339,162 @@ def test_rubbish_is_no_pack(tmp_path: Path) -> None:
     path.write_bytes(b"PK rubbish")
     with pytest.raises(UsageError):
         export.verify(path)
+
+
+def _forged(pack: Path, target: Path, mode: str) -> Path:
+    """A pack changed by somebody who mends every sum, total and count."""
+    with zipfile.ZipFile(pack) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(files.pop(export.MANIFEST))
+    del files["manifest.sha256"]
+    findings, evidence = ([json.loads(line) for line in files[f"{name}.jsonl"].decode().splitlines()] for name in ("findings", "evidence"))
+    victim = next(f for f in findings if f["evidence"] == 1)
+    row = next(e for e in evidence if e["finding_id"] == victim["finding_id"])
+    if mode == "text":
+        row["text"], row["agent_id"], victim["agent_id"] = "what nobody wrote", "A-INNOCENT", "A-INNOCENT"
+    elif mode == "invent":
+        findings.append(victim | {"finding_id": "f" * 16})
+        evidence.append(row | {"finding_id": "f" * 16, "contact_id": "NOSUCH"})
+        files[f"sql/{'f' * 16}.sql"] = b"SELECT 'NOSUCH', NULL, NULL, 'breach'\n"
+    elif mode == "drop":
+        findings.remove(victim)
+        evidence.remove(row)
+        del files[f"sql/{victim['finding_id']}.sql"]
+    else:
+        files[f"sql/{victim['finding_id']}.sql"] = b"SELECT * FROM nosuch_13912345678\n"
+    tables = {"findings": findings, "evidence": evidence}
+    for name, rows in tables.items():
+        sheet = export.Sheet(name, tuple(rows[0]), [tuple(r.values()) for r in rows])
+        files |= {f"{name}.jsonl": tables_module.jsonl_bytes(sheet), f"{name}.csv": tables_module.csv_bytes(sheet)}
+    ipe = list(csv.DictReader(io.StringIO(files["ipe.csv"].decode("utf-8-sig"), newline="")))
+    for told in ipe:
+        if told["list"] in tables:
+            told |= {"rows": str(len(tables[told["list"]])), "total": str(sum(r[told["control"]] or 0 for r in tables[told["list"]]))}
+    files["ipe.csv"] = tables_module.csv_bytes(export.Sheet("ipe", tuple(ipe[0]), [tuple(r.values()) for r in ipe]))
+    manifest["rows"] |= {name: len(rows) for name, rows in tables.items()}
+    manifest["files"] = {name: {"sha256": export.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
+    text = json.dumps(manifest).encode()
+    files |= {export.MANIFEST: text, "manifest.sha256": f"{export.sha256(text).hexdigest()}  manifest.json\n".encode()}
+    target.write_bytes(pack_verifier.sealed(tables_module.zip_bytes(files)))
+    return target
+
+
+@pytest.mark.parametrize("mode", ["text", "invent", "drop", "sql"])
+def test_a_forgery_whose_every_sum_holds_is_found_out_by_the_run(pack: Path, con: duckdb.DuckDBPyConnection, tmp_path: Path, mode: str) -> None:
+    forged = _forged(pack, tmp_path / "forged.zip", mode)
+    assert export.verify(forged).wrong == () and pack_verifier.main([str(forged)]) == 0
+    assert {kind for kind, _ in export.verify(forged, con).wrong} == {"verify.differs"}
+
+
+def test_nothing_can_be_hidden_between_the_files_of_a_pack(pack: Path, tmp_path: Path) -> None:
+    whole, hidden = pack.read_bytes(), tmp_path / "hidden.zip"
+    with zipfile.ZipFile(pack) as archive:
+        start = archive.start_dir
+    # The directory says where the files are; more bytes before it are nobody's.
+    tail = bytearray(whole[start:])
+    at = tail.rindex(b"PK\x05\x06")
+    tail[at + 16 : at + 20] = (start + 40).to_bytes(4, "little")
+    body = whole[:start] + b"a file that no directory lists: secret.. " [:40] + bytes(tail[: len(tail) - 71])
+    hidden.write_bytes(pack_verifier.sealed(body))
+    with zipfile.ZipFile(hidden) as archive:
+        assert archive.testzip() is None and pack_verifier.problems(archive) == []
+    assert export.verify(hidden).wrong == (("verify.archive", "hidden.zip"),) and pack_verifier.main([str(hidden)]) == 1
+
+
+def test_an_unpacked_pack_hides_nothing_in_a_cache_folder(pack: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(pack) as archive:
+        archive.extractall(tmp_path)
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "verify.cpython-311.pyc").write_bytes(b"x")
+    assert pack_verifier.main([str(tmp_path)]) == 0
+    (tmp_path / "rules" / "__pycache__").mkdir()
+    (tmp_path / "rules" / "__pycache__" / "more.csv").write_text("x", encoding="utf-8")
+    assert pack_verifier.main([str(tmp_path)]) == 1
+
+
+def test_where_one_file_cannot_be_written_none_is(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("old", encoding="utf-8")
+    (tmp_path / "a.evidence.csv").mkdir()
+    with pytest.raises(UsageError) as caught:
+        export.write(con, tmp_path / "a.csv")
+    assert caught.value.key == "export.cannot_write" and (tmp_path / "a.csv").read_text(encoding="utf-8") == "old"
+    # What a killed process left of a file goes when the file is written anew.
+    (tmp_path / ".b.csv.999999999-1.part").write_text("half", encoding="utf-8")
+    export.write(con, tmp_path / "b.csv")
+    assert [p.name for p in tmp_path.glob(".*.part")] == []
+
+
+def test_every_line_fits_its_published_schema_and_no_stranger_does(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    export.write(con, tmp_path / "a.jsonl")
+    for name, path in (("findings", "a.jsonl"), ("evidence", "a.evidence.jsonl")):
+        schema = interchange.LINE_SCHEMA[name]
+        jsonschema.Draft202012Validator.check_schema(schema)
+        published = json.loads((ROOT / "docs" / f"{name}.schema.json").read_text(encoding="utf-8"))
+        assert published == schema
+        lines = [json.loads(line) for line in (tmp_path / path).read_text(encoding="utf-8").splitlines()]
+        for line in lines:
+            jsonschema.validate(line, schema)
+        for wrong in (lines[0] | {"more": 1}, {k: v for k, v in lines[0].items() if k != "finding_id"}, lines[0] | {"finding_id": "x"}):
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(wrong, schema)
+
+
+def test_sarif_and_oscal_hold_the_same_findings(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    for name in ("a.jsonl", "a.sarif", "a.json", "b.oscal"):
+        export.write(con, tmp_path / name)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.oscal").read_bytes()
+    lines = {f["finding_id"]: f for f in map(json.loads, (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines())}
+    (log,) = json.loads((tmp_path / "a.sarif").read_text(encoding="utf-8"))["runs"]
+    ids = [rule["id"] for rule in log["tool"]["driver"]["rules"]]
+    assert {r["partialFingerprints"]["finding/v1"] for r in log["results"]} == set(lines)
+    files = {a["location"]["uri"] for a in log["artifacts"]}
+    for result in log["results"]:
+        told = lines[result["partialFingerprints"]["finding/v1"]]
+        assert ids[result["ruleIndex"]] == result["ruleId"] == told["rule"] and len(result["relatedLocations"]) >= told["evidence"]
+        assert (result["kind"], result["level"] == "none") == (("fail", False) if told["effect"] == "prohibition" else ("review", True))
+        assert {place["physicalLocation"]["artifactLocation"]["uri"] for place in result["relatedLocations"]} <= files
+    (told,) = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["assessment-results"]["results"]
+    seen = {p["value"] for o in told["observations"] for p in o["props"] if p["name"] == "finding-id"}
+    assert seen == set(lines) and len({o["uuid"] for o in told["observations"]}) == len(told["observations"])
+    states = {f["description"]: f["target"]["status"]["state"] for f in told["findings"]}
+    assert {rule for rule, state in states.items() if state == "not-satisfied"} == {f["rule"] for f in lines.values()} and "satisfied" in states.values()
+    open_rules = {r for (r,) in con.execute("SELECT rule FROM rule_results WHERE outcome IN ('undetermined', 'not_evaluated')").fetchall()}
+    assert not {rule for rule, state in states.items() if state == "satisfied"} & open_rules
+    # Of a part of the run nothing is concluded about rules without findings.
+    export.write(con, tmp_path / "c.oscal", {"severity": ["critical"]})
+    (part,) = json.loads((tmp_path / "c.oscal").read_text(encoding="utf-8"))["assessment-results"]["results"]
+    assert {f["target"]["status"]["state"] for f in part["findings"]} == {"not-satisfied"}
+
+
+@pytest.mark.parametrize("by", export.EACH)
+def test_parted_exports_are_the_whole_and_say_whose_they_are(con: duckdb.DuckDBPyConnection, tmp_path: Path, by: str) -> None:
+    export.write(con, tmp_path / "whole.jsonl")
+    whole = {json.loads(line)["finding_id"] for line in (tmp_path / "whole.jsonl").read_text(encoding="utf-8").splitlines()}
+    written = export.write_each(con, tmp_path / "parts", by, "jsonl")
+    index = list(csv.DictReader(io.StringIO((tmp_path / "parts" / "index.csv").read_text(encoding="utf-8-sig"))))
+    assert [row["file"] for row in index] == list(written) and len({row["value"] for row in index}) == len(index) > 1
+    parts: list[str] = []
+    for row in index:
+        data = (tmp_path / "parts" / row["file"]).read_bytes()
+        assert export.sha256(data).hexdigest() == row["sha256"]
+        found = [json.loads(line) for line in data.decode("utf-8").splitlines()]
+        assert len(found) == int(row["findings"]) == written[row["file"]]["findings"]
+        if by in ("vendor", "team", "pack", "rule"):
+            told = {(f["rule"].split("/")[0] if by == "pack" else f[by]) or "" for f in found}
+            assert told == {row["value"]}
+        parts += [f["finding_id"] for f in found]
+    assert set(parts) == whole and (by == "clause" or len(parts) == len(whole))
+    with pytest.raises(UsageError):
+        export.write_each(con, tmp_path / "parts", "weather", "jsonl")
+
+
+def test_the_command_writes_each_format_into_a_folder_and_redacts_by_a_key_used_once(run: Path, tmp_path: Path) -> None:
+    for form, ending in (("csv", "csv"), ("sarif", "sarif"), ("oscal", "oscal.json"), ("report", "html"), ("pack", "zip")):
+        done = CliRunner().invoke(app, ["export", "--format", form, "--run", str(run), "--to", str(tmp_path)])
+        assert done.exit_code == 0 and (tmp_path / f"r.{ending}").stat().st_size > 1000, form
+    done = CliRunner().invoke(app, ["export", "--format", "pack", "--redacted", "--run", str(run), "--to", str(tmp_path / "red.zip"), "--json"])
+    assert done.exit_code == 0 and export.verify(tmp_path / "red.zip").edition == "redacted" and not list(tmp_path.glob("**/key"))
+    refused = CliRunner().invoke(app, ["export", "--format", "report", "--redacted", "--run", str(run), "--to", str(tmp_path / "r2.html")])
+    assert refused.exit_code == 2 and not (tmp_path / "r2.html").exists()
+    done = CliRunner().invoke(app, ["export", "--each", "vendor", "--format", "xlsx", "--run", str(run), "--to", str(tmp_path / "vendors"), "--json"])
+    assert done.exit_code == 0 and len(list((tmp_path / "vendors").glob("*.xlsx"))) == len(json.loads(done.stdout)["files"]) > 1

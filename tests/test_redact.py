@@ -10,6 +10,7 @@ import re
 import unicodedata
 import zipfile
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from analyzer import audit, export, redact, review, runs
+from analyzer import audit, export, redact, review, runs, sampling
 from analyzer.errors import UsageError
 from analyzer.tables import Sheet
 from tests.conftest import HEADER, ROOT
@@ -328,3 +329,39 @@ def test_the_rules_own_repository_is_not_named(packs: tuple[Path, Path]) -> None
     """The verifier travels as it is: it holds nothing of the data."""
     with zipfile.ZipFile(packs[1]) as archive:
         assert archive.read("verify.py") == (ROOT / "analyzer" / "pack_verifier.py").read_bytes()
+
+
+BASE = {"K0": "O'Neil", "K1": "Smith, John", "K2": "阿卜杜·热合曼", "K3": "Nguyễn Văn An", "K4": "José García", "K5": "Muhammad Ali", "K6": "张三丰"}
+SPELT = [
+    "O’Neil", "O´Neil", "ONeil", "Smith John", "John Smith", "JOHN SMITH", "阿卜杜热合曼", "阿卜杜‧热合曼", "阿卜杜∙热合曼", "Nguyen Van An", "NGUYỄN VĂN AN", "Jose Garcia", "Jose\u0301 Garci\u0301a",
+    "Muhammad, Ali", "Muhammad\nAli", "張三豐", "张 三 丰", "张\n三丰",
+    "一三八，一二三四，五六七八", "一三八、一二三四、五六七八", "壹叁捌壹贰叁肆伍陆柒捌", "⑴⑶⑻⑴⑵⑶⑷⑸⑹⑺⑻", "१३८१२३४५६७८", "١٣٨١٢٣٤٥٦٧٨", "138:1234:5678", "138;1234!5678", "138【1234】5678", "138,,1234,,5678", "138&nbsp;1234%205678",
+]
+
+
+def test_known_names_and_numbers_are_found_however_they_are_spelt() -> None:
+    redactor = redact.Redactor(KEY, [*(("name", name, case) for case, name in BASE.items()), ("number", "13812345678", "K6")])
+    for spelt in SPELT:
+        (made,) = redactor.texts([f"《{spelt}》"])
+        assert spelt not in made and len(made) == len(spelt) + 2 and (made[0], made[-1]) == ("《", "》"), spelt
+        assert redactor.left({"a.csv": f"\ufefftext\r\n\"{spelt}\"\r\n".encode()}) == "a.csv", spelt
+    benign = ["他姓张，三点半到丰台", "还款，李明天来", "Hello, Alice", "金额138元，1234期，共5678", "编号一三八，其余另议", "Hello Smithson"]
+    assert redactor.texts(benign) == benign
+
+
+def test_columns_in_which_anybody_may_write_anything_are_looked_through(key: Path, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "agents.csv").write_text("agent_id,name,team,vendor\nA1,赵催收,刘组长13911112222组,个人合作方13911113333\n", encoding="utf-8")
+    (logs / "contacts.csv").write_text(
+        "contact_id,case_id,started_at,channel,direction,outcome,relation,text,agent_id\nREC_13955556666_0001,K1,2026-03-02 23:10:00,call,outbound,conversation,self,x,A1\n", encoding="utf-8"
+    )
+    path = audit.run([str(logs)], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r").path
+    with runs.connect(path) as con:
+        drawn = sampling.draw(con, sampling.Plan("findings", "random", "13777778888", 1, reason="客户刘德华13766667777投诉"))
+        sampling.write_paper(drawn, tmp_path / "paper.csv", datetime(2026, 1, 1))
+        export.write(con, tmp_path / "r.zip", options=export.Options("redacted", key, samples=(tmp_path / "paper.csv",)))
+    with zipfile.ZipFile(tmp_path / "r.zip") as archive:
+        told = b"".join(archive.read(name) for name in archive.namelist() if name != "verify.py").decode("utf-8", "replace")
+    for number in ("13911112222", "13911113333", "13955556666", "13777778888", "13766667777"):
+        assert number not in told

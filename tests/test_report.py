@@ -22,7 +22,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from analyzer import audit, report, runs, summary
+from analyzer import audit, legible, report, runs, summary
 from analyzer.cli import app
 from analyzer.errors import UsageError
 from analyzer.intake import folder_mapping, load_mapping
@@ -257,7 +257,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBP
 def test_hostile_text_is_text_in_all_three(hostile: duckdb.DuckDBPyConnection, lang: str) -> None:
     made = report.report(hostile, lang)
     assert {s.result.rule for s in made.sheets} >= {"cn-gbt-45251/quiet-hours", "cn-gbt-45251/civil-language"}
-    shown = blocks.visible(HOSTILE)
+    shown = legible.visible(HOSTILE)
     assert "‹U+202E›" in shown and "‹U+000B›" in shown and "\u202e" not in shown
     text = report.render(made, "html").decode("utf-8")
     page = Page(text)
@@ -275,12 +275,12 @@ def test_hostile_text_is_text_in_all_three(hostile: duckdb.DuckDBPyConnection, l
         assert archive.read("word/document.xml").count(b"w:instrText") == 0
     pdf = _read(report.render(made, "pdf"))
     # What the font does not have stands as its number there.
-    assert _close(re.sub(r"[😀🚀\u0590-\u05ff]", lambda m: blocks.numbered(m[0]), shown)) in pdf
+    assert _close(re.sub(r"[😀🚀\u0590-\u05ff]", lambda m: legible.numbered(m[0]), shown)) in pdf
     assert _close("<b>#let $日志$.csv") in pdf
 
 
 def test_halves_of_characters_and_marks_in_any_order() -> None:
-    assert blocks.visible("a\ud800b\r\nc\td\u2028") == "a‹U+D800›b\nc    d‹U+2028›"
+    assert legible.visible("a\ud800b\r\nc\td\u2028") == "a‹U+D800›b\nc    d‹U+2028›"
     marks = [{"start": 3, "end": 9}, {"start": 1, "end": 2}, {"start": 4, "end": 5}]
     assert blocks.spans("ab\u202ecd", marks) == (blocks.Span("a"), blocks.Span("b", True), blocks.Span("‹U+202E›"), blocks.Span("cd", True))
 

@@ -7,6 +7,7 @@ import multiprocessing
 import shutil
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -517,3 +518,31 @@ def test_a_finding_is_judged_on_its_page(lang: str, run: Path, monkeypatch: pyte
     assert [e.value for e in at.error] == [say("review.changed", lang, finding=finding)]
     assert len(review.Reviews(run).history(finding)) == 2
     st.cache_resource.clear()
+
+
+def test_one_person_reviews_a_finding_blind_once_and_of_many_at_once_one_is_kept(wide: tuple[review.Reviews, duckdb.DuckDBPyConnection]) -> None:
+    log, con = wide
+    finding = summary.findings(con, limit=1)[0][0]["finding_id"]
+    log.decide(con, finding, "甲", "confirmed", "看过")
+    for seed in ("s", "t"):
+        log.draw_blind(con, "王", seed, 5)
+    kept: list[bool] = []
+
+    def judge() -> None:
+        try:
+            with con.cursor() as own:
+                log.judge_blind(own, finding, "乙", "confirmed")
+            kept.append(True)
+        except UsageError as error:
+            kept.append(error.key != "review.not_blind")
+
+    threads = [threading.Thread(target=judge) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(kept) == [False] * 5 + [True] and log.agreement().pairs == 1
+    # Another person answers the other draw, and then it is done.
+    assert log.blind_tasks("乙") == [] and log.blind_tasks("丙") == [finding]
+    log.judge_blind(con, finding, "丙", "dismissed", "不是")
+    assert log.blind_tasks("丁") == [] and log.agreement().pairs == 2

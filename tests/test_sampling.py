@@ -231,3 +231,23 @@ def test_a_paper_that_was_changed_is_refused(con: duckdb.DuckDBPyConnection, tmp
             sampling.judge(tmp_path / name)
     with pytest.raises(UsageError):
         sampling.write_paper(drawn, tmp_path / "p.doc", MADE)
+
+
+def test_a_size_is_not_enlarged_by_binary_fractions() -> None:
+    """0.07 of 100 is seven: 100 with seven deviations is enough, and the next size that is was 108."""
+    assert sampling.attribute_size(1000, 0.99, 0.15, 0.07) == (100, 7)
+
+
+def test_strata_that_were_not_drawn_from_count_even_if_only_one_was(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    drawn = sampling.draw(con, sampling.Plan("contacts", "stratified", "x", 59, strata="team"))
+    sampling.write_paper(drawn, tmp_path / "p.csv", MADE)
+    header, *rows = list(csv.reader(io.StringIO((tmp_path / "p.csv").read_text(encoding="utf-8-sig"))))
+    at = {name: header.index(name) for name in ("stratum", "stratum_population", "stratum_size", "population", "size", "result", "ordinal")}
+    for number, row in enumerate(rows, start=1):
+        for name, value in (("stratum", "a"), ("stratum_population", "900"), ("stratum_size", "59"), ("population", "1000"), ("size", "59"), ("result", "ok"), ("ordinal", str(number))):
+            row[at[name]] = value
+    with (tmp_path / "p.csv").open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    told = sampling.judge(tmp_path / "p.csv")
+    # A hundred of the thousand were in strata that nobody drew from, and may all be deviations.
+    assert told.upper > 0.1 and told.verdict == "rejected"
