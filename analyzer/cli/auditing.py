@@ -48,7 +48,8 @@ def _mapping(path: Path | None, sources: Sequence[str]) -> intake.Mapping:
     return intake.load_mapping(found)
 
 
-def _settings(zone: str | None, jurisdiction: str | None) -> intake.Settings:
+def settings_of(zone: str | None, jurisdiction: str | None) -> intake.Settings:
+    """What holds where the data say nothing, as the options say it."""
     if zone:
         try:
             check_zone(zone)
@@ -64,7 +65,7 @@ def inspect_(
     """See the catalogue."""
     with errors():
         house = _mapping(mapping, files)
-        settings = _settings(zone, jurisdiction)
+        settings = settings_of(zone, jurisdiction)
         found = audit.inspect(files, house)
         told = [_inspected(item, house.zone or settings.zone) for item in found]
         if json_:
@@ -137,7 +138,7 @@ def audit_(
     with errors():
         if memory and not re.fullmatch(r"\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB)", memory):
             raise UsageError("usage.memory", memory=memory)
-        result = _audit(sources, mapping, names(packs), to, _settings(zone, jurisdiction), rules_folder, memory, run_id, json_, profile, names(with_packs), drafts)
+        result = _audit(sources, mapping, names(packs), to, settings_of(zone, jurisdiction), rules_folder, memory, run_id, json_, profile, names(with_packs), drafts)
     raise typer.Exit(result.exit_code)
 
 
