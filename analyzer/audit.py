@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -87,7 +88,7 @@ def run(
         InputError: a file cannot be read; nothing was published.
     """
     started = datetime.now(UTC)
-    clock = _Stopwatch()
+    clock = Stopwatch()
     folder = rules_folder or rules.rules_folder()
     mapping = mapping or Mapping()
     settings = Settings(mapping.zone or (settings or Settings()).zone, mapping.jurisdiction or (settings or Settings()).jurisdiction)
@@ -102,11 +103,7 @@ def run(
         plans = planning.result()
         clock.lap("inspect")
     name = run_id or started.strftime("%Y%m%dT%H%M%SZ")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
-        raise UsageError("usage.name", name=name[:80])
-    target = to / f"{name}.duckdb"
-    if target.exists():
-        raise InputError("run.exists", name=name)
+    target = target_of(to, name)
     many = sum(p.source.size for p in plans if p.table.name == "contacts") > MANY_BYTES
     # Should anything fail, the reader ends first, so that nobody waits for texts that no one will see.
     with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background, TextReader(lexicon_folder, many, entities_of(prepared)) as reader:
@@ -139,21 +136,48 @@ def run(
             "UPDATE runs SET finished_utc = ?, data_digest = ?, rules_digest = ?",
             [
                 _naive(datetime.now(UTC)),
-                _digest(sorted(p.source.sha256 for p in plans)),
-                _digest(sorted(p.digest for p in loaded)),
+                digest(sorted(p.source.sha256 for p in plans)),
+                digest(sorted(p.digest for p in loaded)),
             ],
         )
-        counts = {
-            outcome: _one(con, "SELECT coalesce(sum(contacts), 0) FROM rule_results WHERE outcome = ?", [outcome.value])
-            for outcome in (Outcome.BREACH, Outcome.UNDETERMINED, Outcome.NOT_EVALUATED)
-        }
-        count = _one(con, "SELECT count(*) FROM findings")
+        result = result_of(con, name, target, tuple(batches), clock.laps, rule_seconds)
     clock.lap("publish")
     (to / "current").write_text(name + "\n", encoding="utf-8")
+    return result
+
+
+def target_of(to: Path, name: str) -> Path:
+    """Where a run of this name will be.
+
+    Raises:
+        UsageError: that is no name.
+        InputError: there is one of that name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+        raise UsageError("usage.name", name=name[:80])
+    target = to / f"{name}.duckdb"
+    if target.exists():
+        raise InputError("run.exists", name=name)
+    return target
+
+
+def result_of(con: duckdb.DuckDBPyConnection, name: str, target: Path, batches: tuple[Batch, ...], laps: dict[str, float], rule_seconds: dict[str, float]) -> RunResult:
+    """What a run that is complete came to."""
+    counts = {
+        outcome: _one(con, "SELECT coalesce(sum(contacts), 0) FROM rule_results WHERE outcome = ?", [outcome.value])
+        for outcome in (Outcome.BREACH, Outcome.UNDETERMINED, Outcome.NOT_EVALUATED)
+    }
     return RunResult(
-        name, target, tuple(batches), count, counts[Outcome.BREACH], counts[Outcome.UNDETERMINED],
-        counts[Outcome.NOT_EVALUATED], clock.laps, rule_seconds,
+        name, target, batches, _one(con, "SELECT count(*) FROM findings"), counts[Outcome.BREACH], counts[Outcome.UNDETERMINED],
+        counts[Outcome.NOT_EVALUATED], laps, rule_seconds,
     )  # fmt: skip
+
+
+def batches_of(con: duckdb.DuckDBPyConnection) -> list[Batch]:
+    """The batches as a run tells of them."""
+    names = ("batch_id", "file", "encoding", "delimiter", "header_row", "zone", "date_order", "rows_read", "loaded", "rejected", "duplicate")
+    found = con.execute(f"SELECT table_name, unmapped, {', '.join(names)} FROM batches ORDER BY batch_id").fetchall()
+    return [Batch(table=table, unmapped=tuple(json.loads(unmapped)), **dict(zip(names, row, strict=True))) for table, unmapped, *row in found]
 
 
 def _read_texts(cursor: duckdb.DuckDBPyConnection, query: str, reader: TextReader, progress: Callable[[int], None]) -> pa.Table:
@@ -241,7 +265,8 @@ def _naive(moment: datetime) -> datetime:
     return moment.replace(tzinfo=None)
 
 
-def _digest(parts: Sequence[str]) -> str:
+def digest(parts: Sequence[str]) -> str:
+    """SHA-256 over digests, one a line."""
     return sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -250,12 +275,16 @@ def _one(con: duckdb.DuckDBPyConnection, sql: str, params: list[object] | None =
     return int(row[0])
 
 
-class _Stopwatch:
+class Stopwatch:
+    """Seconds by step."""
+
     def __init__(self) -> None:
+        """Starts now."""
         self._last = time.perf_counter()
         self.laps: dict[str, float] = {}
 
     def lap(self, name: str) -> None:
+        """What passed since the last one was `name`."""
         now = time.perf_counter()
         self.laps[name] = round(now - self._last, 3)
         self._last = now

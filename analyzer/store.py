@@ -11,7 +11,7 @@ import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -220,12 +220,20 @@ def derive_cases(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_bat
     _owners(con)
 
 
-def derive_contacts(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: dict[int, str]) -> None:
-    """Fill `contacts`, after `derive_cases`; the arguments are the same."""
-    _contacts(con, _Clock(con, zone_of_batch, settings.zone), settings)
+def derive_contacts(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: dict[int, str], bases: Mapping[int, int] | None = None) -> None:
+    """Fill `contacts`, after `derive_cases`; the arguments are the same.
+
+    `bases`: what is added to the lines of a batch to number its contacts, where the input tables hold a part of the batches only.
+    """
+    _contacts(con, _Clock(con, zone_of_batch, settings.zone), settings, bases)
 
 
-def spoken_to(con: duckdb.DuckDBPyConnection) -> str:
+def fill_agents(con: duckdb.DuckDBPyConnection) -> None:
+    """Fill `agents` and `trainings` from the input tables; `derive_cases` does it among the rest."""
+    _agents(con)
+
+
+def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = None) -> str:
     """SELECT of seq, text, owes, knows for each contact with a text of ours, from the input tables.
 
     `owes`: whether the person contacted is bound by the debt (NULL: not known who it is). `knows`: whether a person
@@ -234,7 +242,7 @@ def spoken_to(con: duckdb.DuckDBPyConnection) -> str:
     contacts = input_table(con, "contacts")
     owes = f"coalesce(t.relation, p.relation) IN {literal(OBLIGED)}"
     return (
-        f"SELECT t.row_no + {_row_base(con, contacts)} AS seq, t.text,"
+        f"SELECT t.row_no + {_row_base(con, contacts, bases)} AS seq, t.text,"
         f" CASE WHEN {owes} THEN true WHEN p.obliged THEN true WHEN coalesce(t.relation, p.relation) IS NOT NULL THEN false END AS owes,"
         f" CASE WHEN {owes} OR p.obliged THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows"
         f" FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number"
@@ -407,7 +415,7 @@ def _arrears(con: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings) -> None:
+def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings, bases: Mapping[int, int] | None) -> None:
     contacts = input_table(con, "contacts")
     first, last = clock.range(contacts, "started_at")
     _selves(con, contacts)
@@ -461,7 +469,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
             SELECT l.*, {dpd} AS days, {source} AS dpd_source, {agent_columns}, {working} AS working_day
             FROM l {agent_join} {arrears_join} {day_join}
         )
-        SELECT t.row_no + {_row_base(con, contacts)}, contact_id, case_id, coalesce(debtor_id, case_debtor), coalesce(debt_id, case_id), coalesce(whom, himself), number, number_kind,
+        SELECT t.row_no + {_row_base(con, contacts, bases)}, contact_id, case_id, coalesce(debtor_id, case_debtor), coalesce(debt_id, case_id), coalesce(whom, himself), number, number_kind,
                agent_id, team_then, coalesce(vendor, vendor_then), coalesce(vendor, vendor_then, lender, {literal(UNNAMED)}), lender, lender_kind,
                jurisdiction, channel, direction, at_utc, zone, local_at, other_local_at, on_date, isodow(on_date), working_day, ended_utc, duration_s, outcome,
                call_type, rel,
@@ -478,8 +486,10 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings)
     con.execute("SET preserve_insertion_order = true")
 
 
-def _row_base(con: duckdb.DuckDBPyConnection, contacts: str) -> str:
+def _row_base(con: duckdb.DuckDBPyConnection, contacts: str, bases: Mapping[int, int] | None = None) -> str:
     """SQL: what to add to a row's line so that rows of different batches get different numbers."""
+    if bases is not None:
+        return f"CASE t.batch_id {' '.join(f'WHEN {batch} THEN {base}' for batch, base in sorted(bases.items()))} END" if bases else "0"
     last = con.execute(f"SELECT batch_id, max(row_no) FROM {contacts} GROUP BY 1 ORDER BY 1").fetchall()
     base, whens = 0, []
     for batch, rows in last:

@@ -55,6 +55,14 @@ class Prepared:
     compiled: Compiled
 
     @property
+    def across(self) -> bool:
+        """Whether it counts over contacts of people who have nothing to do with each other (see `circles`)."""
+        if isinstance(self.params, Sql):
+            return self.params.across
+        per = getattr(self.params, "per", None) if isinstance(self.params, Share | Frequency | SequenceParams) else None
+        return per is not None and not {"debtor", "case", "debt", "person", "number"} & set(per)
+
+    @property
     def reads_signals(self) -> bool:
         """Whether it needs the texts to have been read."""
         return "signals" in self.compiled.hits

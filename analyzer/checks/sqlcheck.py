@@ -19,12 +19,16 @@ _SCHEMA = re.compile(r"\b(main|memory|run|temp|information_schema|pg_catalog|duc
 
 
 class Sql(Params):
-    """See the module's docstring. `needs` are the columns without which a row in scope is undetermined."""
+    """See the module's docstring. `needs` are the columns without which a row in scope is undetermined.
+
+    `across`: whether what it says of a contact may depend on rows of people who share neither case nor debtor, person or number.
+    """
 
     kind: Literal["sql"]
     scope: Scope
     needs: list[str]
     breach: str
+    across: bool = False
     clock: str | None = None
 
 

@@ -24,7 +24,7 @@ _WHERE: dict[str, dict[str, str]] = {
     "": {
         "inspect": "auditing", "audit": "auditing", "demo": "auditing", "findings": "browsing", "explain": "browsing", "dashboard": "serving", "scan": "scanning",
         "export": "taking", "report": "taking", "verify": "taking", "sample": "taking", "diff": "comparing", "backtest": "comparing", "may-contact": "comparing",
-        "portfolio": "figures", "conduct": "figures", "watch": "watching",
+        "portfolio": "figures", "conduct": "figures", "watch": "watching", "shard": "sharding",
     },
     "rules": {
         "list": "rulebook", "check": "authoring", "test": "authoring", "explain": "authoring", "new": "authoring", "keys": "authoring", "schema": "authoring",

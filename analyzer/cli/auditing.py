@@ -39,7 +39,8 @@ from analyzer.messages import say_words
 app = typer.Typer(rich_markup_mode=None)
 
 
-def _mapping(path: Path | None, sources: Sequence[str]) -> intake.Mapping:
+def mapping_of(path: Path | None, sources: Sequence[str]) -> intake.Mapping:
+    """The house format: the one named, else the one that lies with the sources."""
     found = path or intake.folder_mapping(sources)
     if found is None:
         return intake.Mapping()
@@ -64,7 +65,7 @@ def inspect_(
 ) -> None:
     """See the catalogue."""
     with errors():
-        house = _mapping(mapping, files)
+        house = mapping_of(mapping, files)
         settings = settings_of(zone, jurisdiction)
         found = audit.inspect(files, house)
         told = [_inspected(item, house.zone or settings.zone) for item in found]
@@ -132,13 +133,21 @@ def audit_(
     memory: Annotated[str | None, typer.Option("--memory", help=help_("memory"))] = None,
     profile: Annotated[bool, typer.Option("--profile", help=help_("profile"))] = False,
     run_id: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    engine: Annotated[str, typer.Option("--engine", help=help_("engine"))] = "here",
+    remote: Annotated[str | None, typer.Option("--remote", help=help_("remote"))] = None,
     json_: Json = False,
 ) -> None:
     """See the catalogue."""
     with errors():
         if memory and not re.fullmatch(r"\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB)", memory):
             raise UsageError("usage.memory", memory=memory)
-        result = _audit(sources, mapping, names(packs), to, settings_of(zone, jurisdiction), rules_folder, memory, run_id, json_, profile, names(with_packs), drafts)
+        if engine != "here":
+            from analyzer.cli.sharding import audit_shards
+
+            result = audit_shards(sources, engine, remote, names(packs), names(with_packs), drafts, to, rules_folder, memory, run_id)
+            _tell(result, json_, profile)
+        else:
+            result = _audit(sources, mapping, names(packs), to, settings_of(zone, jurisdiction), rules_folder, memory, run_id, json_, profile, names(with_packs), drafts)
     raise typer.Exit(result.exit_code)
 
 
@@ -146,12 +155,18 @@ def _audit(
     sources: Sequence[str], mapping: Path | None, packs: Sequence[str], to: Path, settings: intake.Settings, rules_folder: Path | None,
     memory: str | None, run_id: str | None, json_: bool, profile: bool, with_packs: Sequence[str] = (), drafts: bool = False,
 ) -> audit.RunResult:  # fmt: skip
-    house = _mapping(mapping, sources)
+    house = mapping_of(mapping, sources)
     with progress_bar(json_) as progress:
         result = audit.run(
             sources, to, packs=packs, mapping=house, settings=settings, rules_folder=rules_folder, run_id=run_id, memory=memory,
             with_packs=with_packs, drafts=drafts, progress=progress,
         )  # fmt: skip
+    _tell(result, json_, profile)
+    return result
+
+
+def _tell(result: audit.RunResult, json_: bool, profile: bool) -> None:
+    """What a run came to, as JSON or for people."""
     with runs.connect(result.path) as con:
         if json_:
             emit_json({
@@ -159,13 +174,12 @@ def _audit(
                 "exit_code": int(result.exit_code), "completeness": summary.completeness(con), "batches": summary.batches(con),
                 "rules": summary.by_rule(con), "undetermined": summary.undetermined(con), "seconds": result.seconds, "rule_seconds": result.rule_seconds,
             })  # fmt: skip
-            return result
+            return
         _show_run(con, result)
         if profile:
             whole = sum(result.seconds.values())
             for title, taken in (("talk.step", list(result.seconds.items())), ("column.rule", sorted(result.rule_seconds.items(), key=lambda pair: -pair[1]))):
                 emit_table([t(title), "s", "%"], [[k, f"{v:.3f}", f"{100 * v / whole:.1f}"] for k, v in taken])
-    return result
 
 
 def _show_run(con: Any, result: audit.RunResult) -> None:
