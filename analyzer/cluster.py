@@ -38,7 +38,7 @@ def judge_remotely(remote: str, folder: Path, law: Law, out: Path) -> Iterator[p
     """
     try:
         from pyspark.errors import PySparkException
-        from pyspark.sql import SparkSession
+        from pyspark.sql.connect.session import SparkSession
     except ModuleNotFoundError as error:
         raise UsageError("cluster.not_installed") from error
 
@@ -46,7 +46,7 @@ def judge_remotely(remote: str, folder: Path, law: Law, out: Path) -> Iterator[p
         return judge_shard(rows, law)
 
     try:
-        spark = SparkSession.builder.remote(remote).getOrCreate()
+        spark = SparkSession.builder.remote(remote).create()
         try:
             contacts, side = (spark.read.parquet(str(folder.resolve() / name)) for name in ("contacts", "side"))
             rows = contacts.unionByName(side, allowMissingColumns=True)
