@@ -36,7 +36,8 @@ from analyzer.intake import Mapping as HouseMapping
 from analyzer.intake import Settings, input_table
 from analyzer.model import Outcome
 from analyzer.sql import literal
-from analyzer.text import Words, lexicon_ids, load_words, scan_contacts, store_signals
+from analyzer.text import TextReader, Words, contact_texts, lexicon_ids, load_words, store_signals
+from analyzer.text.signals import SIGNALS, signals_of
 
 FORMAT = "dunaudit-shards-1"
 HEAD = "head.json"
@@ -48,6 +49,8 @@ _READ = ("batches", "rejects", "duplicates", "cell_problems", "provided")
 _CANONICAL = ("cases", "persons", "numbers", "instalments", "payments", "promises", "case_events", "arrears", "contacts", "signals")
 OUT = pa.schema([("shard", pa.int32()), ("name", pa.string()), ("rows", pa.binary())])
 """A part of a shard: the shard, the name of a table, its rows as an Arrow stream."""
+MANY = 20_000
+"""From so many contacts on processes of their own read the texts of shards that are judged here."""
 _NUMBERS = 1 << 36
 """Signals of a shard are numbered from the shard's number times this."""
 
@@ -220,21 +223,25 @@ def words_digest(folder: Path) -> str:
 
 
 @lru_cache(maxsize=2)
-def _words(folder: Path, digest: str, entities: tuple[str, ...]) -> Words:
-    if words_digest(folder) != digest:
-        raise UsageError("shards.other_words")
+def _words(folder: Path, entities: tuple[str, ...]) -> Words:
     return load_words(rules.lexicon_folder(folder), entities)
 
 
-def judge_shard(rows: pa.Table, law: Law) -> pa.Table:
+def judge_shard(rows: pa.Table, law: Law, reader: TextReader | None = None) -> pa.Table:
     """Judge one shard: its rows of contacts/ and side/ in, its parts (`OUT`) out. The same rows give the same parts, wherever and how often.
+
+    Args:
+        rows: as `shard_rows` gives them.
+        law: what it is judged by.
+        reader: reads the texts in processes of its own; None: they are read here.
 
     Raises:
         UsageError: the words of this worker are not those the run was prepared with.
     """
     shard = int(rows.column("shard")[0].as_py()) if rows.num_rows else 0
     where = law.folder or rules.rules_folder()
-    words = _words(where, law.words, entities_of(law.rules))
+    if words_digest(where) != law.words:
+        raise UsageError("shards.other_words")
     with duckdb.connect(":memory:") as con:
         con.execute("SET autoinstall_known_extensions = false")
         con.execute("SET TimeZone = 'UTC'")
@@ -244,7 +251,12 @@ def judge_shard(rows: pa.Table, law: Law) -> pa.Table:
         _place(con, rows, law)
         settings, head = law.head.settings(), law.head
         store.derive_cases(con, settings, head.zones)
-        signals = scan_contacts(con, words, head.bases)
+        texts = contact_texts(con, store.spoken_to(con, head.bases))
+        if reader is None:
+            words = _words(where, entities_of(law.rules))
+            signals = pa.Table.from_batches([signals_of(batch, words) for batch in texts], SIGNALS)
+        else:
+            signals = reader.read(texts)
         store.derive_contacts(con, settings, head.zones, head.bases)
         store_signals(con, signals, shard * _NUMBERS)
         judge(con, law.rules)
@@ -287,11 +299,13 @@ def shard_rows(folder: Path, shard: int) -> pa.Table:
 
 
 def judge_here(folder: Path, law: Law) -> Iterator[pa.Table]:
-    """Judge the shards one after another in this process: no more than one is in memory."""
-    for shard in range(law.head.shards):
-        rows = shard_rows(folder, shard)
-        if rows.num_rows:
-            yield judge_shard(rows, law)
+    """Judge the shards one after another in this process, texts in processes beside it: no more than one is in memory."""
+    where = law.folder or rules.rules_folder()
+    with TextReader(rules.lexicon_folder(where), law.head.contacts > MANY, entities_of(law.rules)) as reader:
+        for shard in range(law.head.shards):
+            rows = shard_rows(folder, shard)
+            if rows.num_rows:
+                yield judge_shard(rows, law, reader)
 
 
 def assemble(

@@ -37,9 +37,9 @@ class TextReader:
     def __init__(self, lexicon_folder: Path, many: bool, entities: Iterable[str] = ()) -> None:
         """`many`: whether the texts are so many that processes of their own pay. `entities`: personal data to look for."""
         self._folder = lexicon_folder
-        processes = min(os.cpu_count() or 1, MOST_PROCESSES) if many else 0
-        self._background = ThreadPoolExecutor(max(1, processes))
-        self._processes = [_start(lexicon_folder, entities) for _ in range(processes)]
+        count = min(os.cpu_count() or 1, MOST_PROCESSES) if many else 0
+        self._background = ThreadPoolExecutor(max(1, count))
+        self._processes = [_Reading(_start(lexicon_folder, entities)) for _ in range(count)]
         self._words = None if many else self._background.submit(_load, lexicon_folder, entities)
 
     def __enter__(self) -> TextReader:
@@ -48,12 +48,12 @@ class TextReader:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """End the processes; what they still do is of no use."""
-        for process in self._processes:
-            process.kill()
-            process.wait()
+        for reading in self._processes:
+            reading.process.kill()
+            reading.process.wait()
         self._background.shutdown(wait=True)
-        for process in self._processes:
-            for pipe in (process.stdin, process.stdout):
+        for reading in self._processes:
+            for pipe in (reading.process.stdin, reading.process.stdout):
                 with suppress(BrokenPipeError):
                     pipe.close()  # type: ignore[union-attr]
 
@@ -77,23 +77,31 @@ class TextReader:
             found = [answer for work in working for answer in work.result()]
         return pa.Table.from_batches(found, schema=SIGNALS)
 
-    def _ask(self, process: subprocess.Popen[bytes], taken: _Shared) -> list[pa.RecordBatch]:
+    def _ask(self, reading: _Reading, taken: _Shared) -> list[pa.RecordBatch]:
         """One batch after the other there, its answer back, until there are no more."""
-        assert process.stdin is not None and process.stdout is not None
-        found: list[pa.RecordBatch] = []
-        answers: pa.RecordBatchReader | None = None
         try:
-            out = ipc.new_stream(process.stdin, TEXTS)
-            for batch in taken:
-                out.write_batch(batch.cast(TEXTS))
-                process.stdin.flush()
-                # The answers' schema comes with the first of them.
-                answers = answers or ipc.open_stream(process.stdout)
-                found.append(answers.read_next_batch())
+            return [reading.ask(batch) for batch in taken]
         except (OSError, StopIteration, pa.ArrowInvalid) as error:
             load_lexicons(self._folder)
-            raise UsageError("run.words_process", code=process.wait()) from error
-        return found
+            raise UsageError("run.words_process", code=reading.process.wait()) from error
+
+
+class _Reading:
+    """A process that reads texts, and the two streams between it and us, which last as long as it does."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self._out: ipc.RecordBatchStreamWriter | None = None
+        self._answers: ipc.RecordBatchReader | None = None
+
+    def ask(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self._out = self._out or ipc.new_stream(self.process.stdin, TEXTS)
+        self._out.write_batch(batch.cast(TEXTS))
+        self.process.stdin.flush()
+        # The answers' schema comes with the first of them.
+        self._answers = self._answers or ipc.open_stream(self.process.stdout)
+        return self._answers.read_next_batch()
 
 
 class _Shared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import duckdb
 import numpy as np
@@ -53,9 +53,9 @@ def contact_texts(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[pa.Rec
     yield from con.sql(query).to_arrow_reader(BATCH)
 
 
-def scan_contacts(con: duckdb.DuckDBPyConnection, words: Words, bases: Mapping[int, int] | None = None) -> pa.Table:
-    """The signals of the texts of the contacts in the input tables; `bases` as `store.derive_contacts` takes it."""
-    return pa.Table.from_batches([signals_of(batch, words) for batch in contact_texts(con, spoken_to(con, bases))], SIGNALS)
+def scan_contacts(con: duckdb.DuckDBPyConnection, words: Words) -> pa.Table:
+    """The signals of the texts of the contacts in the input tables."""
+    return pa.Table.from_batches([signals_of(batch, words) for batch in contact_texts(con, spoken_to(con))], SIGNALS)
 
 
 def store_signals(con: duckdb.DuckDBPyConnection, found: pa.Table, first: int = 0) -> None:
