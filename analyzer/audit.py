@@ -15,14 +15,14 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from analyzer import findings, intake, rules, store
+from analyzer import findings, intake, rules, runs, store
 from analyzer.calendars import load_calendars
 from analyzer.checks import entities_of, judge, prepare
 from analyzer.errors import InputError, NoInput, UsageError
 from analyzer.intake import Batch, Mapping, Plan, Settings
 from analyzer.model import ExitCode, Outcome, Pack
 from analyzer.sources import Source, discover, open_sources
-from analyzer.text import TextReader, contact_texts, lexicon_ids, store_signals
+from analyzer.text import TextReader, contact_texts, lexicon_ids, reuse, store_signals, words_digest
 
 # From this size of contact files on, a process of its own reads the texts (about 50,000 contacts).
 MANY_BYTES = 10_000_000
@@ -66,6 +66,7 @@ def run(
     memory: str | None = None,
     with_packs: Sequence[str] = (),
     drafts: bool = False,
+    since: Path | None = None,
     progress: Progress = lambda *_: None,
 ) -> RunResult:
     """Audit files and publish a run.
@@ -81,6 +82,7 @@ def run(
         rules_folder: where the packs are; the program's own by default.
         run_id: name of the run; by default the time of its start.
         memory: DuckDB's memory limit, as "2GB".
+        since: an earlier run; texts that it has read with the same words are not read again. The result is that of a full audit.
         progress: called as the run goes on.
 
     Raises:
@@ -104,13 +106,17 @@ def run(
         clock.lap("inspect")
     name = run_id or started.strftime("%Y%m%dT%H%M%SZ")
     target = target_of(to, name)
+    if since is not None:
+        # Says in one sentence what is wrong with a file that is no run.
+        runs.connect(since).close()
+    words = words_digest(lexicon_folder, entities_of(prepared))
     many = sum(p.source.size for p in plans if p.table.name == "contacts") > MANY_BYTES
     # Should anything fail, the reader ends first, so that nobody waits for texts that no one will see.
     with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background, TextReader(lexicon_folder, many, entities_of(prepared)) as reader:
         con = file.con
         con.execute(
-            "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL)",
-            [name, program(), _command(loaded, drafts, mapping), _naive(started), settings.zone, settings.jurisdiction, mapping.name],
+            "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL, ?)",
+            [name, program(), _command(loaded, drafts, mapping), _naive(started), settings.zone, settings.jurisdiction, mapping.name, words],
         )
         batches = intake.load(con, plans, settings, file.scratch, progress)
         clock.lap("load")
@@ -119,7 +125,11 @@ def run(
         store.derive_cases(con, settings, zones)
         # The texts are read beside all that needs none of them.
         total = sum(b.loaded for b in batches if b.table == "contacts")
-        reading = background.submit(_read_texts, con.cursor(), store.spoken_to(con), reader, lambda done: progress("words", done, total))
+        before = since is not None and reuse.attach(con, since, words)
+        if before:
+            total -= reuse.find_read(con)
+        query = reuse.unread(con) if before else store.spoken_to(con)
+        reading = background.submit(_read_texts, con.cursor(), query, reader, lambda done: progress("words", done, total))
         store.derive_contacts(con, settings, zones)
         store.lock(con)
         clock.lap("derive")
@@ -127,6 +137,8 @@ def run(
         rule_seconds = judge(con, [p for p in prepared if not p.reads_signals], progress)
         clock.lap("judge")
         store_signals(con, reading.result())
+        if before:
+            reuse.copy_signals(con)
         clock.lap("words")
         rule_seconds |= judge(con, [p for p in prepared if p.reads_signals], progress)
         clock.lap("judge_words")
@@ -140,6 +152,8 @@ def run(
                 digest(sorted(p.digest for p in loaded)),
             ],
         )
+        if since is not None:
+            con.execute(f"DETACH {reuse.OLD}")
         result = result_of(con, name, target, tuple(batches), clock.laps, rule_seconds)
     clock.lap("publish")
     (to / "current").write_text(name + "\n", encoding="utf-8")

@@ -24,7 +24,8 @@ CREATE TABLE runs (
     jurisdiction VARCHAR NOT NULL,      -- jurisdiction of cases that state none
     mapping VARCHAR NOT NULL,           -- name of the mapping in use
     data_digest VARCHAR,                -- SHA-256 over the digests of all batches, sorted
-    rules_digest VARCHAR                -- SHA-256 over the digests of all packs, sorted
+    rules_digest VARCHAR,               -- SHA-256 over the digests of all packs, sorted
+    words_digest VARCHAR                -- SHA-256 over what the texts were read with: lexicons, second reader, kinds of personal data
 );
 
 CREATE TABLE batches (

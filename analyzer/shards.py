@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from analyzer.intake import Mapping as HouseMapping
 from analyzer.intake import Settings, input_table
 from analyzer.model import Outcome
 from analyzer.sql import literal
-from analyzer.text import TextReader, Words, contact_texts, lexicon_ids, load_words, store_signals
+from analyzer.text import TextReader, Words, contact_texts, lexicon_ids, load_words, store_signals, words_digest
 from analyzer.text.signals import SIGNALS, signals_of
 
 FORMAT = "dunaudit-shards-1"
@@ -190,7 +189,7 @@ def _rows(data: bytes) -> pa.Table:
 class Law:
     """What shards are judged by; small enough to be sent along, but for the words, which each worker loads from its own rules folder.
 
-    `words`: digest over the lexicons and the second reader, so that no worker reads with others.
+    `words`: `text.words_digest`, so that no worker reads with others.
     """
 
     head: Head
@@ -211,15 +210,8 @@ def law_of(folder: Path, packs: Sequence[str] = (), with_packs: Sequence[str] = 
     loaded, problems = rules.chosen(where, packs, with_packs, drafts)
     prepared = prepare(loaded, problems, lexicon_ids(rules.lexicon_folder(where)))
     common = {name: (folder / "common" / f"{name}.parquet").read_bytes() for name in (*COMMON, "provided")}
-    law = Law(head, tuple(p for p in prepared if not p.across), common, rules_folder, words_digest(where))
+    law = Law(head, tuple(p for p in prepared if not p.across), common, rules_folder, words_digest(rules.lexicon_folder(where), entities_of(prepared)))
     return law, prepared, loaded
-
-
-@lru_cache(maxsize=4)
-def words_digest(folder: Path) -> str:
-    """SHA-256 over the files that words are read with."""
-    files = sorted([*rules.lexicon_folder(folder).glob("*.yaml"), *(rules.lexicon_folder(folder).parent / "examples").glob("*.npz")])
-    return sha256(b"".join(sha256(path.read_bytes()).digest() for path in files)).hexdigest()
 
 
 @lru_cache(maxsize=2)
@@ -240,7 +232,7 @@ def judge_shard(rows: pa.Table, law: Law, reader: TextReader | None = None) -> p
     """
     shard = int(rows.column("shard")[0].as_py()) if rows.num_rows else 0
     where = law.folder or rules.rules_folder()
-    if words_digest(where) != law.words:
+    if words_digest(rules.lexicon_folder(where), entities_of(law.rules)) != law.words:
         raise UsageError("shards.other_words")
     with duckdb.connect(":memory:") as con:
         con.execute("SET autoinstall_known_extensions = false")
@@ -338,8 +330,8 @@ def assemble(
     with store.new_run(target, memory) as file:
         con = file.con
         con.execute(
-            "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL)",
-            [name, audit.program(), command, began.replace(tzinfo=None), head.zone, head.jurisdiction, head.mapping],
+            "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL, ?)",
+            [name, audit.program(), command, began.replace(tzinfo=None), head.zone, head.jurisdiction, head.mapping, law.words],
         )
         for table in _READ:
             con.execute(f"INSERT INTO {table} SELECT * FROM read_parquet(?)", [str(folder / "common" / f"{table}.parquet")])

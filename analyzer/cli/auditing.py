@@ -133,6 +133,7 @@ def audit_(
     memory: Annotated[str | None, typer.Option("--memory", help=help_("memory"))] = None,
     profile: Annotated[bool, typer.Option("--profile", help=help_("profile"))] = False,
     run_id: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    since: Annotated[str | None, typer.Option("--since", help=help_("since"))] = None,
     engine: Annotated[str, typer.Option("--engine", help=help_("engine"))] = "here",
     remote: Annotated[str | None, typer.Option("--remote", help=help_("remote"))] = None,
     json_: Json = False,
@@ -147,19 +148,21 @@ def audit_(
             result = audit_shards(sources, engine, remote, names(packs), names(with_packs), drafts, to, rules_folder, memory, run_id)
             _tell(result, json_, profile)
         else:
-            result = _audit(sources, mapping, names(packs), to, settings_of(zone, jurisdiction), rules_folder, memory, run_id, json_, profile, names(with_packs), drafts)
+            result = _audit(sources, mapping, names(packs), to, settings_of(zone, jurisdiction), rules_folder, memory, run_id, json_, profile, names(with_packs), drafts, since)
     raise typer.Exit(result.exit_code)
 
 
 def _audit(
     sources: Sequence[str], mapping: Path | None, packs: Sequence[str], to: Path, settings: intake.Settings, rules_folder: Path | None,
     memory: str | None, run_id: str | None, json_: bool, profile: bool, with_packs: Sequence[str] = (), drafts: bool = False,
+    since: str | None = None,
 ) -> audit.RunResult:  # fmt: skip
     house = mapping_of(mapping, sources)
+    earlier = None if since is None else Path(since) if since.endswith(".duckdb") else runs.locate(to, since)
     with progress_bar(json_) as progress:
         result = audit.run(
             sources, to, packs=packs, mapping=house, settings=settings, rules_folder=rules_folder, run_id=run_id, memory=memory,
-            with_packs=with_packs, drafts=drafts, progress=progress,
+            with_packs=with_packs, drafts=drafts, since=earlier, progress=progress,
         )  # fmt: skip
     _tell(result, json_, profile)
     return result

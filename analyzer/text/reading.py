@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -29,6 +31,14 @@ from analyzer.text.signals import SIGNALS, TEXTS, signals_of
 
 # More would mostly wait for the database and cost some hundred megabytes each.
 MOST_PROCESSES = 4
+
+
+def words_digest(lexicon_folder: Path, entities: Iterable[str] = ()) -> str:
+    """SHA-256 over all that decides what is found in a text: the lexicons, the second reader beside them, the kinds of personal data, this program and what it reads with."""
+    files = sorted([*lexicon_folder.glob("*.yaml"), *(lexicon_folder.parent / "examples").glob("*.npz"), *Path(__file__).parent.glob("*.py")], key=lambda p: (p.suffix, p.name))
+    told = [sha256(path.read_bytes()).hexdigest() for path in files] + sorted(entities)
+    told += [f"{name} {metadata.version(name)}" for name in ("jieba", "OpenCC", "presidio-analyzer")]
+    return sha256("\n".join(told).encode()).hexdigest()
 
 
 class TextReader:
