@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -25,7 +26,7 @@ from analyzer.sources import Source, discover, open_sources
 from analyzer.text import TextReader, contact_texts, lexicon_ids, reuse, store_signals, words_digest
 
 # From this size of contact files on, a process of its own reads the texts (about 50,000 contacts).
-MANY_BYTES = 10_000_000
+MANY_BYTES, MANY_CONTACTS = 10_000_000, 50_000
 
 Progress = Callable[[str, int, int], None]
 """Called with (step or name, number done, of how many)."""
@@ -112,8 +113,10 @@ def run(
     words = words_digest(lexicon_folder, entities_of(prepared))
     many = sum(p.source.size for p in plans if p.table.name == "contacts") > MANY_BYTES
     # Should anything fail, the reader ends first, so that nobody waits for texts that no one will see.
-    with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background, TextReader(lexicon_folder, many, entities_of(prepared)) as reader:
+    with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background, ExitStack() as stack:
         con = file.con
+        # Its processes load the words while the files are read; how many texts an earlier run leaves to read is known only later.
+        reader = stack.enter_context(TextReader(lexicon_folder, many, entities_of(prepared))) if since is None else None
         con.execute(
             "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL, ?)",
             [name, program(), _command(loaded, drafts, mapping), _naive(started), settings.zone, settings.jurisdiction, mapping.name, words],
@@ -129,6 +132,8 @@ def run(
         if before:
             total -= reuse.find_read(con)
         query = reuse.unread(con) if before else store.spoken_to(con)
+        if reader is None:
+            reader = stack.enter_context(TextReader(lexicon_folder, total > MANY_CONTACTS, entities_of(prepared)))
         reading = background.submit(_read_texts, con.cursor(), query, reader, lambda done: progress("words", done, total))
         store.derive_contacts(con, settings, zones)
         store.lock(con)
