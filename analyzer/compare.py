@@ -34,6 +34,18 @@ class Difference:
     counts: dict[str, int]
     findings: list[dict[str, Any]]
 
+    def by(self, column: str) -> list[dict[str, Any]]:
+        """Findings by a column of theirs (`BY`) and state: value, new, resolved, open; the largest change first."""
+        groups: dict[Any, dict[str, Any]] = {}
+        for finding in self.findings:
+            row = groups.setdefault(finding[column], {"value": finding[column], "new": 0, "resolved": 0, "open": 0})
+            row[finding["state"]] += 1
+        return sorted(groups.values(), key=lambda r: (-abs(r["new"] - r["resolved"]), -r["open"], str(r["value"])))
+
+
+BY = ("vendor", "team", "agent_id", "rule", "severity")
+"""What two runs can be compared by."""
+
 
 @contextmanager
 def _both(old: Path, new: Path) -> Iterator[duckdb.DuckDBPyConnection]:

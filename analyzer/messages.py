@@ -371,6 +371,8 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "help.shard_to": ("写到哪个文件夹；必须还不存在。", "The folder to write; it must not be there yet."),
     "help.shard_count": ("分成几片。", "How many shards."),
     "help.since": ("以前的一次运行（名称或文件）：它读过的文本不再读，结果与重新审计相同。", "An earlier run, by name or file: texts it has read are not read again; the result is that of a full audit."),
+    "help.diff_by": ("按什么汇总：vendor、team、agent_id、rule、severity。", "Summed up by vendor, team, agent_id, rule or severity."),
+    "usage.diff_by": ("不能按 {asked} 汇总；可以按：{have}。", "Cannot sum up by {asked}; possible are: {have}."),
     "help.engine": ("怎样判断：here（本机，默认）、shards（逐片判断 dunaudit shard 的文件夹）、spark（集群，配 --remote）。", "How to judge: here (this machine, the default), shards (a folder of dunaudit shard, one after another), spark (a cluster, with --remote)."),
     "help.remote": ("Spark Connect 的地址：sc://主机:15002。", "Address of Spark Connect: sc://host:15002."),
     "shards.prepared": ("{name}：{contacts} 条联系、{circles} 个互不相干的圈子、{shards} 片；最大的圈子 {largest} 条，最大的一片 {shard} 条。", "{name}: {contacts} contacts, {circles} circles that have nothing to do with each other, {shards} shards; the largest circle has {largest}, the largest shard {shard}."),

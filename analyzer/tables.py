@@ -13,6 +13,7 @@ import os
 import threading
 import zipfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -140,10 +141,14 @@ def write_whole(files: Mapping[Path, bytes]) -> None:
             made[-1].write_bytes(data)
         for part, path in zip(made, files, strict=True):
             part.replace(path)
+        made.clear()
     except OSError as error:
-        for part in made:
-            part.unlink(missing_ok=True) if part.parent.is_dir() else None
         raise UsageError("export.cannot_write", name=next(iter(files)).name, why=type(error).__name__) from error
+    finally:
+        # Also when the program is ended meanwhile.
+        for part in made:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def _sweep(path: Path) -> None:

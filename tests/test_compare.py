@@ -199,3 +199,13 @@ def test_every_row_and_clause_is_accounted_for() -> None:
         mine = [c for c in clauses if c.pack == pack.id]
         assert {ref for c in mine for ref in c.rules} == {r.ref for r in pack.rules if r.status != "retired"}
         assert sum(c.decided == "not_decided" for c in mine) == len(pack.not_decided)
+
+
+def test_two_runs_are_summed_up_by_what_is_asked(two: tuple[Path, Path]) -> None:
+    told = compare.diff(*two)
+    for column in compare.BY:
+        rows = told.by(column)
+        assert {state: sum(r[state] for r in rows) for state in ("new", "resolved", "open")} == {s: told.counts[s] for s in ("new", "resolved", "open")}
+        assert {r["value"] for r in rows} == {f[column] for f in told.findings} and len(rows) == len({r["value"] for r in rows})
+        changes = [abs(r["new"] - r["resolved"]) for r in rows]
+        assert changes == sorted(changes, reverse=True)

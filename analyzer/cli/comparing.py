@@ -23,14 +23,21 @@ app = typer.Typer(rich_markup_mode=None)
 def diff_(
     old: Annotated[str, typer.Argument(help=help_("diff_old"))],
     new: Annotated[str, typer.Argument(help=help_("diff_new"))],
+    by: Annotated[str | None, typer.Option("--by", help=help_("diff_by"))] = None,
     run: RunFolder = Path("runs"),
     json_: Json = False,
 ) -> None:
     """See the catalogue."""
     with errors():
+        if by is not None and by not in compare.BY:
+            raise UsageError("usage.diff_by", asked=by[:40], have=", ".join(compare.BY))
         told = compare.diff(*(Path(n) if n.endswith(".duckdb") else runs.locate(run, n) for n in (old, new)))
         if json_:
-            emit_json(told)
+            emit_json({"by": told.by(by)} if by else told)
+            return
+        if by is not None:
+            emit_table([t(f"column.{by}"), *(t(f"word.{s}") for s in ("new", "resolved", "open"))], [[r["value"] or "-", r["new"], r["resolved"], r["open"]] for r in told.by(by)])
+            talk(t("talk.diff", old=told.old, after=told.new, **told.counts))
             return
         keys = ("state", "why", "finding_id", "rule", "case_id", "agent_id", "vendor", "first_local")
         changes = [f for f in told.findings if f["state"] != "open" or f["why"] != "same"]
