@@ -89,7 +89,7 @@ def _report(con: Any, target: Path, chosen: dict[str, list[str]], edition: str) 
     if edition != "full":
         raise UsageError("report.not_redacted")
     made = report.report(con, language(), chosen)
-    report.write(made, target, None)
+    report.write(made, target, None, None if target.suffix.lower().lstrip(".") in report.FORMATS else "html")
     talk(t("talk.reported", name=target.name, findings=made.population.findings, sheets=len(made.sheets), rules=len(made.rules)))
 
 

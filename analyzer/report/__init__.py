@@ -52,10 +52,10 @@ def render(made: Report, ending: str, fonts: Path | None = None) -> bytes:
         raise UsageError("report.needs", package=(error.name or "").split(".")[0]) from error
 
 
-def write(made: Report, target: Path, fonts: Path | None = None) -> None:
-    """Write a report; what the name ends with says how. The file is written beside its name and renamed, so it is whole or not there.
+def write(made: Report, target: Path, fonts: Path | None = None, ending: str | None = None) -> None:
+    """Write a report; `ending`, or else what the name ends with, says how. The file is written beside its name and renamed, so it is whole or not there.
 
     Raises:
         UsageError: as `render`, or the file cannot be written.
     """
-    write_whole({target: render(made, target.suffix.lower().lstrip("."), fonts)})
+    write_whole({target: render(made, ending or target.suffix.lower().lstrip("."), fonts)})
