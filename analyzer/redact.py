@@ -71,7 +71,7 @@ _WHOLE_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FIGURES_IN_WORDS = {
     word: figure
-    for figure, words in enumerate(("〇零", "一幺壹弌", "二两贰貳弍兩", "三叁參叄弎", "四肆", "五伍", "六陆陸", "七柒", "八捌", "九玖"))
+    for figure, words in enumerate(("〇零", "一幺" "壹弌", "二两贰" "貳弍兩", "三叁" "參叄弎", "四肆", "五伍", "六陆陸", "七柒", "八捌", "九玖"))
     for word in words
 }
 # Marks, beside blanks and dashes, that part an identifier without ending it.

@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 
 FOLDER = ROOT / "rules"
 PACKS: list[Pack] = rules.select(FOLDER)
-KINDS_USED = {"hours", "frequency", "gate", "sequence", "disclosure", "wording", "personal_data", "record", "share", "near_miss", "sql"}
+KINDS_USED = {"hours", "frequency", "gate", "sequence", "disclosure", "wording", "personal_data", "record", "retention", "share", "near_miss", "sql"}
 
 
 @pytest.fixture(scope="module")

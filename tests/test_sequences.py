@@ -29,6 +29,8 @@ class Sequence:
     title: str
     given: Given
     expect: Told
+    # What a rule says of it hangs on what stands in the whole store: it has one of its own.
+    alone: bool = False
 
 
 def _read(path: Path) -> list[Sequence]:
@@ -36,13 +38,13 @@ def _read(path: Path) -> list[Sequence]:
     assert document.problems == []
     found: list[Sequence] = []
     for group in document.data:
-        assert set(group) == {"clause", "title", "sequences"}
+        assert set(group) - {"alone"} == {"clause", "title", "sequences"}
         for item in group["sequences"]:
             assert set(item) == {"name", "why", "given", "expect"}
             told = {rule: {role: set(ids) for role, ids in roles.items()} for rule, roles in item["expect"].items()}
             known = {row["id"] for row in item["given"]["contacts"]}
             assert all(ids <= known for roles in told.values() for ids in roles.values()), item["name"]
-            found.append(Sequence(path.stem, len(found), f"{group['clause']}: {item['name']}", item["given"], told))
+            found.append(Sequence(path.stem, len(found), f"{group['clause']}: {item['name']}", item["given"], told, group.get("alone", False)))
     return found
 
 
@@ -62,20 +64,22 @@ def told(words: Words) -> dict[str, dict[int, Told]]:
     found: dict[str, dict[int, Told]] = {}
     for name, sequences in SEQUENCES.items():
         packs, problems = rules.chosen(FOLDER, [name])
-        given: Given = {}
-        for sequence in sequences:
-            for table, rows in sequence.given.items():
-                given.setdefault(table, []).extend(_apart(sequence, table, row) for row in rows)
+        prepared = prepare(packs, problems)
         said: dict[int, Told] = {sequence.number: {} for sequence in sequences}
-        with casebook.bench(FOLDER) as con:
-            casebook.derive_given(con, given, words, packs[0].jurisdiction or "CN", name)
-            for item in prepare(packs, problems):
-                judge(con, [item])
-                hits = con.execute("SELECT c.contact_id, f.role FROM found f JOIN contacts c USING (seq) WHERE f.role IN ('breach', 'undetermined')").fetchall()
-                for contact_id, role in hits:
-                    number, contact = contact_id.split("/")
-                    said[int(number)].setdefault(item.rule.id, {}).setdefault(role, set()).add(contact)
-            assert con.execute("SELECT rule, reason FROM rule_results WHERE outcome = 'not_evaluated'").fetchall() == []
+        for together in ([s for s in sequences if not s.alone], *([s] for s in sequences if s.alone)):
+            given: Given = {}
+            for sequence in together:
+                for table, rows in sequence.given.items():
+                    given.setdefault(table, []).extend(_apart(sequence, table, row) for row in rows)
+            with casebook.bench(FOLDER) as con:
+                casebook.derive_given(con, given, words, packs[0].jurisdiction or "CN", name)
+                for item in prepared:
+                    judge(con, [item])
+                    hits = con.execute("SELECT c.contact_id, f.role FROM found f JOIN contacts c USING (seq) WHERE f.role IN ('breach', 'undetermined')").fetchall()
+                    for contact_id, role in hits:
+                        number, contact = contact_id.split("/")
+                        said[int(number)].setdefault(item.rule.id, {}).setdefault(role, set()).add(contact)
+                assert con.execute("SELECT rule, reason FROM rule_results WHERE outcome = 'not_evaluated'").fetchall() == []
         found[name] = said
     return found
 

@@ -301,7 +301,7 @@ def test_a_reader_that_dies_is_an_error_and_not_a_silence() -> None:
     with TextReader(ROOT / "rules/lexicon", True) as reader:
         assert reader._processes
         for process in reader._processes:
-            process.kill()
+            process.process.kill()
         with pytest.raises(UsageError) as error:
             reader.read([batch] * 50)
     assert error.value.key == "run.words_process"

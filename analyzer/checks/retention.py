@@ -1,8 +1,8 @@
 """Kind `retention`: a recording or a record that was not kept, or is not to be kept, for as long as it must be.
 
 The log's own dates are read: `recording_kept_until` and `record_kept_until`, the day until which each is kept or on which
-it was destroyed. A recording of which no such day is known is undetermined. Records are judged only in files that have the
-column at all: a log without it is no register of what is kept, and says nothing of it.
+it was destroyed. Only files that have the column at all are judged: a log without it is no register of what is kept, and says
+nothing of it. Where the cell is empty it is undetermined, of recordings if there is one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def compile_retention(rule: Rule, params: Retention) -> Compiled:
     """See `Retention`. Needs: started_at, what the scope asks, and the day until which it is kept."""
     compiler = Compiler(rule, params.scope)
     kept = _KEPT[params.of]
-    held = "c.recording_id IS NOT NULL" if params.of == "recording" else f"EXISTS (SELECT 1 FROM provided v WHERE v.batch_id = c.batch_id AND v.column_name = '{kept}')"
+    held = f"EXISTS (SELECT 1 FROM provided v WHERE v.batch_id = c.batch_id AND v.column_name = '{kept}')"
+    if params.of == "recording":
+        held = f"c.recording_id IS NOT NULL AND {held}"
     compiler.scope = f"({compiler.scope} AND {held})"
     months = compiler.value(params.months, ("check", "months"))
     standing = compiler.standing()
