@@ -42,6 +42,7 @@ from pydantic import Field
 from analyzer import runs, summary, yamlfile
 from analyzer.errors import UsageError
 from analyzer.messages import say
+from analyzer.rules import SEVERITIES
 from analyzer.yamlfile import Strict
 
 TRIES, FIRST_WAIT, TIMEOUT = 3, 1.0, 10.0
@@ -142,10 +143,10 @@ def due(settings: Alerts, run: Path, before: Path | None) -> list[Message]:
         _known_before(con, before)
         for alert in settings.alerts:
             counts = _counts(con, alert)
-            total = sum(c for c, in ((row["findings"],) for row in counts))
+            total = sum(row["findings"] for row in counts)
             if total < alert.at_least:
                 continue
-            severities = {s: n for s in ("critical", "high", "medium", "low") if (n := sum(r["findings"] for r in counts if r["severity"] == s))}
+            severities = {s: n for s in SEVERITIES if (n := sum(r["findings"] for r in counts if r["severity"] == s))}
             rules = sorted(((r["rule"], r[f"title_{settings.lang}"], r["findings"]) for r in counts), key=lambda r: (-r[2], r[0]))
             text = _text(settings.lang, alert, name, total, severities, rules)
             facts = {"alert": alert.name, "run": name, "new": alert.new, "findings": total, "severity": severities, "rules": {rule: n for rule, _, n in rules}}

@@ -94,7 +94,7 @@ def run(
     clock = Stopwatch()
     folder = rules_folder or rules.rules_folder()
     mapping = mapping or Mapping()
-    settings = Settings(mapping.zone or (settings or Settings()).zone, mapping.jurisdiction or (settings or Settings()).jurisdiction)
+    settings = settled(mapping, settings)
     lexicon_folder = rules.lexicon_folder(folder)
     with ThreadPoolExecutor(1) as background:
         # The files are read once for their digest and shape while the rules are put together.
@@ -163,6 +163,12 @@ def run(
     clock.lap("publish")
     (to / "current").write_text(name + "\n", encoding="utf-8")
     return result
+
+
+def settled(mapping: Mapping, settings: Settings | None) -> Settings:
+    """What holds where the data say nothing: a house format knows better than the call, the call better than the default."""
+    given = settings or Settings()
+    return Settings(mapping.zone or given.zone, mapping.jurisdiction or given.jurisdiction)
 
 
 def target_of(to: Path, name: str) -> Path:
@@ -239,6 +245,12 @@ def inspect(sources: Sequence[str], mapping: Mapping) -> list[Inspected]:
     return found
 
 
+def unreadable(found: Sequence[Inspected]) -> list[Inspected]:
+    """Those that keep an audit from its files. A sheet of a workbook that is no table of ours does not, where another sheet is one."""
+    useful = {item.source.path for item in found if item.plan and item.source}
+    return [item for item in found if item.error and not (item.source and item.source.sheet and item.source.path in useful)]
+
+
 def plan(sources: Sequence[str], mapping: Mapping) -> list[Plan]:
     """What will be read, and how: every table of every file, in reading order.
 
@@ -248,10 +260,9 @@ def plan(sources: Sequence[str], mapping: Mapping) -> list[Plan]:
         NoInput, InputError, UsageError: nothing to read, or a file cannot be read.
     """
     found = inspect(sources, mapping)
-    useful = {item.source.path for item in found if item.plan and item.source}
-    for item in found:
-        if item.error and not (item.source and item.source.sheet and item.source.path in useful):
-            raise item.error
+    for item in unreadable(found):
+        assert item.error is not None
+        raise item.error
     plans = [item.plan for item in found if item.plan]
     if not plans:
         raise NoInput("input.nothing")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from analyzer.intake import input_table
 
@@ -48,8 +49,6 @@ def find_circles(con: duckdb.DuckDBPyConnection, shards: int = 1) -> int:
     count, labels = connected_components(coo_matrix((np.ones(len(cases), np.int8), (cases, keys)), shape=(whole, whole)), directed=False)
     first = np.full(count, size, dtype=np.int64)
     np.minimum.at(first, labels[:size], np.arange(size))
-    import pyarrow as pa
-
     con.register("circle_given", pa.table({"place": np.arange(size), "first": first[labels[:size]]}))
     con.execute(
         "CREATE OR REPLACE TABLE memory.main.circles AS SELECT c.case_id, n.case_id AS circle,"

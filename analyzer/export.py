@@ -26,7 +26,7 @@ from analyzer.findings import reproducing_sql
 from analyzer.review import FIRST, Reviews, entry_hash
 from analyzer.tables import Sheet, csv_bytes, defused, jsonl_bytes, parquet_bytes, plain, write_whole, xlsx_bytes, zip_bytes
 
-__all__ = ["FORMATS", "MANIFEST", "Options", "Sheet", "Verified", "defused", "pack", "plain", "sheets", "verify", "write"]
+__all__ = ["EACH", "FORMATS", "MANIFEST", "Options", "Sheet", "Verified", "defused", "pack", "plain", "sheets", "verify", "write", "write_each"]
 FORMATS = ("csv", "xlsx", "parquet", "jsonl", "sarif", "oscal", "zip")
 """What a selection is written as; `zip` is an evidence pack."""
 _ENDINGS = {"json": "oscal"}
@@ -264,8 +264,7 @@ def _parts(con: duckdb.DuckDBPyConnection, by: str, filters: Mapping[str, Sequen
             names = list(dict.fromkeys(f"{cite['instrument']['zh']} {cite['clause']['zh']}" for cite in yamlfile.parse(source).data["citations"]))
         for name in names:
             parts.setdefault(name, {"rule": []})["rule"].append(rule)
-    asked = set((filters or {}).get("rule", []))
-    return {name: {"rule": [r for r in part["rule"] if not asked or r in asked]} for name, part in parts.items()}
+    return parts
 
 
 def _redactor(con: duckdb.DuckDBPyConnection, found: Mapping[str, Sheet], options: Options) -> redact.Redactor | None:

@@ -58,7 +58,7 @@ KEPT = frozenset(
      "party", "account_class", "stage", "call_type", "role", "kind", "state", "list", "control", "table_name", "zone", "zone_from", "date_order", "encoding", "of", "method", "marks"]
 )  # fmt: skip
 # Columns that hold the rules' and the program's own sentences. All others are looked through: people write what they like in them.
-OWN = frozenset(["title_zh", "title_en", "query", "source", "parameter", "reason_key"])
+OWN = frozenset(["title_zh", "title_en", "query", "source", "parameter"])
 BLACKENED = frozenset(["original"])
 _COLUMNS = frozenset(["text", "comment", "file", "mapped", "unmapped", "detail", "result", "stratum", "header"])
 # Columns of whole numbers, which no identifier is written into.
@@ -273,7 +273,7 @@ class Redactor:
         # A text longer than what is looked at is looked at in pieces that overlap.
         pieces = [(text, at) for text in texts for at in range(0, max(len(text), 1), personal_data.LONGEST - _OVERLAP)]
         # What is known already is masked first: masks are as long, and most texts then hold nothing that could be looked for.
-        shown = dict(zip(texts, self._quickly(texts), strict=True))
+        shown = dict(zip(texts, self.cover(texts, BLACK), strict=True))
         read = [shown[text][at : at + personal_data.LONGEST] for text, at in pieces]
         learnt = []
         for number, start, end, entity in [*_found(read), *_found_in_normal_form(read)]:
@@ -284,14 +284,14 @@ class Redactor:
         normals = dict(zip(learnt, _normal_forms(learnt), strict=True))
         self._add([("number", value, "") for value in learnt if normals[value] not in self._owners])
 
-    def _quickly(self, texts: Sequence[str]) -> list[str]:
-        """Texts with the known identifiers replaced by nothing in particular, as long as they were."""
+    def cover(self, texts: Sequence[str], mark: str) -> list[str]:
+        """Texts with the known identifiers covered by a mark of one character, as long as they were."""
         made = []
         for batch in _batches(texts):
             hits = self._search(batch)
             for number, text in enumerate(batch):
                 for start, end, _ in hits.get(number, ()):
-                    text = text[:start] + BLACK * (end - start) + text[end:]
+                    text = text[:start] + mark * (end - start) + text[end:]
                 made.append(text)
         return made
 
@@ -523,17 +523,9 @@ def blackened(text: str) -> str:
     return re.sub(r"[^\W_]", BLACK, text)
 
 
-def covered(texts: Sequence[str], names: Iterable[str], with_: str = "＊") -> list[str]:
+def covered(texts: Sequence[str], names: Iterable[str]) -> list[str]:
     """Texts with these names covered however they are written (see the module), as long as they were."""
-    redactor = Redactor(b"", [("name", name, name) for name in dict.fromkeys(names)])
-    made = []
-    for batch in _batches(texts):
-        hits = redactor._search(batch)
-        for number, text in enumerate(batch):
-            for start, end, _ in hits.get(number, ()):
-                text = text[:start] + with_ * (end - start) + text[end:]
-            made.append(text)
-    return made
+    return Redactor(b"", [("name", name, name) for name in dict.fromkeys(names)]).cover(texts, "＊")
 
 
 def masked(text: str) -> bool:

@@ -28,7 +28,7 @@ from pyarrow import ipc, parquet
 
 from analyzer import audit, findings, intake, rules, store
 from analyzer.calendars import load_calendars
-from analyzer.checks import Prepared, entities_of, judge, prepare
+from analyzer.checks import Prepared, entities_of, judge, make_hits, prepare
 from analyzer.circles import find_circles
 from analyzer.errors import InputError, UsageError
 from analyzer.intake import Mapping as HouseMapping
@@ -112,15 +112,14 @@ def prepare_shards(
         UsageError: the folder is there already, or cannot be made.
     """
     mapping = mapping or HouseMapping()
-    settings = Settings(mapping.zone or (settings or Settings()).zone, mapping.jurisdiction or (settings or Settings()).jurisdiction)
+    settings = audit.settled(mapping, settings)
     if folder.exists():
         raise UsageError("shards.exists", name=folder.name)
     plans = audit.plan(sources, mapping)
-    # The folder is made under another name and renamed when it is whole: `new_run` makes and removes that, the run file in it is not kept.
-    with store.new_run(folder.with_name(f".{folder.name}.duckdb"), memory) as file:
-        con, making = file.con, file.scratch / "shards"
-        batches = intake.load(con, plans, settings, file.scratch)
-        con.execute("USE run")
+    # Made in private and renamed when it is whole.
+    with store.workspace(folder.parent, memory) as (con, scratch):
+        making = scratch / "shards"
+        batches = intake.load(con, plans, settings, scratch)
         circles = find_circles(con, shards)
         bases, at = {}, 0
         for batch, rows in con.execute(f"SELECT batch_id, max(row_no) FROM {input_table(con, 'contacts')} GROUP BY 1 ORDER BY 1").fetchall():
@@ -148,7 +147,6 @@ def prepare_shards(
         )  # fmt: skip
         (making / HEAD).write_text(json.dumps({"format": FORMAT, **asdict(head)}, ensure_ascii=False, indent=1), encoding="utf-8")
         making.rename(folder)
-    folder.with_name(f".{folder.name}.duckdb").unlink(missing_ok=True)
     return head
 
 
@@ -339,9 +337,7 @@ def assemble(
             con.execute(f"INSERT INTO {input_table(con, table)} BY NAME SELECT * FROM read_parquet(?)", [str(folder / "common" / f"{table}.parquet")])
         store.fill_agents(con)
         store.fill_calendars(con, load_calendars(law.folder or rules.rules_folder()))
-        con.execute(
-            "CREATE TEMP TABLE hits (rule VARCHAR, episode VARCHAR, seq BIGINT, role VARCHAR, measured VARCHAR, permitted VARCHAR, missing VARCHAR, signal_ids BIGINT[])"
-        )
+        make_hits(con)
         con.execute("CREATE TEMP TABLE outcomes AS SELECT * FROM rule_results LIMIT 0")
         contacts = _put(con, parts)
         if contacts != head.contacts:
@@ -396,6 +392,5 @@ def write_findings(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Write the findings of a run with their ledgers as Parquet, typed: a row for each contact in evidence."""
     found = con.sql("SELECT f.*, e.contact_id, e.role, e.ordinal, e.measured AS measured_here FROM findings f JOIN finding_evidence e USING (finding_id) ORDER BY f.finding_id, e.ordinal")
     making = path.with_name(f".{path.name}.part")
-    with parquet.ParquetWriter(making, found.to_arrow_table().schema, compression="zstd") as out:
-        out.write_table(found.to_arrow_table())
+    parquet.write_table(found.to_arrow_table(), making, compression="zstd")
     making.replace(path)

@@ -6,8 +6,6 @@ belongs to, days past due, account class and stage on each contact's own date.
 
 from __future__ import annotations
 
-import os
-import platform
 import re
 import shutil
 import tempfile
@@ -21,7 +19,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from analyzer import zones
+from analyzer import leftovers, zones
 from analyzer.calendars import WorkDay
 from analyzer.errors import UsageError
 from analyzer.intake import Settings, input_table
@@ -65,30 +63,7 @@ def settings_of(con: duckdb.DuckDBPyConnection, scratch: Path, memory: str | Non
             raise UsageError("usage.memory", memory=memory) from error
 
 
-_MAKING = ".making-"
-
-
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what an audit that was killed on this machine left behind: it holds logs as they came."""
-    for left in folder.glob(f"{_MAKING}{_host()}-*"):
-        pid = left.name.removeprefix(f"{_MAKING}{_host()}-").split("-")[0]
-        if pid.isdigit() and not alive(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process of this machine still runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+_MAKING, _FILE = ".making-", "run.duckdb"
 
 
 @contextmanager
@@ -97,29 +72,39 @@ def new_run(target: Path, memory: str | None = None) -> Iterator[RunFile]:
 
     Inside, the tables of schema.sql are those of the connection's default database; temporary tables are in memory.
     """
+    with workspace(target.parent, memory) as (con, scratch):
+        yield RunFile(con, target, scratch)
+        con.execute("USE memory")
+        con.execute("CHECKPOINT run")
+        con.execute("DETACH run")
+        (scratch / _FILE).replace(target)
+
+
+@contextmanager
+def workspace(folder: Path, memory: str | None = None) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+    """A connection with the tables of a run in a file that nobody else sees, and the private folder it is in; both go when the block ends.
+
+    Raises:
+        UsageError: the folder cannot be made, or the memory is too little.
+    """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target.parent)
-        scratch = Path(tempfile.mkdtemp(prefix=f"{_MAKING}{_host()}-{os.getpid()}-", dir=target.parent))
+        folder.mkdir(parents=True, exist_ok=True)
+        leftovers.sweep(folder, _MAKING)
+        scratch = Path(tempfile.mkdtemp(prefix=f"{_MAKING}{leftovers.owner()}-", dir=folder))
     except OSError as error:
-        raise UsageError("usage.to", path=target.parent.name, why=error.strerror or "") from error
+        raise UsageError("usage.to", path=folder.name, why=error.strerror or "") from error
     try:
-        making = scratch / "run.duckdb"
         con = duckdb.connect(":memory:")
         try:
             settings_of(con, scratch, memory)
-            con.execute(f"ATTACH {literal(str(making))} AS run")
+            con.execute(f"ATTACH {literal(str(scratch / _FILE))} AS run")
             con.execute("USE run")
             create_tables(con)
-            yield RunFile(con, target, scratch)
-            con.execute("USE memory")
-            con.execute("CHECKPOINT run")
-            con.execute("DETACH run")
+            yield con, scratch
         except duckdb.OutOfMemoryException as error:
             raise UsageError("usage.memory_short", memory=memory or "-") from error
         finally:
             con.close()
-        making.replace(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -215,7 +200,7 @@ def derive_cases(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_bat
     _persons_and_numbers(con)
     _money(con, clock)
     _events(con, clock)
-    _agents(con)
+    fill_agents(con)
     _arrears(con)
     _owners(con)
 
@@ -226,11 +211,6 @@ def derive_contacts(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_
     `bases`: what is added to the lines of a batch to number its contacts, where the input tables hold a part of the batches only.
     """
     _contacts(con, _Clock(con, zone_of_batch, settings.zone), settings, bases)
-
-
-def fill_agents(con: duckdb.DuckDBPyConnection) -> None:
-    """Fill `agents` and `trainings` from the input tables; `derive_cases` does it among the rest."""
-    _agents(con)
 
 
 def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = None) -> str:
@@ -343,7 +323,8 @@ def _event_dates(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _agents(con: duckdb.DuckDBPyConnection) -> None:
+def fill_agents(con: duckdb.DuckDBPyConnection) -> None:
+    """Fill `agents` and `trainings` from the input tables; `derive_cases` does it among the rest."""
     agents, trainings = input_table(con, "agents"), input_table(con, "trainings")
     con.execute(f"INSERT INTO agents SELECT agent_id, name, team, vendor, from_on, until_on, batch_id, row_no FROM {agents}")
     con.execute(f"INSERT INTO trainings SELECT agent_id, course, passed_on, valid_until, batch_id, row_no FROM {trainings}")

@@ -6,10 +6,8 @@ The same table gives the same bytes. A cell that a spreadsheet would take for a 
 from __future__ import annotations
 
 import csv
-import glob
 import io
 import json
-import os
 import threading
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -23,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from analyzer import store
+from analyzer import leftovers
 from analyzer.errors import UsageError
 
 # What a sheet holds beside its header.
@@ -135,9 +133,9 @@ def write_whole(files: Mapping[Path, bytes]) -> None:
         for path in files:
             if path.is_dir():
                 raise IsADirectoryError(path.name)
-            _sweep(path)
+            leftovers.sweep(path.parent, f".{path.name}.")
         for path, data in files.items():
-            made.append(path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part"))
+            made.append(path.with_name(f".{path.name}.{leftovers.owner()}-{threading.get_ident()}.part"))
             made[-1].write_bytes(data)
         for part, path in zip(made, files, strict=True):
             part.replace(path)
@@ -149,11 +147,3 @@ def write_whole(files: Mapping[Path, bytes]) -> None:
         for part in made:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
-
-
-def _sweep(path: Path) -> None:
-    """Remove what a process that was killed left of this file."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        pid = part.name.removeprefix(f".{path.name}.").split("-")[0]
-        if pid.isdigit() and not store.alive(int(pid)):
-            part.unlink(missing_ok=True)

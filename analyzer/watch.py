@@ -101,12 +101,9 @@ def forever(watch: Watch, every: float, tell: Tell) -> None:
 
 def _audited(watch: Watch, state: State, now: Files, tell: Tell) -> audit.RunResult | None:
     mapping = _mapping(watch.folder)
-    bad = [item for item in audit.inspect([str(watch.folder)], mapping) if item.error and not item.plan]
-    useful = {item.source.path for item in audit.inspect([str(watch.folder)], mapping) if item.plan and item.source} if bad else set()
-    refused = sorted({item.file.split("#")[0] for item in bad if not (item.source and item.source.path in useful)})
-    for item in bad:
-        if item.error and item.file.split("#")[0] in refused:
-            tell(item.error.key, dict(item.error.params))
+    refused = {item.file.split("#")[0]: item.error for item in audit.unreadable(audit.inspect([str(watch.folder)], mapping)) if item.error}
+    for error in refused.values():
+        tell(error.key, dict(error.params))
     sources = [str(path) for path in discover([str(watch.folder)], mapping.ignore) if path.name not in refused]
     state.files = now
     if not sources:

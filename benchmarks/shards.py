@@ -15,28 +15,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-import duckdb
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from generate import generate
 from run import timed
 
-from analyzer import store
+from tests.same import differences
 
 SAIL = "from pysail.spark import SparkConnectServer; import sys; s = SparkConnectServer('127.0.0.1', 0); s.start(background=True); print(s.listening_address[1], flush=True); sys.stdin.read()"
-LEFT_OUT = {"finding_evidence": "signal_ids", "signals": "signal_id", "runs": "run_id, command, started_utc, finished_utc"}
-
-
-def differing(one: Path, other: Path) -> list[str]:
-    """Tables that are not the same, row for row."""
-    found = []
-    with duckdb.connect() as con:
-        con.execute(f"ATTACH '{one}' AS a (READ_ONLY)")
-        con.execute(f"ATTACH '{other}' AS b (READ_ONLY)")
-        for table, _ in store.schema():
-            columns = f"* EXCLUDE ({LEFT_OUT[table]})" if table in LEFT_OUT else "*"
-            if con.execute(f"SELECT count(*) FROM ((SELECT {columns} FROM a.{table} EXCEPT ALL SELECT {columns} FROM b.{table}) UNION ALL (SELECT {columns} FROM b.{table} EXCEPT ALL SELECT {columns} FROM a.{table}))").fetchall()[0][0]:
-                found.append(table)
-    return found
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -68,7 +54,7 @@ def main() -> None:
         for name, (seconds, memory) in times.items():
             print(f"{name}: {seconds:.1f} s, ratio {seconds / base:.2f}, {memory:.0f} MiB")
         for name in ("since", "shards", "sail"):
-            print(f"{name}: {', '.join(differing(folder / 'runs' / 'one.duckdb', folder / 'runs' / f'{name}.duckdb')) or 'equal'}")
+            print(f"{name}: {', '.join(differences(folder / 'runs' / 'one.duckdb', folder / 'runs' / f'{name}.duckdb')) or 'equal'}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

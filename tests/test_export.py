@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 from typer.testing import CliRunner
 
-from analyzer import audit, export, interchange, pack_verifier, review, runs, sampling, signature
+from analyzer import audit, export, interchange, leftovers, pack_verifier, review, runs, sampling, signature
 from analyzer import tables as tables_module
 from analyzer.cli import app
 from analyzer.errors import UsageError
@@ -419,7 +419,7 @@ def test_where_one_file_cannot_be_written_none_is(con: duckdb.DuckDBPyConnection
         export.write(con, tmp_path / "a.csv")
     assert caught.value.key == "export.cannot_write" and (tmp_path / "a.csv").read_text(encoding="utf-8") == "old"
     # What a killed process left of a file goes when the file is written anew.
-    (tmp_path / ".b.csv.999999999-1.part").write_text("half", encoding="utf-8")
+    (tmp_path / f".b.csv.{leftovers._host()}-999999999-1.part").write_text("half", encoding="utf-8")
     export.write(con, tmp_path / "b.csv")
     assert [p.name for p in tmp_path.glob(".*.part")] == []
 

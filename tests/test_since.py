@@ -17,7 +17,8 @@ from analyzer.errors import DunAuditError
 from analyzer.rules import rules_folder
 from analyzer.text import TextReader
 from tests.conftest import HEADER, ROOT
-from tests.test_cluster import _world, differences
+from tests.same import differences
+from tests.test_cluster import _world
 
 
 class _Counted:

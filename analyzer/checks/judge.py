@@ -27,10 +27,7 @@ def judge(
         rules: as prepared.
         progress: called with (rule, number, of how many) before each rule.
     """
-    con.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS hits (rule VARCHAR, episode VARCHAR, seq BIGINT, role VARCHAR, measured VARCHAR,"
-        " permitted VARCHAR, missing VARCHAR, signal_ids BIGINT[])"
-    )
+    make_hits(con)
     binding = _binding(con, rules)
     for prepared in rules:
         if prepared not in binding:
@@ -52,6 +49,14 @@ def judge(
             con.execute("INSERT INTO rule_results VALUES (?, ?, NULL, ?, ?)", [ref, Outcome.NOT_EVALUATED.value, total, type(error).__name__])
         seconds[prepared.rule.ref] = time.perf_counter() - began
     return seconds
+
+
+def make_hits(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the temporary table `hits`, if it is not there."""
+    con.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS hits (rule VARCHAR, episode VARCHAR, seq BIGINT, role VARCHAR, measured VARCHAR,"
+        " permitted VARCHAR, missing VARCHAR, signal_ids BIGINT[])"
+    )
 
 
 _STANDINGS = ("in_scope", Outcome.UNDETERMINED.value, Outcome.NOT_APPLICABLE.value, Outcome.NOT_IN_FORCE.value)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from analyzer import casebook, coverage, explain, mutation, reference, rules, runs
-from analyzer.cli.shared import Json, RulesFolder, RunFolder, emit_json, emit_table, errors, help_, language, listed, progress_bar, t, talk
+from analyzer.cli.shared import Json, RulesFolder, RunFolder, RunName, emit_json, emit_table, errors, help_, language, listed, progress_bar, t, talk
 from analyzer.errors import RuleErrors, UsageError
 from analyzer.model import ExitCode
 from analyzer.tables import Sheet, csv_bytes
@@ -181,7 +181,7 @@ def rules_coverage(
 
 
 @app.command("hygiene", help=help_("rules_hygiene"))
-def rules_hygiene(run: RunFolder = Path("runs"), name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None, json_: Json = False) -> None:
+def rules_hygiene(run: RunFolder = Path("runs"), name: RunName = None, json_: Json = False) -> None:
     """See the catalogue."""
     with errors(), runs.connect(runs.locate(run, name)) as con:
         found = coverage.hygiene(con)

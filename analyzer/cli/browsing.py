@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer import explain, runs, summary
-from analyzer.cli.shared import Json, RunFolder, emit_json, emit_table, errors, help_, language, t, talk
+from analyzer.cli.shared import AgentFilter, Json, RuleFilter, RunFolder, RunName, emit_json, emit_table, errors, given, help_, language, t, talk
 from analyzer.legible import steady, visible
 from analyzer.messages import say_words
 
@@ -22,9 +22,9 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command("findings", help=help_("findings"))
 def findings_(
     run: RunFolder = Path("runs"),
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
-    rule: Annotated[list[str] | None, typer.Option("--rule", help=help_("filter_rule"))] = None,
-    agent: Annotated[list[str] | None, typer.Option("--agent", help=help_("filter_agent"))] = None,
+    name: RunName = None,
+    rule: RuleFilter = None,
+    agent: AgentFilter = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help=help_("limit"))] = 100,
     offset: Annotated[int, typer.Option("--offset", min=0, help=help_("offset"))] = 0,
     json_: Json = False,
@@ -32,7 +32,7 @@ def findings_(
     """See the catalogue."""
     with errors():
         with runs.connect(runs.locate(run, name)) as con:
-            filters = {k: v for k, v in (("rule", rule), ("agent", agent)) if v}
+            filters = given(rule=rule, agent=agent)
             page, total = summary.findings(con, filters, "time", limit, offset)
         if json_:
             emit_json({"total": total, "findings": page})
@@ -47,7 +47,7 @@ def findings_(
 def explain_(
     finding: Annotated[str, typer.Argument(help=help_("finding"))],
     run: RunFolder = Path("runs"),
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    name: RunName = None,
     json_: Json = False,
 ) -> None:
     """See the catalogue."""

@@ -11,7 +11,7 @@ import typer
 
 from analyzer import advise, compare, rules, runs
 from analyzer.checks import prepare
-from analyzer.cli.shared import Json, RulesFolder, RunFolder, emit_json, emit_table, errors, help_, language, names, t, talk
+from analyzer.cli.shared import Json, RulesFolder, RunFolder, RunName, emit_json, emit_table, errors, help_, language, names, t, talk
 from analyzer.errors import UsageError
 from analyzer.messages import say_words
 from analyzer.model import ExitCode
@@ -49,7 +49,7 @@ def diff_(
 def backtest_(
     changes: Annotated[list[str], typer.Option("--set", help=help_("set"))],
     run: RunFolder = Path("runs"),
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    name: RunName = None,
     folder: RulesFolder = None,
     json_: Json = False,
 ) -> None:
@@ -77,7 +77,7 @@ def may_contact_(
     packs: Annotated[str | None, typer.Option("--packs", help=help_("packs"))] = None,
     with_packs: Annotated[str | None, typer.Option("--with", help=help_("with_packs"))] = None,
     run: RunFolder = Path("runs"),
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    name: RunName = None,
     folder: RulesFolder = None,
     json_: Json = False,
 ) -> None:

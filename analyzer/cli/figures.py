@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from analyzer import conduct, early_warning, portfolio, runs
-from analyzer.cli.shared import Json, RulesFolder, RunFolder, emit_json, emit_rows, errors, help_, language, percent, t, talk
+from analyzer.cli.shared import Json, RulesFolder, RunFolder, RunName, emit_json, emit_rows, errors, help_, language, percent, t, talk
 from analyzer.errors import UsageError
 from analyzer.messages import say_words
 
@@ -18,7 +18,7 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command("portfolio", help=help_("portfolio"))
 def portfolio_(
     run: RunFolder = Path("runs"),
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    name: RunName = None,
     by: Annotated[str | None, typer.Option("--by", help=help_("portfolio_by"))] = None,
     folder: RulesFolder = None,
     json_: Json = False,
@@ -70,7 +70,7 @@ def _show_portfolio(told: dict[str, Any], by: str | None) -> None:
 @app.command("conduct", help=help_("conduct"))
 def conduct_(
     run: RunFolder = Path("runs"),
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    name: RunName = None,
     agent: Annotated[str | None, typer.Option("--agent", help=help_("conduct_agent"))] = None,
     folder: RulesFolder = None,
     json_: Json = False,

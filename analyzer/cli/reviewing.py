@@ -11,7 +11,27 @@ from typing import Annotated, Any
 import typer
 
 from analyzer import explain, review, runs
-from analyzer.cli.shared import Json, ReviewsUrl, RunFolder, day, emit_json, emit_table, errors, help_, names, percent, t, talk
+from analyzer.cli.shared import (
+    AgentFilter,
+    CaseFilter,
+    Json,
+    ReviewsUrl,
+    RuleFilter,
+    RunFolder,
+    RunName,
+    SeverityFilter,
+    VendorFilter,
+    day,
+    emit_json,
+    emit_table,
+    errors,
+    given,
+    help_,
+    names,
+    percent,
+    t,
+    talk,
+)
 from analyzer.errors import UsageError
 from analyzer.model import ExitCode
 
@@ -27,22 +47,22 @@ def review_finding(
     assignee: Annotated[str, typer.Option("--assign", help=help_("assign"))] = "",
     actor: Annotated[str, typer.Option("--by", help=help_("by"))] = "",
     all_: Annotated[bool, typer.Option("--all", help=help_("review_all"))] = False,
-    rule: Annotated[list[str] | None, typer.Option("--rule", help=help_("filter_rule"))] = None,
-    agent: Annotated[list[str] | None, typer.Option("--agent", help=help_("filter_agent"))] = None,
-    vendor: Annotated[list[str] | None, typer.Option("--vendor", help=help_("filter_vendor"))] = None,
-    severity: Annotated[list[str] | None, typer.Option("--severity", help=help_("filter_severity"))] = None,
-    case: Annotated[list[str] | None, typer.Option("--case", help=help_("filter_case"))] = None,
+    rule: RuleFilter = None,
+    agent: AgentFilter = None,
+    vendor: VendorFilter = None,
+    severity: SeverityFilter = None,
+    case: CaseFilter = None,
     until: Annotated[str | None, typer.Option("--suppress-until", help=help_("suppress_until"))] = None,
     approver: Annotated[str, typer.Option("--approved-by", help=help_("approved_by"))] = "",
     appeal: Annotated[bool, typer.Option("--appeal", help=help_("appeal"))] = False,
     blind: Annotated[bool, typer.Option("--blind", help=help_("blind"))] = False,
     two_level: Annotated[str, typer.Option("--two-level", help=help_("two_level"))] = "",
     run: RunFolder = Path("runs"), url: ReviewsUrl = "",
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    name: RunName = None,
     json_: Json = False,
 ) -> None:  # fmt: skip
     """See the catalogue."""
-    filters = {k: v for k, v in (("rule", rule), ("agent", agent), ("vendor", vendor), ("severity", severity), ("case", case)) if v}
+    filters = given(rule=rule, agent=agent, vendor=vendor, severity=severity, case=case)
     with errors():
         if sum((state is not None, until is not None, appeal)) > 1 or (all_ and (finding is not None or appeal or blind)) or (blind and state is None):
             raise UsageError("usage.review_one")
@@ -128,7 +148,7 @@ def review_queue(
     tolerable: Annotated[float, typer.Option("--tolerable", help=help_("sample_tolerable"))] = 0.05,
     actor: Annotated[str, typer.Option("--by", help=help_("by"))] = "",
     run: RunFolder = Path("runs"), url: ReviewsUrl = "",
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    name: RunName = None,
     json_: Json = False,
 ) -> None:  # fmt: skip
     """See the catalogue."""
@@ -160,7 +180,7 @@ def review_blind(
     seed: Annotated[str | None, typer.Option("--seed", help=help_("sample_seed"))] = None,
     actor: Annotated[str, typer.Option("--by", help=help_("by"))] = "",
     run: RunFolder = Path("runs"), url: ReviewsUrl = "",
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    name: RunName = None,
     json_: Json = False,
 ) -> None:  # fmt: skip
     """See the catalogue."""

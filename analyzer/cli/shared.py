@@ -156,4 +156,14 @@ RulesFolder = Annotated[Path | None, typer.Option("--rules", help=help_("rules_f
 MappingFile = Annotated[Path | None, typer.Option("--mapping", help=help_("mapping"))]
 Zone = Annotated[str | None, typer.Option("--zone", help=help_("zone"))]
 Jurisdiction = Annotated[str | None, typer.Option("--jurisdiction", help=help_("jurisdiction"))]
+RunName = Annotated[str | None, typer.Option("--name", help=help_("name"))]
+RuleFilter = Annotated[list[str] | None, typer.Option("--rule", help=help_("filter_rule"))]
+AgentFilter = Annotated[list[str] | None, typer.Option("--agent", help=help_("filter_agent"))]
+VendorFilter = Annotated[list[str] | None, typer.Option("--vendor", help=help_("filter_vendor"))]
+SeverityFilter = Annotated[list[str] | None, typer.Option("--severity", help=help_("filter_severity"))]
+CaseFilter = Annotated[list[str] | None, typer.Option("--case", help=help_("filter_case"))]
 
+
+def given(**filters: list[str] | None) -> dict[str, list[str]]:
+    """The filters that were given, as `summary.condition` takes them."""
+    return {name: values for name, values in filters.items() if values}

@@ -7,12 +7,31 @@ import secrets
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from analyzer import access, export, report, review, runs, sampling, summary
-from analyzer.cli.shared import Json, ReviewsUrl, RunFolder, day, emit_json, emit_table, errors, help_, language, t, talk
+from analyzer.cli.shared import (
+    AgentFilter,
+    CaseFilter,
+    Json,
+    ReviewsUrl,
+    RuleFilter,
+    RunFolder,
+    RunName,
+    SeverityFilter,
+    VendorFilter,
+    day,
+    emit_json,
+    emit_table,
+    errors,
+    given,
+    help_,
+    language,
+    t,
+    talk,
+)
 from analyzer.errors import UsageError
 from analyzer.messages import LANGUAGES
 from analyzer.model import ExitCode
@@ -25,12 +44,12 @@ def export_(
     out: Annotated[Path | None, typer.Argument(help=help_("export_out"))] = None,
     to: Annotated[Path | None, typer.Option("--to", help=help_("export_out"))] = None,
     run: RunFolder = Path("runs"),
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
-    rule: Annotated[list[str] | None, typer.Option("--rule", help=help_("filter_rule"))] = None,
-    agent: Annotated[list[str] | None, typer.Option("--agent", help=help_("filter_agent"))] = None,
-    vendor: Annotated[list[str] | None, typer.Option("--vendor", help=help_("filter_vendor"))] = None,
-    severity: Annotated[list[str] | None, typer.Option("--severity", help=help_("filter_severity"))] = None,
-    case: Annotated[list[str] | None, typer.Option("--case", help=help_("filter_case"))] = None,
+    name: RunName = None,
+    rule: RuleFilter = None,
+    agent: AgentFilter = None,
+    vendor: VendorFilter = None,
+    severity: SeverityFilter = None,
+    case: CaseFilter = None,
     form: Annotated[str | None, typer.Option("--format", help=help_("export_format"))] = None,
     each: Annotated[str | None, typer.Option("--each", help=help_("export_each"))] = None,
     edition: Annotated[str, typer.Option("--edition", help=help_("edition"))] = "full",
@@ -43,21 +62,27 @@ def export_(
     json_: Json = False,
 ) -> None:
     """See the catalogue."""
-    chosen = {k: v for k, v in {"rule": rule, "agent": agent, "vendor": vendor, "severity": severity, "case": case}.items() if v}
+    chosen = given(rule=rule, agent=agent, vendor=vendor, severity=severity, case=case)
     edition = "redacted" if redacted else edition
     with errors():
         target = to or out
         if target is None:
             raise UsageError("usage.no_target")
         path = runs.locate(run, name)
+        log = review.Reviews(path, url)
+        who = by or os.environ.get("USER") or access.LOCAL
         if form == "report":
+            if edition != "full":
+                raise UsageError("report.not_redacted")
+            target = _in(target, path, "html")
+            ending = target.suffix.lower().lstrip(".")
             with runs.connect(path) as con:
-                _report(con, _in(target, path, "html"), chosen, edition)
+                told = _reported(report.report(con, language(), chosen), target, None, ending if ending in report.FORMATS else "html", json_)
+            log.act(who, "export", path.stem, edition=edition, format=form, findings=told)
             return
         form = {"pack": "zip"}.get(form or "", form)
         if not (target.suffix or form):
             raise UsageError("export.format", ending="-", have=", ".join(export.FORMATS))
-        log = review.Reviews(path, url)
         with TemporaryDirectory() as private:
             if edition == "redacted" and key is None:
                 # Nobody keeps this key: the masks of this export are those of no other.
@@ -73,7 +98,7 @@ def export_(
                     written = {target.name: export.write(con, target, chosen, options, form)}
         for file, rows in written.items():
             # After the writing: an export that told of itself would never be the same twice.
-            log.act(by or os.environ.get("USER") or access.LOCAL, "export", path.stem, edition=edition, format=form or target.suffix.lstrip("."), findings=rows["findings"])
+            log.act(who, "export", path.stem, edition=edition, format=form or target.suffix.lstrip("."), findings=rows["findings"])
             if not json_:
                 talk(t("talk.exported", name=file, findings=rows["findings"], evidence=rows["evidence"]))
         if json_:
@@ -85,24 +110,27 @@ def _in(target: Path, run: Path, ending: str) -> Path:
     return target / f"{run.stem}.{ending}" if target.is_dir() else target
 
 
-def _report(con: Any, target: Path, chosen: dict[str, list[str]], edition: str) -> None:
-    if edition != "full":
-        raise UsageError("report.not_redacted")
-    made = report.report(con, language(), chosen)
-    report.write(made, target, None, None if target.suffix.lower().lstrip(".") in report.FORMATS else "html")
-    talk(t("talk.reported", name=target.name, findings=made.population.findings, sheets=len(made.sheets), rules=len(made.rules)))
+def _reported(made: report.Report, target: Path, fonts: Path | None, ending: str | None, json_: bool) -> int:
+    """Write a report and say so; its findings."""
+    report.write(made, target, fonts, ending)
+    told = {"findings": made.population.findings, "sheets": len(made.sheets), "rules": len(made.rules)}
+    if json_:
+        emit_json({"file": target.name, "lang": made.lang, "grouped": made.grouped, "contacts": made.population.contacts, **told})
+    else:
+        talk(t("talk.reported", name=target.name, **told))
+    return made.population.findings
 
 
 @app.command("report", help=help_("report"))
 def report_(
     to: Annotated[Path, typer.Option("--to", help=help_("report_to"))],
     run: RunFolder = Path("runs"),
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
-    rule: Annotated[list[str] | None, typer.Option("--rule", help=help_("filter_rule"))] = None,
-    agent: Annotated[list[str] | None, typer.Option("--agent", help=help_("filter_agent"))] = None,
-    vendor: Annotated[list[str] | None, typer.Option("--vendor", help=help_("filter_vendor"))] = None,
-    severity: Annotated[list[str] | None, typer.Option("--severity", help=help_("filter_severity"))] = None,
-    case: Annotated[list[str] | None, typer.Option("--case", help=help_("filter_case"))] = None,
+    name: RunName = None,
+    rule: RuleFilter = None,
+    agent: AgentFilter = None,
+    vendor: VendorFilter = None,
+    severity: SeverityFilter = None,
+    case: CaseFilter = None,
     since: Annotated[str | None, typer.Option("--from", help=help_("report_from"))] = None,
     until: Annotated[str | None, typer.Option("--until", help=help_("report_until"))] = None,
     lang: Annotated[str | None, typer.Option("--lang", help=help_("report_lang"))] = None,
@@ -111,25 +139,20 @@ def report_(
     json_: Json = False,
 ) -> None:
     """See the catalogue."""
-    chosen = {"rule": rule, "agent": agent, "vendor": vendor, "severity": severity, "case": case}
+    chosen = given(rule=rule, agent=agent, vendor=vendor, severity=severity, case=case)
     with errors():
         if lang is not None and lang not in LANGUAGES:
             raise UsageError("usage.lang", asked=lang)
         with runs.connect(runs.locate(run, name)) as con:
-            made = report.report(con, lang or language(), {k: v for k, v in chosen.items() if v}, (day(since), day(until)), sheets)
-        report.write(made, to, fonts)
-        told = {"findings": made.population.findings, "sheets": len(made.sheets), "rules": len(made.rules)}
-        if json_:
-            emit_json({"file": to.name, "lang": made.lang, "grouped": made.grouped, "contacts": made.population.contacts, **told})
-        else:
-            talk(t("talk.reported", name=to.name, **told))
+            made = report.report(con, lang or language(), chosen, (day(since), day(until)), sheets)
+        _reported(made, to, fonts, None, json_)
 
 
 @app.command("verify", help=help_("verify"))
 def verify_(
     pack: Annotated[Path, typer.Argument(help=help_("verify_pack"))],
     run: Annotated[Path | None, typer.Option("--run", "--runs", help=help_("verify_run"))] = None,
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    name: RunName = None,
     public_key: Annotated[Path | None, typer.Option("--public-key", help=help_("public_key"))] = None,
     full: Annotated[Path | None, typer.Option("--full", help=help_("verify_full"))] = None,
     json_: Json = False,
@@ -163,9 +186,9 @@ def sample_(
     seed: Annotated[str | None, typer.Option("--seed", help=help_("sample_seed"))] = None,
     to: Annotated[Path | None, typer.Option("--to", help=help_("sample_to"))] = None,
     paper: Annotated[Path | None, typer.Option("--judge", help=help_("sample_judge"))] = None,
-    rule: Annotated[list[str] | None, typer.Option("--rule", help=help_("filter_rule"))] = None,
+    rule: RuleFilter = None,
     run: RunFolder = Path("runs"),
-    name: Annotated[str | None, typer.Option("--name", help=help_("name"))] = None,
+    name: RunName = None,
     json_: Json = False,
 ) -> None:
     """See the catalogue."""

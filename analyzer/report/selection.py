@@ -94,23 +94,22 @@ def outcomes(con: duckdb.DuckDBPyConnection, selection: Selection) -> list[Row]:
     with summary.whole_run(con) as judge:
         judge.register("picked_given", con.sql("SELECT seq FROM picked").to_arrow_table())
         judge.execute("CREATE OR REPLACE TEMP TABLE picked AS SELECT * FROM picked_given")
-        _judged_again(con, judge, reasons, nowhere, size, found)
+        for rule, hits, standing in con.execute("SELECT rule, hits_sql, standing_sql FROM rules JOIN picked_rules USING (rule) ORDER BY rule").fetchall():
+            if rule in reasons or rule in nowhere:
+                outcome = Outcome.NOT_EVALUATED if rule in reasons else Outcome.NOT_APPLICABLE
+                found.append({"rule": rule, "outcome": outcome.value, "missing": None, "contacts": size, "reason": reasons.get(rule)})
+            else:
+                found += [{"rule": rule, "reason": None} | row for row in _judged_again(judge, hits, standing)]
     return found
 
 
-def _judged_again(con: duckdb.DuckDBPyConnection, judge: duckdb.DuckDBPyConnection, reasons: dict[str, str], nowhere: set[str], size: int, found: list[Row]) -> None:
-    """Add the outcomes of each rule picked, judged on `judge` over all contacts."""
-    for rule, hits, standing in con.execute("SELECT rule, hits_sql, standing_sql FROM rules JOIN picked_rules USING (rule) ORDER BY rule").fetchall():
-        if rule in reasons or rule in nowhere:
-            outcome = Outcome.NOT_EVALUATED if rule in reasons else Outcome.NOT_APPLICABLE
-            found.append({"rule": rule, "outcome": outcome.value, "missing": None, "contacts": size, "reason": reasons.get(rule)})
-            continue
-        again = summary.rows(
-            judge,
-            f"""
-            WITH told AS (SELECT DISTINCT seq, role, CASE role WHEN 'undetermined' THEN missing END AS missing FROM ({hits}) WHERE role IN ('breach', 'undetermined'))
-            SELECT coalesce(t.role, CASE WHEN s.standing IN ('in_scope', 'undetermined') THEN 'clear' ELSE s.standing END) AS outcome, t.missing, count(*) AS contacts
-            FROM ({standing}) s JOIN picked USING (seq) LEFT JOIN told t ON t.seq = s.seq GROUP BY ALL ORDER BY ALL
-            """,
-        )
-        found += [{"rule": rule, "reason": None} | row for row in again]
+def _judged_again(judge: duckdb.DuckDBPyConnection, hits: str, standing: str) -> list[Row]:
+    """Outcome, missing fields and contacts picked of one rule, judged over all contacts."""
+    return summary.rows(
+        judge,
+        f"""
+        WITH told AS (SELECT DISTINCT seq, role, CASE role WHEN 'undetermined' THEN missing END AS missing FROM ({hits}) WHERE role IN ('breach', 'undetermined'))
+        SELECT coalesce(t.role, CASE WHEN s.standing IN ('in_scope', 'undetermined') THEN 'clear' ELSE s.standing END) AS outcome, t.missing, count(*) AS contacts
+        FROM ({standing}) s JOIN picked USING (seq) LEFT JOIN told t ON t.seq = s.seq GROUP BY ALL ORDER BY ALL
+        """,
+    )

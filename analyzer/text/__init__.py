@@ -11,17 +11,6 @@ from analyzer.text.second_reader import Words, load_words
 from analyzer.text.signals import contact_texts, scan_contacts, store_signals
 
 __all__ = [
-    "Lexicons",
-    "Signal",
-    "TextReader",
-    "Words",
-    "contact_texts",
-    "find",
-    "labels_of",
-    "lexicon_ids",
-    "load_lexicons",
-    "load_words",
-    "scan_contacts",
-    "store_signals",
-    "words_digest",
+    "Lexicons", "Signal", "TextReader", "Words", "contact_texts", "find", "labels_of", "lexicon_ids", "load_lexicons", "load_words", "scan_contacts",
+    "store_signals", "words_digest",
 ]  # fmt: skip
