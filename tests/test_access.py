@@ -409,6 +409,56 @@ def test_who_is_to_review_blind_sees_neither_verdict_nor_history(own: Path, path
     assert (log.agreement().pairs, log.agreement().agree, log.standings([{"finding_id": finding, "rule_digest": "", "evidence_digest": ""}])[finding].state) == (1, 0, "dismissed")
 
 
+def test_a_suppression_answers_what_the_page_showed(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding, log, con = _finding(path, "K1"), review.Reviews(own), runs.connect(path)
+    at = _open(own, tmp_path, monkeypatch, "officer", finding_id=finding)
+    at.text_area(key=f"suppress_comment_{finding}").input("整改中")
+    at.text_input(key=f"suppress_approver_{finding}").input("李主任")
+    log.decide(con, finding, "second", "dismissed", "客户约定的时间")
+    con.close()
+    at.button(key=f"suppress_save_{finding}").click().run()
+    assert not at.exception and len(at.error) == 1 and [e.kind for e in log.log()] == ["verdict"]
+    # Now he has seen it, and what he sends again counts.
+    at.button(key=f"suppress_save_{finding}").click().run()
+    assert not at.exception and not at.error and [e.kind for e in log.log()] == ["verdict", "suppress"]
+
+
+def test_the_action_log_keeps_what_a_blind_review_must_not_know(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding, other, log, con = _finding(path, "K1"), _finding(path, "K2"), review.Reviews(own), runs.connect(path)
+    log.decide(con, finding, "second", "dismissed", "客户约定的时间")
+    log.draw_blind(con, "second", "s", 1)
+    log.decide(con, other, "second", "confirmed", "另一条")
+    con.close()
+    at = _open(own, tmp_path, monkeypatch, "officer", "action_log.py")
+    assert not at.exception and "另一条" in _shown(at) and "客户约定的时间" not in _shown(at) and say("page.action_log.blind", "zh", left=1) in [c.value for c in at.caption]
+    # Whoever has nothing to judge blind reads all of it.
+    assert "客户约定的时间" in _shown(_open(own, tmp_path, monkeypatch, "auditor", "action_log.py"))
+
+
+def test_a_verdict_that_waits_for_a_second_person_leaves_the_backlog_as_it_was(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two, log, con = _finding(path, "K1"), _finding(path, "K2"), review.Reviews(own), runs.connect(path)
+    all_of_them = len(summary.findings(con)[0])
+    log.decide(con, one, "second", "confirmed", second={summary.findings(con, {"finding": [one]})[0][0]["severity"]})
+    log.decide(con, two, "second", "confirmed")
+    con.close()
+    at = _open(own, tmp_path, monkeypatch, "officer", "overview.py")
+    assert not at.exception and [m.value for m in at.metric if m.label == say("page.overview.waiting", "zh")] == [f"{all_of_them - 1:,} / {all_of_them:,}"]
+
+
+@pytest.mark.parametrize("page", ["contacts.py", "conduct.py"])
+def test_names_in_texts_are_covered_wherever_texts_are_listed(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = tmp_path / "few"
+    where.mkdir()
+    (where / "agents.csv").write_text("agent_id,name\nA1,赵催收\n", encoding="utf-8")
+    (where / "cases.csv").write_text("case_id,debtor_id,debtor_name,principal\n" + "".join(f"K{n},B{n},张三丰,1000\n" for n in range(12)), encoding="utf-8")
+    text = "张三丰拒还，赵催收已安抚，询问原因，已登记投诉，告知逾期影响。"
+    lines = [f"c{n},K{n},2026-03-02 1{n % 8}:00:00,call,outbound,conversation,self,{text},A1,interactive\n" for n in range(12)]
+    (where / "contacts.csv").write_text("contact_id,case_id,started_at,channel,direction,outcome,relation,text,agent_id,call_type\n" + "".join(lines), encoding="utf-8")
+    audit.run([str(where)], where / "runs", packs=["cn-gbt-45251"], run_id="r")
+    shown = _shown(_open(where / "runs", tmp_path, monkeypatch, "officer", page))
+    assert "已登记投诉" in shown and "张三丰" not in shown and "赵催收" not in shown
+
+
 @pytest.mark.parametrize(("who", "trusted", "key"), [(None, True, "access.nobody"), ("stranger", True, "access.no_role"), ("officer", False, "access.headers")])
 def test_who_is_not_let_in_sees_a_sentence_and_nothing_else(who: str | None, trusted: bool, key: str, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = _open(own, tmp_path, monkeypatch, who, None, trusted)

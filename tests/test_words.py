@@ -88,7 +88,7 @@ def test_operators(tmp_path: Path, pattern: str, hits: list[str], misses: list[s
     assert told == set(range(len(hits)))
 
 
-@pytest.mark.parametrize("broken", ["    all: [[甲字], '@nobody']", "    all: [[甲]]\n    regex: '(a+)+'", "    all: [[甲]]\n    regex: '('", "    all: []", "    any: [[甲]]"])
+@pytest.mark.parametrize("broken", ["    all: [[甲字], '@nobody']", "    all: [[甲]]\n    regex: '(a+)+'", "    all: [[甲]]\n    regex: '('", "    all: []", "    any: [[甲]]", "    all: [[甲]]\nvague: [p]"])
 def test_a_wrong_pattern_is_refused(tmp_path: Path, broken: str) -> None:
     (tmp_path / "_context.yaml").write_text((ROOT / "rules/lexicon/_context.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "trial.yaml").write_text(LEXICON.format(id="trial", pattern=broken), encoding="utf-8")
@@ -278,8 +278,25 @@ def test_settled_signals_carry_the_score(words: Words) -> None:
     decided = words.reader.decided(doubtful, 0.97)
     assert decided.counts and decided.confidence == pytest.approx(0.97) and "second reader 0.97" in decided.why
     assert not words.reader.decided(doubtful, 0.01).counts
+    # What everybody says needs a score nearer to certainty; what is sure needs none.
+    settled = words.reader.settle[doubtful.label]
+    needed = settled + (1 - settled) * 0.7
+    for score, vague, counts in ((settled, False, True), (settled, True, False), (needed - 0.001, True, False), (needed, True, True)):
+        assert words.reader.decided(doubtful, score, vague).counts is counts, (score, vague)
+    assert words.reader.decided(sure, 0.97, vague=True) is sure and not words.reader.decided(sure, 0.09, vague=True).counts
     assert words.reader.decided(sure, 0.97) is sure and words.reader.decided(sure, OVERRULED) is sure and not words.reader.decided(sure, 0.09).counts
     assert np.all((words.reader.weights >= -127) & (words.reader.weights <= 127))
+
+
+def test_what_everybody_says_is_asked_for_more_when_a_text_is_read(words: Words) -> None:
+    """The groups and patterns that the files call vague, and no others, need the higher score in a text that is read."""
+    assert words.reader is not None
+    told, _ = settle(Finder(["让你手机每天接到半夜，等着瞧"], words.lexicons, keep_refused=True), [Recipient()], words.reader)
+    asked = {(s.concept, s.detail): s.why.rpartition(" of ")[2] for s in told if "second reader" in s.why and not s.sure and not s.taken_back}
+    assert set(asked) & words.lexicons.vague and set(asked) - words.lexicons.vague
+    for (concept, detail), needed in asked.items():
+        settled = words.reader.settle[next(s.label for s in told if s.concept == concept)]
+        assert float(needed) == pytest.approx(settled + (1 - settled) * 0.7 * ((concept, detail) in words.lexicons.vague), abs=0.006)
 
 
 def test_an_audit_tells_the_reader_what_it_was_trained_on() -> None:

@@ -59,6 +59,11 @@ def may(action: str) -> bool:
     return access.allowed(me().role, action)
 
 
+def blind_to() -> str:
+    """Who must not read the verdicts that he is to give again without them; nobody, where the person in view judges nothing."""
+    return me().id if may("judge") else ""
+
+
 def turned_away(error: UsageError, text: str) -> None:
     """What somebody sees who is not let in; where there is a login, its door."""
     st.info(text)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from analyzer import review, summary
 from analyzer.dashboards._blocks import ask, ask_once, lang, open_picked, run_path, t, table
-from analyzer.dashboards._identity import may, me
+from analyzer.dashboards._identity import blind_to, may
 
 COLUMNS = ("seq", "at_utc", "actor", "state", "title", "assignee", "comment", "finding_id", "run_id")
 ROWS = 100
@@ -52,7 +52,7 @@ def main() -> None:
     whole = log.log()
     chain(log, len(whole))
     # Who is to give a second verdict without the first must not read it here either.
-    blind = set(log.blind_tasks(me().id))
+    blind = set(log.blind_tasks(blind_to()))
     entries = [e for e in whole if e.finding_id not in blind]
     if len(entries) < len(whole):
         st.caption(t("page.action_log.blind", left=len(whole) - len(entries)))

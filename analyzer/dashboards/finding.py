@@ -12,7 +12,7 @@ import streamlit as st
 from analyzer import access, explain, review, summary
 from analyzer.dashboards import PAGES
 from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, plain, quote, reveal, run_path, shown, t, table
-from analyzer.dashboards._identity import may, me
+from analyzer.dashboards._identity import blind_to, may, me
 from analyzer.errors import UsageError
 
 LEDGER = (
@@ -77,9 +77,9 @@ def texts(ledger: list[dict[str, Any]]) -> None:
 
 def judge(told: explain.Explained) -> None:
     """Where the finding stands, what was done about it, and the forms for what the person in view may do."""
-    user, log, finding = me(), review.Reviews(run_path()), told.finding["finding_id"]
+    log, finding = review.Reviews(run_path()), told.finding["finding_id"]
     st.subheader(t("page.review"))
-    if finding in log.blind_tasks(user.id) and may("judge"):
+    if finding in log.blind_tasks(blind_to()):
         # Neither the first verdict nor who gave it is shown to who is to give a second one without it.
         st.info(t("page.review.blind"))
         verdict(log, told, 0, blind=True)

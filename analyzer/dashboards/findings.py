@@ -27,7 +27,7 @@ from analyzer.dashboards._blocks import (
     t,
     table,
 )
-from analyzer.dashboards._identity import may, me
+from analyzer.dashboards._identity import blind_to, may, me
 from analyzer.dashboards._views import LONGEST_NAME, View, Views
 from analyzer.errors import UsageError
 
@@ -187,7 +187,7 @@ def main() -> None:
     page = st.pagination(pages, key=f"findings_page_{asked}") if pages > 1 else 1
     offset = (page - 1) * ROWS
     rows, _ = ask(summary.findings, filters, sort, ROWS, offset)
-    standings = review.Reviews(path).standings(rows, blind_to=me().id)
+    standings = review.Reviews(path).standings(rows, blind_to=blind_to())
     rows = [r | {"title": titles[r["rule"]], "state": t(f"word.{standings[r['finding_id']].state}")} for r in rows]
     with above:
         st.caption(t("page.range", first=offset + 1, last=offset + len(rows), total=total))

@@ -183,8 +183,8 @@ class Reviews:
         return self._note(actor, BLIND_DRAWN, summary.run(run)["run_id"], "", {"seed": seed, "population": len(decided), "findings": decided[:size]})
 
     def blind_tasks(self, actor: str) -> list[str]:
-        """Findings drawn for a blind review that this person can still do: nobody has, and the verdict on it is not his."""
-        if not self._database.there():
+        """Findings drawn for a blind review that this person can still do: nobody has, and the verdict on it is not his. Nobody ("") has none."""
+        if not actor or not self._database.there():
             return []
         with self._database.reading() as session:
             return list(_blind_tasks(session, actor))
@@ -276,7 +276,7 @@ class Reviews:
     # What is asked
     def history(self, finding_id: str, blind_to: str = "") -> list[Entry]:
         """The entries of a finding, the oldest first. `blind_to`: a person who is to review it blind sees none."""
-        if blind_to and finding_id in self.blind_tasks(blind_to):
+        if finding_id in self.blind_tasks(blind_to):
             return []
         return self._entries("WHERE finding_id = ?", [finding_id])
 
@@ -294,7 +294,7 @@ class Reviews:
     def standings(self, findings: Iterable[Row], blind_to: str = "") -> dict[str, Standing]:
         """Where some findings (rows with finding_id, rule_digest, evidence_digest) stand; those that a person is to review blind look untouched to him."""
         rows = list(findings)
-        hidden = set(self.blind_tasks(blind_to)) if blind_to else set()
+        hidden = set(self.blind_tasks(blind_to))
         if not self._database.there():
             return {row["finding_id"]: Standing() for row in rows}
         with self._database.reading() as session:
