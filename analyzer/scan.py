@@ -21,7 +21,7 @@ from analyzer.text.finder import Finder
 from analyzer.text.lexicon import LABELS
 from analyzer.text.normalise import language_of
 from analyzer.text.personal_data import LONGEST, find_personal_data, label_of
-from analyzer.text.second_reader import THIRD, Recipient, SecondReader, settle
+from analyzer.text.second_reader import ABOUT, THIRD, Recipient, SecondReader, settle
 
 BATCH = 20_000
 SUSPECT = 0.85
@@ -124,7 +124,7 @@ def _told_already(signal: Signal, message: Message) -> bool:
 
 
 def _suspect(messages: Sequence[Message], scores: Any, reader: SecondReader, labels: list[dict[str, None]], told: list[list[dict[str, Any]]]) -> None:
-    for number, column in zip(*np.nonzero(scores >= SUSPECT), strict=True):
+    for number, column in zip(*np.nonzero(scores[:, :ABOUT] >= SUSPECT), strict=True):
         label, text = LABELS[column], messages[number].text
         if not text.strip() or label in labels[number] or (label == "third_party_disclosure" and messages[number].recipient not in THIRD):
             continue

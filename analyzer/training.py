@@ -22,7 +22,7 @@ from analyzer import rules
 from analyzer.text.finder import Finder, find
 from analyzer.text.lexicon import LABELS, Lexicons, load_lexicons
 from analyzer.text.normalise import language_of
-from analyzer.text.second_reader import MODEL_FILE, WIDTH, Recipient, features
+from analyzer.text.second_reader import ABOUT, MODEL_FILE, WIDTH, Recipient, features
 
 # Of a few strengths and weights tried on the development set, from a range in which they hardly differ.
 _STRENGTH = 30.0
@@ -43,6 +43,8 @@ class Example:
     knows: bool | None
     labels: tuple[str, ...]
     difficulty: str
+    private: bool | None = False
+    """Whether it has nothing to do with collection; None: not said, as of the lexicons' sentences."""
 
     @property
     def who(self) -> Recipient:
@@ -58,7 +60,7 @@ def read_examples(paths: Sequence[Path]) -> list[Example]:
             row: dict[str, Any] = json.loads(line)
             found.append(Example(
                 row["id"], row["text"], row["lang"], row.get("channel"), row.get("recipient"), row.get("third_party_knows_loan"),
-                tuple(row["labels"]), row["difficulty"],
+                tuple(row["labels"]), row["difficulty"], row.get("private", False),
             ))  # fmt: skip
     return found
 
@@ -77,7 +79,7 @@ def lexicon_examples(lexicons: Lexicons) -> list[Example]:
             sure[signal.text].add(signal.label)
     return [
         Example(id_, text, language_of(text), None, "colleague" if audience == "others" else "borrower", None,
-                tuple(sorted({*words, *([label] if label else [])})), "lexicon")
+                tuple(sorted({*words, *([label] if label else [])})), "lexicon", None)
         for (id_, text, label, audience), words in zip(told, sure, strict=True)
     ]  # fmt: skip
 
@@ -100,11 +102,12 @@ def known_to(lexicons: Lexicons) -> frozenset[tuple[str, str]]:
 def matrix(examples: Sequence[Example], lexicons: Lexicons) -> csr_matrix:
     """What the model sees of examples."""
     finder = Finder([e.text for e in examples], lexicons)
-    return features(finder.normal, [e.who for e in examples], finder.sets())
+    seen: csr_matrix = sum(part.matrix() for part in features(finder.normal, [e.who for e in examples], finder.sets()))
+    return seen
 
 
-def fit(seen: csr_matrix, truth: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """(weights, step, bias, known) of one logistic regression per label.
+def fit(seen: csr_matrix, truth: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """(weights, step, bias, known) of one logistic regression per column of `truth` (`to_learn`).
 
     A column counts the more the fewer examples have it: log((n + 1) / (its examples + 1)), which goes into its weight; one that a
     single example has is left out.
@@ -115,13 +118,16 @@ def fit(seen: csr_matrix, truth: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.
     known = many > 1
     rarity = np.log((seen.shape[0] + 1) / (many + 1))
     sizes = seen @ known.astype(np.float64)
-    x = csr_matrix(((known * rarity)[seen.indices] / np.sqrt(np.repeat(np.maximum(sizes, 1), np.diff(seen.indptr))), seen.indices, seen.indptr), shape=seen.shape)
+    x = csr_matrix((seen.data * (known * rarity)[seen.indices] / np.sqrt(np.repeat(np.maximum(sizes, 1), np.diff(seen.indptr))), seen.indices, seen.indptr), shape=seen.shape)
     x.eliminate_zeros()
-    weights = np.zeros((len(LABELS), WIDTH), dtype=np.int8)
-    step, bias = np.zeros(len(LABELS), np.float32), np.zeros(len(LABELS), np.float32)
-    for number in range(len(LABELS)):
-        model = LogisticRegression(C=_STRENGTH, max_iter=_STEPS, tol=1e-3, class_weight={True: _FOR, False: 1.0})
-        model.fit(x, truth[:, number])
+    count = truth.shape[1]
+    weights = np.zeros((count, WIDTH), dtype=np.int8)
+    step, bias = np.zeros(count, np.float32), np.zeros(count, np.float32)
+    for number in range(count):
+        weighed = {1: _FOR, 0: 1.0} if number < ABOUT else "balanced"
+        said = truth[:, number] >= 0
+        model = LogisticRegression(C=_STRENGTH, max_iter=_STEPS, tol=1e-3, class_weight=weighed)
+        model.fit(x[said], truth[said, number])
         # Rounded to eight bits: what the last bits of a sum depend on (the order of threads, the processor) goes with them.
         weight = model.coef_[0] * rarity
         step[number] = np.float32(round(float(np.abs(weight).max()) / 127, 4))
@@ -133,6 +139,12 @@ def fit(seen: csr_matrix, truth: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.
 def truth_of(examples: Sequence[Example]) -> npt.NDArray[np.bool_]:
     """Which labels each example carries, shape (examples, labels)."""
     return np.array([[label in e.labels for label in LABELS] for e in examples], dtype=np.bool_)
+
+
+def to_learn(examples: Sequence[Example]) -> npt.NDArray[np.int8]:
+    """What the model learns of each example, shape (examples, labels and `ABOUT`): 1 yes, 0 no, -1 not said."""
+    about = [-1 if e.private is None else int(not e.private) for e in examples]
+    return np.concatenate([truth_of(examples).astype(np.int8), np.array(about, dtype=np.int8)[:, np.newaxis]], axis=1)
 
 
 def save(
@@ -154,7 +166,7 @@ def main() -> None:
     examples = given(folder, lexicons)
     version = version_of(examples)
     thresholds = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))
-    save(folder / MODEL_FILE, *fit(matrix(examples, lexicons), truth_of(examples)), {**thresholds, "version": version, "lexicons": sorted(known_to(lexicons))})
+    save(folder / MODEL_FILE, *fit(matrix(examples, lexicons), to_learn(examples)), {**thresholds, "version": version, "lexicons": sorted(known_to(lexicons))})
     print(f"{len(examples)} examples, model {version}")
 
 

@@ -362,14 +362,18 @@ def test_noise_does_not_talk_a_plain_threat_away(words: Words) -> None:
     assert told == [("threat_violence",), ("threat_violence",), ()]
 
 
-def test_what_occurs_twice_or_too_far_on_makes_no_difference(words: Words) -> None:
-    def seen(text: str) -> tuple[set[int], set[float]]:
-        found = features(normalise([text]), [Recipient(True)], (np.zeros(0, np.int64), np.zeros(0, np.int64)))
-        return set(found.indices.tolist()), set(found.data.tolist())
+def test_what_is_too_far_on_is_not_read_and_columns_stay_with_their_texts(words: Words) -> None:
+    def seen(*texts: str) -> list[dict[int, float]]:
+        normal = normalise(list(texts))
+        found = sum(part.matrix() for part in features(normal, [Recipient(True)] * len(texts), (np.zeros(0, np.int64), np.zeros(0, np.int64))))
+        return [dict(zip(row.indices.tolist(), row.data.tolist(), strict=True)) for row in (found[n] for n in range(len(texts)))]
 
-    assert seen("还款还款还款 pay pay")[1] == {1.0}
+    assert seen("还款 pay pay now")[0].keys() >= seen("pay")[0].keys() and seen("pay pay pay")[0] != seen("pay")[0], "pairs are features too"
+    assert max(seen("pay pay you you")[0].values()) == 1.0, "of other letters than Chinese each once"
     long = "还款啊pay " * (READ // 4)
-    assert seen(long)[0] == seen(long + "另有 other 几个字")[0] != seen(long[:20] + "另有 other 几个字")[0]
+    assert seen(long) == seen(long + "另有 other 几个字") != seen(long[:20] + "另有 other 几个字")
+    texts = ["", "请 pay 还款", long, "x", "明天还", "", "call me back later", ""]
+    assert seen(*texts) == [seen(text)[0] for text in texts]
 
 
 def test_doubtful_words_said_by_anyone_are_settled_too(tmp_path: Path, words: Words) -> None:

@@ -2,12 +2,15 @@
 
 It settles what the words leave in doubt and points out texts for review; it never makes a finding alone. Sure words it overrules
 only where the text and also what stands beside them in their sentence speak clearly against them: noise further off must not talk
-a plain threat away. A text is the set of its character n-grams (1 to 4
-characters of its normal form), its Latin words and pairs of them, the elements of patterns it has a word of (kin, workplace,
-publish, ...) and who was spoken to, each hashed into one of `WIDTH` columns. It is not told which signals were found: the
-lexicons were written with training examples in sight, and a second opinion that leans on the first is none.
+a plain threat away. A text is the character n-grams of its normal form (1 to 3 characters, to 4 where
+none is Chinese), its Latin words and pairs of them, the elements of patterns it has a word of (kin, workplace, publish, ...)
+and who was spoken to, each hashed into one of `WIDTH` columns. It is not told which signals were found: the lexicons
+were written with training examples in sight, and a second opinion that leans on the first is none.
 
-One logistic regression per label, trained by `analyzer.training` from the examples under rules/examples, its weights rounded
+It also says whether a text speaks of collection at all. Private chatter shares its words with every breach, so elsewhere words
+need a higher score.
+
+One logistic regression per label and one for that, trained by `analyzer.training` from the examples under rules/examples, its weights rounded
 to eight bits: the same examples and lexicons give the same bytes.
 """
 
@@ -19,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +40,10 @@ Scores = npt.NDArray[np.float32]
 
 _BITS = 18
 WIDTH = 1 << _BITS
-SIZES = (1, 2, 3, 4)
+# The longest n-grams that are features: with a Chinese character (four of them are seldom seen twice), and without one. Chinese ones count
+# as often as they occur, which hardly ever is twice; without that the same letters and words of English would.
+_CHINESE_SIZES, _OTHER_SIZES = 3, 4
+_CHINESE = (0x3400, 0x9FFF)
 # Words this far apart make a pair; letters beyond the longest word's weigh like its last.
 APART, LONGEST_WORD = 3, 64
 LONGEST = 2_000
@@ -45,9 +51,14 @@ LONGEST = 2_000
 _EVEN = 0.5
 # Sure words do not count below this score, given by the whole text and by so many characters of their sentence on either side. Chosen on the
 # development and the ordinary sets: about half of the false alarms go there, and macro-F1 does not (docs/words-report.md).
+OVERRULED, AROUND = 0.1, 30
 VAGUE = 0.7
 """How much nearer to certainty the score must be where the words alone are everyday ones."""
-OVERRULED, AROUND = 0.1, 30
+# Whether a text speaks of collection must be all but certain; elsewhere doubtful and sure words need these scores.
+SPEAKS = 0.9
+DOUBTFUL_ELSEWHERE, OVERRULED_ELSEWHERE = 0.97, 0.6
+ABOUT = len(LABELS)
+"""The column of the scores that says whether a text speaks of collection; before it come the labels."""
 # Never overruled: whether a disclosure is one depends on who is told and what he knows, which rules look at themselves.
 _BY_RECIPIENT = frozenset(["third_party_disclosure"])
 _SENTENCE_END = re.compile(f"[{re.escape(SENTENCE_ENDS)}]")
@@ -79,59 +90,68 @@ class Recipient:
         return [f"owes {self.owes}", f"knows {self.knows}"]
 
 
-def features(normal: Normal, recipients: Sequence[Recipient], sets: tuple[Index, Index]) -> csr_matrix:
-    """Which columns each text has: ones of shape (texts, WIDTH).
+class Columns(NamedTuple):
+    """Some of the columns that texts have, as the rows of a sparse matrix of ones: those of text n are `columns[bounds[n]:bounds[n + 1]]`."""
+
+    columns: npt.NDArray[np.int32]
+    bounds: npt.NDArray[np.int32]
+
+    def matrix(self) -> csr_matrix:
+        """Of shape (texts, WIDTH); a column that a text has twice is there twice (its entries are added)."""
+        # Only what reads texts waits for it: a tenth of a second.
+        from scipy.sparse import csr_matrix
+
+        return csr_matrix((np.ones(len(self.columns), np.float32), self.columns, self.bounds), shape=(len(self.bounds) - 1, WIDTH))
+
+
+def features(normal: Normal, recipients: Sequence[Recipient], sets: tuple[Index, Index]) -> list[Columns]:
+    """Which columns each text has, kind by kind: n-grams by size and script, words and pairs of words, elements of patterns, recipients.
 
     Args:
         normal: the texts; what lies beyond `LONGEST` characters of one is not read.
         recipients: one per text.
         sets: the elements of patterns each text has a word of: `Finder.sets`.
     """
-    # Only what reads texts waits for it: a tenth of a second.
-    from scipy.sparse import csr_matrix
-
-    told = [(number, _token(token)) for number, recipient in enumerate(recipients) for token in recipient.tokens()]
-    parts = [*_grams(normal), *_words(normal), sets, (np.array([n for n, _ in told], dtype=np.int64), np.array([c for _, c in told], dtype=np.int64))]
-    rows, columns = (np.concatenate([part[side] for part in parts]).astype(np.int32) for side in (0, 1))
-    # Each once, however often it occurs.
-    order = np.argsort(rows.astype(np.uint16) if len(recipients) <= 1 << 16 else rows, kind="stable")
-    bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(rows, minlength=len(recipients)))])
-    found = csr_matrix((np.ones(len(rows), np.float32), columns[order] % WIDTH, bounds), shape=(len(recipients), WIDTH))
-    # There and back puts columns in order by counting, which is quicker than sorting them.
-    found = found.tocsc().tocsr()
-    found.sum_duplicates()
-    found.data[:] = 1
-    return found
+    texts, tokens = sets
+    told = {recipient: [_token(token) for token in recipient.tokens()] for recipient in set(recipients)}
+    each = [told[recipient] for recipient in recipients]
+    known = Columns(np.array(each, dtype=np.int32).reshape(-1), np.arange(len(each) + 1, dtype=np.int32) * (len(each[0]) if each else 0))
+    return [*_grams(normal), *_words(normal), _each_once(texts, (tokens % WIDTH).astype(np.int32), len(recipients)), known]
 
 
-def _grams(normal: Normal) -> list[tuple[Index, Index]]:
-    """(text, column) of each n-gram, by size. Those that run over the end of a text are left out."""
+def _grams(normal: Normal, least: int = 1) -> list[Columns]:
+    """Each n-gram of each text, by size (`least` at the least) and script. Those that run over the end of a text are left out."""
     points = normal.points.astype(np.uint64)
-    text_of = np.cumsum(normal.points == 0)
-    inside = (normal.points != 0) & (np.arange(len(points)) - normal.starts[text_of] < LONGEST)
+    inside = normal.points != 0
+    lengths = np.diff(np.append(normal.starts, len(points) + 1)) - 1
+    for text in np.flatnonzero(lengths > LONGEST).tolist():
+        inside[normal.starts[text] + LONGEST : normal.starts[text] + lengths[text]] = False
+    chinese = (normal.points >= _CHINESE[0]) & (normal.points <= _CHINESE[1])
     found = []
     hashed = np.zeros(len(points), np.uint64)
-    whole = np.ones(len(points), np.bool_)
-    for size in range(1, max(SIZES) + 1):
+    whole, some = np.ones(len(points), np.bool_), np.zeros(len(points), np.bool_)
+    for size in range(1, max(_CHINESE_SIZES, _OTHER_SIZES) + 1):
         shift = size - 1
-        usable = len(points) - shift
-        if usable <= 0:
-            break
+        usable = max(len(points) - shift, 0)
         hashed = (hashed[:usable] * _MULTIPLIER + points[shift:] + np.uint64(size)) * _MULTIPLIER
-        whole = whole[:usable] & inside[shift:]
-        if size in SIZES:
-            at = np.flatnonzero(whole)
-            found.append((text_of[at], _column(hashed[at])))
+        whole, some = whole[:usable] & inside[shift:], some[:usable] | chinese[shift:]
+        if least <= size <= _CHINESE_SIZES:
+            taken = whole & some
+            before = np.concatenate([np.zeros(1, np.int32), np.cumsum(taken, dtype=np.int32)])
+            found.append(Columns(_column(hashed[taken]), np.append(before[np.minimum(normal.starts, usable)], before[-1])))
+        if least <= size <= _OTHER_SIZES:
+            at = np.flatnonzero(whole & ~some)
+            found.append(_each_once(_text_of(normal, at), _column(hashed[at]), len(normal.starts)))
     return found
 
 
-def _words(normal: Normal) -> list[tuple[Index, Index]]:
-    """(text, column) of each Latin word, and of each pair of words at most `APART` apart in one text."""
+def _words(normal: Normal) -> list[Columns]:
+    """Each Latin word of each text, and each pair of words at most `APART` apart."""
     points = normal.points
     latin = (points >= ord("a")) & (points <= ord("z"))
     begins = latin & ~np.concatenate([np.zeros(1, np.bool_), latin[:-1]])
     starts = np.flatnonzero(begins)
-    texts = np.cumsum(points == 0)[starts]
+    texts = _text_of(normal, starts)
     early = starts - normal.starts[texts] < LONGEST
     if not early.any():
         return []
@@ -139,15 +159,31 @@ def _words(normal: Normal) -> list[tuple[Index, Index]]:
     letters = np.where(latin, (points.astype(np.uint64) + np.uint64(7)) * _powers()[np.clip(place, 0, LONGEST_WORD - 1)], np.uint64(0))
     hashed = np.add.reduceat(letters, starts).astype(np.uint64)
     hashed, texts = hashed[early], texts[early]
-    found = [(texts, _column(hashed * _MULTIPLIER))]
+    count = len(normal.starts)
+    found = [_each_once(texts, _column(hashed * _MULTIPLIER), count)]
     for apart in range(1, APART + 1):
         together = np.flatnonzero(texts[:-apart] == texts[apart:])
-        found.append((texts[together], _column((hashed[together] * _MULTIPLIER + hashed[together + apart] * np.uint64(9 + 2 * apart)) * _MULTIPLIER)))
+        pairs = _column((hashed[together] * _MULTIPLIER + hashed[together + apart] * np.uint64(9 + 2 * apart)) * _MULTIPLIER)
+        found.append(_each_once(texts[together], pairs, count))
     return found
 
 
-def _column(hashed: npt.NDArray[np.uint64]) -> Index:
-    return (hashed >> np.uint64(64 - _BITS)).astype(np.int64)
+def _text_of(normal: Normal, at: Index) -> Index:
+    return np.searchsorted(normal.starts, at, side="right") - 1
+
+
+def _each_once(texts: Index, columns: npt.NDArray[np.int32], count: int) -> Columns:
+    keys = np.unique((texts << _BITS) | columns)
+    return Columns((keys & (WIDTH - 1)).astype(np.int32), _bounds(keys >> _BITS, count))
+
+
+def _bounds(texts: Index, count: int) -> npt.NDArray[np.int32]:
+    """Where the entries of each of `count` texts begin, and where the last one's end."""
+    return np.concatenate([np.zeros(1, np.int32), np.cumsum(np.bincount(texts, minlength=count), dtype=np.int32)])
+
+
+def _column(hashed: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+    return (hashed >> np.uint64(64 - _BITS)).astype(np.int32)
 
 
 @cache
@@ -169,10 +205,10 @@ def _token(text: str) -> int:
 
 @dataclass(frozen=True, repr=False)
 class SecondReader:
-    """A trained model. `weights` is (labels, WIDTH) in steps of `step`; `bias` one per label; `known`: the columns that more than
-    one example had; `settle`: per label the
-    score from which a doubtful signal counts; `version` says which examples it was trained from; `lexicons`: the (id, version) of
-    those whose sentences were among them: words of others it has never seen, and does not overrule."""
+    """A trained model. `weights` is (labels and `ABOUT`, WIDTH) in steps of `step`; `bias` one for each; `known`: the columns that
+    more than one example had; `settle`: per label the score from which a doubtful signal counts in a text that speaks of
+    collection; `version` says which examples it was trained from; `lexicons`: the (id, version) of those whose sentences were
+    among them: words of others it has never seen, and does not overrule."""
 
     weights: npt.NDArray[np.int8]
     step: npt.NDArray[np.float32]
@@ -187,32 +223,44 @@ class SecondReader:
         """Per column its weight for each label, and whether it is known: whole numbers, so that a sum of them is exact in any order."""
         return np.ascontiguousarray(np.concatenate([np.where(self.known, self.weights, 0), self.known[np.newaxis]]).T.astype(np.float32))
 
-    def scores(self, seen: csr_matrix) -> Scores:
-        """Probabilities, shape (texts, labels). A known column counts one over the root of how many its text has, so that long texts weigh no more."""
-        sums = seen @ self._table
+    def scores(self, seen: Sequence[Columns]) -> Scores:
+        """Probabilities, shape (texts, labels and `ABOUT`), of texts with these `features`. A known column counts one over the root of how many its text has, so that long texts weigh no more."""
+        sums = np.sum([part.matrix() @ self._table for part in seen], axis=0)
         totals = sums[:, :-1] / np.sqrt(np.maximum(sums[:, -1:], 1)) * self.step + self.bias
         found: Scores = (1.0 / (1.0 + np.exp(-np.clip(totals, -30, 30)))).astype(np.float32)
         return found
 
     def agrees(self, scores: Scores) -> npt.NDArray[np.bool_]:
         """Where the scores let doubtful words count, shape (texts, labels)."""
-        needed: npt.NDArray[np.bool_] = scores >= np.array([self.settle.get(label, _EVEN) for label in LABELS])
-        return needed
+        needed = np.array([self.settle.get(label, _EVEN) for label in LABELS])
+        elsewhere = scores[:, ABOUT, np.newaxis] < SPEAKS
+        agreed: npt.NDArray[np.bool_] = scores[:, :ABOUT] >= np.where(elsewhere, np.maximum(needed, DOUBTFUL_ELSEWHERE), needed)
+        return agreed
 
-    def overrules(self, signal: Signal, score: float) -> bool:
-        """Whether sure words do not count because the score is so low."""
-        return signal.counts and score < OVERRULED and signal.label not in _BY_RECIPIENT and (signal.concept, signal.version) in self.lexicons
+    def needed(self, signal: Signal, about: float = 1.0, vague: bool = False) -> float:
+        """The score its words need to count.
 
-    def decided(self, signal: Signal, score: float, vague: bool = False) -> Signal:
-        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless it is overruled. What was taken back stays so.
-
-        `vague`: whether its words are so common that the score must be nearer to certainty, by `VAGUE` of what is left to it.
+        Args:
+            signal: words of a text.
+            about: how surely the text speaks of collection.
+            vague: whether the words are so common that the score must be nearer to certainty, by `VAGUE` of what is left to it.
         """
-        if signal.taken_back or (signal.sure and not self.overrules(signal, score)):
+        if signal.sure:
+            return OVERRULED if about >= SPEAKS else OVERRULED_ELSEWHERE
+        least = self.settle.get(signal.label, _EVEN)
+        least = least if about >= SPEAKS else max(least, DOUBTFUL_ELSEWHERE)
+        return least + (1 - least) * VAGUE if vague else least
+
+    def overrules(self, signal: Signal, score: float, about: float = 1.0) -> bool:
+        """Whether sure words do not count because the score is so low."""
+        known = signal.label not in _BY_RECIPIENT and (signal.concept, signal.version) in self.lexicons
+        return signal.counts and known and score < self.needed(signal, about)
+
+    def decided(self, signal: Signal, score: float, about: float = 1.0, vague: bool = False) -> Signal:
+        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless it is overruled. What was taken back stays so."""
+        if signal.taken_back or (signal.sure and not self.overrules(signal, score, about)):
             return signal
-        needed = OVERRULED if signal.sure else self.settle.get(signal.label, _EVEN)
-        if vague and not signal.sure:
-            needed += (1 - needed) * VAGUE
+        needed = self.needed(signal, about, vague)
         why = f"{signal.why}, second reader {score:.2f} of {needed:.2f}"
         return signal._replace(counts=score >= needed, confidence=round(min(max(score, 0.02), 0.98), 3), why=why)
 
@@ -220,10 +268,10 @@ class SecondReader:
         """The n-grams and words of a text that speak most for the label, strongest first."""
         plain = normalise([text[: LONGEST * 2]]).text()
         mine = self.weights[LABELS.index(label)]
-        grams = dict.fromkeys(plain[start : start + size] for size in SIZES[1:] for start in range(len(plain) - size + 1))
-        found = {gram: int(mine[_grams(normalise_plain(gram))[-1][1][-1]]) for gram in grams}
+        grams = dict.fromkeys(plain[start : start + size] for size in range(2, _OTHER_SIZES + 1) for start in range(len(plain) - size + 1))
+        found = {gram: sum(int(mine[part.columns].sum()) for part in _grams(normalise_plain(gram), len(gram))) for gram in grams}
         for word in dict.fromkeys(re.findall("[a-z]{2,}", plain)):
-            found[word] = max(found.get(word, 0), int(mine[_words(normalise_plain(word))[0][1][0]]))
+            found[word] = max(found.get(word, 0), int(mine[_words(normalise_plain(word))[0].columns].sum()))
         ranked = sorted((g for g in found if found[g] > 0 and g.strip()), key=lambda g: (-found[g], -len(g), g))
         kept: list[str] = []
         for gram in ranked:
@@ -243,7 +291,7 @@ def normalise_plain(text: str) -> Normal:
 
 
 def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader) -> tuple[list[Signal], Scores]:
-    """The signals of a finder's texts as the reader leaves them (`SecondReader.decided`), and the scores of each text and label.
+    """The signals of a finder's texts as the reader leaves them (`SecondReader.decided`), and the scores of each text.
 
     Every text is scored at once, and doubtful words are looked for only where the score lets them count, since there are many;
     with the finder's `keep_refused` everywhere.
@@ -252,7 +300,8 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
     found = finder.signals(None if finder.keeps_refused else reader.agrees(scores))
     column = {label: number for number, label in enumerate(LABELS)}
     own = [float(scores[s.text, column[s.label]]) for s in found]
-    asked = [place for place, s in enumerate(found) if reader.overrules(s, own[place])]
+    about: list[float] = scores[[s.text for s in found], ABOUT].tolist() if found else []
+    asked = [place for place, s in enumerate(found) if reader.overrules(s, own[place], about[place])]
     if asked:
         pieces = [_beside(finder.texts[s.text], s.start, s.end) for s in (found[place] for place in asked)]
         near = Finder(pieces, finder.lexicons)
@@ -260,7 +309,8 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
         for number, place in enumerate(asked):
             own[place] = max(own[place], float(around[number, column[found[place].label]]))
     vague = finder.lexicons.vague
-    return [reader.decided(s, score, (s.concept, s.detail) in vague) for s, score in zip(found, own, strict=True)], scores
+    decided = [reader.decided(s, own[n], about[n], (s.concept, s.detail) in vague) for n, s in enumerate(found)]
+    return decided, scores
 
 
 def _beside(text: str, start: int, end: int) -> str:
