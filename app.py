@@ -11,7 +11,7 @@ from analyzer.dashboards import PAGES, _blocks, _identity
 from analyzer.errors import UsageError
 
 SECTIONS = {
-    "look": ("overview", "findings", "finding", "case", "contacts"),
+    "look": ("overview", "findings", "finding", "review", "case", "contacts"),
     "compare": ("hours", "agents", "conduct", "early_warning", "portfolio"),
     "basis": ("rulebook", "data", "action_log"),
 }

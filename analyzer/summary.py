@@ -203,6 +203,28 @@ def agent_trend(con: duckdb.DuckDBPyConnection, agent_id: str) -> list[Row]:
     )
 
 
+def agent_around(con: duckdb.DuckDBPyConnection, agent_id: str, rule: str, day: date) -> Row:
+    """A collector's outbound contacts and those that breach, a rule or any where `rule` is empty, before a day and from it on.
+
+    `contacts`, `breaching_contacts`, `rate` (None without contacts), and `contacts_since`, `breaching_contacts_since`, `rate_since` with Wilson's
+    95 % interval `low_since`, `high_since`.
+    """
+    found = rows(
+        con,
+        f"""
+        WITH bad AS (SELECT DISTINCT e.seq FROM finding_evidence e JOIN {BREACHES} f USING (finding_id) WHERE e.role = 'breach' AND ($rule = '' OR f.rule = $rule))
+        SELECT count(*) FILTER (WHERE c.on_date < $day) AS contacts, count(bad.seq) FILTER (WHERE c.on_date < $day) AS breaching_contacts,
+               count(*) FILTER (WHERE c.on_date >= $day) AS contacts_since, count(bad.seq) FILTER (WHERE c.on_date >= $day) AS breaching_contacts_since
+        FROM contacts c LEFT JOIN bad ON bad.seq = c.seq WHERE c.agent_id = $agent AND c.direction IS DISTINCT FROM 'inbound'
+        """,
+        {"agent": agent_id, "rule": rule, "day": day},
+    )[0]
+    for end in ("", "_since"):
+        found[f"rate{end}"] = found[f"breaching_contacts{end}"] / found[f"contacts{end}"] if found[f"contacts{end}"] else None
+    found["low_since"], found["high_since"] = interval(found["breaching_contacts_since"], found["contacts_since"])
+    return found
+
+
 def case_ids(con: duckdb.DuckDBPyConnection, limit: int = 500) -> list[str]:
     """Cases, those with most findings first."""
     return [r["case_id"] for r in rows(con, "SELECT c.case_id FROM cases c LEFT JOIN findings f USING (case_id) GROUP BY ALL ORDER BY count(f.finding_id) DESC, c.case_id LIMIT ?", [limit])]
@@ -332,7 +354,7 @@ def undetermined_contacts(con: duckdb.DuckDBPyConnection) -> dict[str, dict[obje
     }
 
 
-_CONTACT_FILTERS = {name: own for name, (_, own) in DIMENSIONS.items() if own} | {"case": "case_id", "weekday": "isodow(local_at)", "hour": "hour(local_at)"}
+_CONTACT_FILTERS = {name: own for name, (_, own) in DIMENSIONS.items() if own} | {"case": "case_id", "contact": "contact_id", "weekday": "isodow(local_at)", "hour": "hour(local_at)"}
 _CONTACT = (
     "c.local_at, c.case_id, c.agent_id, c.vendor, c.team, c.channel::VARCHAR AS channel, c.direction::VARCHAR AS direction, c.outcome::VARCHAR AS outcome,"
     " c.relation::VARCHAR AS relation, c.dpd, c.text, c.contact_id"
@@ -344,7 +366,7 @@ def contacts(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]
 
     Args:
         con: a run.
-        filters: dimensions of contacts, `case`, `weekday` (1 Monday to 7), `hour`, `since`, `until`; `breaching` (any value): those that breach; `rule`
+        filters: dimensions of contacts, `case`, `contact`, `weekday` (1 Monday to 7), `hour`, `since`, `until`; `breaching` (any value): those that breach; `rule`
             together with `outcome`, breach or undetermined: those of which a rule says so (its statement is run again); `undetermined`
             (any value): those that some rule cannot decide.
         limit: rows of the page.

@@ -546,3 +546,158 @@ def test_one_person_reviews_a_finding_blind_once_and_of_many_at_once_one_is_kept
     assert log.blind_tasks("乙") == [] and log.blind_tasks("丙") == [finding]
     log.judge_blind(con, finding, "丙", "dismissed", "不是")
     assert log.blind_tasks("丁") == [] and log.agreement().pairs == 2
+
+
+# The pages on which people work
+def _show(path: Path, page: str, monkeypatch: pytest.MonkeyPatch, **state: Any) -> AppTest:
+    st.cache_resource.clear()
+    monkeypatch.setattr(sys, "argv", ["app.py", str(path.parent)])
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for key, value in {"lang": "en", **state}.items():
+        at.session_state[key] = value
+    at.run()
+    at = at.switch_page(f"analyzer/dashboards/{page}.py").run()
+    assert not at.exception, at.exception
+    return at
+
+
+@pytest.fixture
+def mine(many: Path, tmp_path: Path) -> Path:
+    """A copy of `many`, with a log of its own."""
+    (tmp_path / "runs").mkdir()
+    return Path(shutil.copy(many, tmp_path / "runs" / many.name))
+
+
+def test_what_waits_is_listed_by_whose_it_is(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = review.Reviews(mine)
+    with runs.connect(mine) as con:
+        ids = [row["finding_id"] for row in summary.findings(con, {"rule": [QUIET]}, "time", 6)[0]]
+        log.decide(con, ids[0], "王", "claimed")
+        log.decide(con, ids[1], "王", "confirmed", "", "", second=("high",))
+        log.decide(con, ids[2], "赵", "confirmed", "", "")
+        log.appeal(con, ids[2], "A1", "不是我打的")
+        log.decide(con, ids[3], "赵", "claimed", "", "wang")
+        log.suppress(con, ids[4], "赵", "已知", "孙", datetime.now(UTC).date())
+    lists = {
+        ("王", "mine"): ids[:1], ("王", "second"): [], ("赵", "second"): ids[1:2], ("赵", "mine"): [], (" WANG", "mine"): ids[3:4],
+        ("赵", "appealed"): ids[2:3], ("赵", "suppressed"): ids[4:5], ("赵", "stale"): [],
+    }  # fmt: skip
+    for (who, name), expected in lists.items():
+        at = _show(mine, "review", monkeypatch, review_actor=who, review_list=name)
+        assert [found for frame in at.dataframe for found in frame.value["id"]] == expected, (who, name)
+    at = _show(mine, "review", monkeypatch, review_actor="赵", review_list="second")
+    at.session_state["review_waiting_second"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.run()
+    assert at.title[0].value == say("page.finding", "en") and at.session_state["finding_id"] == ids[1]
+
+
+def test_a_blind_review_is_drawn_and_done_from_the_pages(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = review.Reviews(mine)
+    at = _show(mine, "review", monkeypatch, review_section="blind", review_actor="赵")
+    at.button(key="blind_send").click().run()
+    assert [e.value for e in at.error] == [say("review.none_decided", "en")]
+    with runs.connect(mine) as con:
+        ids = [row["finding_id"] for row in summary.findings(con, {"rule": [QUIET]}, "time", 3)[0]]
+        for finding in ids:
+            log.decide(con, finding, "王", "confirmed", "看过")
+    at = _show(mine, "review", monkeypatch, review_section="blind", review_actor="赵")
+    at.number_input(key="blind_size").set_value(2)
+    at.text_input(key="blind_seed").set_value("7")
+    at.button(key="blind_send").click().run()
+    tasks = log.blind_tasks("赵")
+    assert len(tasks) == 2 and set(at.dataframe[0].value["id"]) == set(tasks) and "state" not in at.dataframe[0].value
+    at = _show(mine, "finding", monkeypatch, finding_id=tasks[0], review_actor="赵")
+    assert say("page.review.blind", "en") in [i.value for i in at.info]
+    at.selectbox(key=f"review_state_{tasks[0]}").set_value("dismissed")
+    at.button(key=f"review_save_{tasks[0]}").click().run()
+    assert log.blind_tasks("赵") == tasks[1:] and log.agreement().pairs == 1 and log.agreement().agree == 0
+    at = _show(mine, "review", monkeypatch, review_section="blind", review_actor="王")
+    assert not at.dataframe and say("page.review.blind_none", "en") in [m.value for m in at.markdown]
+
+
+def test_unflagged_contacts_are_drawn_and_examined_from_the_page(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = review.Reviews(mine)
+    at = _show(mine, "review", monkeypatch, review_section="unflagged", review_actor="赵")
+    at.number_input(key="queue_size").set_value(3)
+    at.text_input(key="queue_seed").set_value("7")
+    at.button(key="queue_send").click().run()
+    [queue] = log.queues()
+    items = [item for item, _ in log.queue(queue.draw)]
+    assert queue.size == 3 and queue.seed == "7" and len(items) == 3
+    for place, (item, result) in enumerate(zip(items, ("ok", "deviation", "ok"), strict=True)):
+        assert "提醒还款" in "".join(h.body for h in at.get("html")), "its text is shown"
+        at.radio(key=f"queue_result_{queue.draw}_{item}").set_value(result)
+        at.button(key=f"queue_next_{queue.draw}_{item}").click().run()
+        assert not at.exception and log.queues()[0].examined == place + 1
+        assert list(at.dataframe[0].value["contact"]) == items[place::-1]
+    assert log.queues()[0].deviations == 1 and not [b for b in at.button if b.key and b.key.startswith("queue_next")]
+
+
+def test_all_that_is_listed_is_judged_at_once_from_the_page(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = review.Reviews(mine)
+    with runs.connect(mine) as con:
+        [first] = summary.findings(con, {"rule": [QUIET]}, "time", 1)[0]
+        total = summary.findings(con, {"rule": [QUIET]}, "time", 1)[1]
+        log.decide(con, first["finding_id"], "王", "dismissed", "误报")
+    at = _show(mine, "findings", monkeypatch, review_actor="赵")
+    next(m for m in at.multiselect if m.label == "rule").select(QUIET).run()
+    at.button(key="bulk_send").click().run()
+    assert [e.value for e in at.error] == [say("review.no_reason_all", "en")] and len(log.log()) == 1
+    at.text_area(key="bulk_comment").set_value("同一天的演习")
+    at.selectbox(key="bulk_state").set_value("acceptable")
+    at.button(key="bulk_send").click().run()
+    assert [s.value for s in at.success] == [say("talk.reviewed", "en", written=total - 1, left=1)]
+    at.text_area(key="bulk_reason").set_value("演习")
+    at.text_input(key="bulk_approver").set_value("孙")
+    at.button(key="bulk_suppress_send").click().run()
+    assert [s.value for s in at.success] == [say("talk.reviewed", "en", written=total, left=0)]
+    with runs.connect(mine) as con:
+        counts = log.counts(con)
+    assert (counts["acceptable"], counts["dismissed"], counts["suppressed"]) == (total - 1, 1, total) and log.verify() is None
+
+
+def test_a_coaching_task_is_set_and_checked(many: Path, tmp_path: Path, url: str) -> None:
+    log, day = review.Reviews(tmp_path, url), datetime.now(UTC).date()
+    task = log.coach("many", "组长", "A1", "晚上十点以后不拨", day, day + timedelta(days=7), QUIET).seq
+    other = log.coach("many", "组长", "A2", "先报机构名称", day, day + timedelta(days=3)).seq
+    assert [(one.task, one.agent_id, one.rule, one.result) for one in log.coaching()] == [(other, "A2", "", ""), (task, "A1", QUIET, "")]
+    log.check_coaching("many", other, "组长", "not_improved", "再听录音")
+    log.check_coaching("many", other, "组长", "improved")
+    assert [(one.task, one.result, one.checked_by) for one in log.coaching()] == [(task, "", ""), (other, "improved", "组长")] and log.verify() is None
+    for key, wrong in {
+        "review.no_reason_coach": lambda: log.coach("many", "组长", "A1", " ", day, day + timedelta(days=7)),
+        "review.coach_due": lambda: log.coach("many", "组长", "A1", "听", day, day),
+        "review.no_task": lambda: log.check_coaching("many", task + 50, "组长", "improved"),
+        "review.state": lambda: log.check_coaching("many", task, "组长", "fine"),
+        "review.no_actor": lambda: log.check_coaching("many", task, " ", "improved"),
+    }.items():
+        with pytest.raises(UsageError) as told:
+            wrong()
+        assert told.value.key == key
+    with runs.connect(many) as con:
+        around = summary.agent_around(con, "A1", QUIET, datetime(2026, 3, 15).date())
+        told_of = "SELECT count(*) FILTER (WHERE on_date < '2026-03-15'), count(*) FILTER (WHERE on_date >= '2026-03-15') FROM contacts"
+        assert (around["contacts"], around["contacts_since"]) == con.execute(told_of).fetchall()[0]
+        assert (around["breaching_contacts"], around["breaching_contacts_since"]) == con.execute(f"{told_of} WHERE hour(local_at) = 23").fetchall()[0] != (0, 0)
+        assert around["low_since"] < around["rate_since"] < around["high_since"]
+        assert summary.agent_around(con, "A1", QUIET, datetime(2027, 1, 1).date())["rate_since"] is None
+        assert summary.agent_around(con, "A1", "no/rule", datetime(2026, 3, 15).date())["breaching_contacts"] == 0
+
+
+def test_coaching_on_the_page_of_collectors(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = review.Reviews(mine)
+    at = _show(mine, "agents", monkeypatch, review_actor="组长")
+    at.text_area(key="coach_comment_A1").set_value("<script>晚上十点以后不拨")
+    at.selectbox(key="coach_rule_A1").set_value(QUIET)
+    at.date_input(key="coach_since_A1").set_value(datetime(2026, 3, 15).date())
+    at.date_input(key="coach_due_A1").set_value(datetime(2026, 3, 22).date())
+    at.button(key="coach_send_A1").click().run()
+    assert not at.exception and [(one.agent_id, one.rule, one.due) for one in log.coaching()] == [("A1", QUIET, "2026-03-22")]
+    assert [w.value.replace("\\", "") for w in at.warning] == [say("page.coaching.due", "en", count=1, names="A1")]
+    [shown] = [frame.value for frame in at.dataframe if "re-check on" in frame.value]
+    with runs.connect(mine) as con:
+        around = summary.agent_around(con, "A1", QUIET, datetime(2026, 3, 15).date())
+    assert shown["state"].iloc[0] == say("word.task_due", "en") and shown["before"].iloc[0].startswith(f"{around['breaching_contacts']:,} / {around['contacts']:,}")
+    at.selectbox(key="check_result_A1").set_value("not_improved")
+    at.button(key="check_send_A1").click().run()
+    assert log.coaching()[0].result == "not_improved" and not at.warning

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
+
 import altair as alt
 import streamlit as st
 
-from analyzer import summary
-from analyzer.dashboards._blocks import BLUE, GREY, RED, Row, ask, draw, field, lang, open_picked, percent, plain, t, table
+from analyzer import access, review, summary
+from analyzer.dashboards._blocks import BLUE, GREY, RED, Row, ask, ask_once, draw, field, lang, of, open_picked, percent, plain, run_path, t, table
+from analyzer.dashboards._identity import may, me
+from analyzer.dashboards._writing import actor, wrote
 
 COLUMNS = ("agent_id", "name", "team", "vendor", "contacts", "breaching_contacts", "share", "interval", "expected", "change")
 RULES = ("title", "severity", "findings", "breaching_contacts", "share", "team_share", "rule")
+TASKS = ("task", "title", "comment", "since", "earlier", "from_then", "due", "state", "check_note", "actor")
 EXAMPLES = 50
 
 
@@ -34,8 +39,82 @@ def spread(rows: list[Row]) -> None:
     st.caption(t("page.agents_help"))
 
 
+def result_of(task: review.Task) -> str:
+    """Where a coaching task stands."""
+    if task.result:
+        return t(f"word.checked_{task.result}")
+    return t("word.task_due" if task.due <= datetime.now(UTC).date().isoformat() else "word.task_open")
+
+
+def before_and_since(task: review.Task, titles: dict[str, str]) -> Row:
+    """A coaching task with the collector's rate before it and since."""
+    told = ask(summary.agent_around, task.agent_id, task.rule, date.fromisoformat(task.since))
+    since = of(told["breaching_contacts_since"], told["contacts_since"])
+    if told["rate_since"] is not None:
+        since += f" [{percent(told['low_since'])} - {percent(told['high_since'])}]"
+    return {
+        "task": task.task, "title": titles.get(task.rule, task.rule) or t("page.all"), "comment": task.comment, "since": date.fromisoformat(task.since), "due": date.fromisoformat(task.due),
+        "earlier": of(told["breaching_contacts"], told["contacts"]), "from_then": since, "state": result_of(task), "check_note": task.note, "actor": task.actor,
+    }  # fmt: skip
+
+
+def coaching(log: review.Reviews, agent: str, rules: list[Row]) -> None:
+    """The coaching tasks of a collector, each with the figures before and since; the forms that set one and say what a re-check came to."""
+    st.subheader(t("page.coaching"))
+    tasks = [task for task in log.coaching() if task.agent_id == agent]
+    titles = {r["rule"]: r[f"title_{lang()}"] for r in ask_once(summary.by_rule)}
+    if tasks:
+        table([before_and_since(task, titles) for task in tasks], TASKS, t("page.coaching"))
+        st.caption(t("page.coaching.help"))
+    else:
+        st.write(t("page.coaching.none"))
+    if not may("coach"):
+        return
+    run_id, today = ask_once(summary.run)["run_id"], datetime.now(UTC).date()
+    who = actor()
+    with st.expander(t("page.coaching.set")), st.form(f"coach_{agent}"):
+        one, two, three = st.columns(3)
+        choices = {"": t("page.all")} | {r["rule"]: r["title"] for r in rules}
+        rule = one.selectbox(t("column.rule"), list(choices), index=min(1, len(choices) - 1), format_func=choices.__getitem__, key=f"coach_rule_{agent}")
+        since = two.date_input(t("column.since"), today, key=f"coach_since_{agent}", format="YYYY-MM-DD")
+        due = three.date_input(t("column.due"), today + timedelta(days=14), key=f"coach_due_{agent}", format="YYYY-MM-DD")
+        comment = st.text_area(t("page.coaching.agreed"), key=f"coach_comment_{agent}", max_chars=review.LONGEST_COMMENT)
+        sent = st.form_submit_button(t("page.coaching.set"), key=f"coach_send_{agent}")
+    if sent:
+        access.require(me(), "coach")
+        if wrote(lambda _: log.coach(run_id, who, agent, comment, since, due, rule)):
+            st.rerun()
+    still = [task for task in tasks if not task.result]
+    if still:
+        recheck(log, agent, still, run_id, who)
+
+
+def recheck(log: review.Reviews, agent: str, tasks: list[review.Task], run_id: str, who: str) -> None:
+    """The form that says what the re-check of a task came to."""
+    with st.expander(t("page.coaching.check"), expanded=any(task.due <= datetime.now(UTC).date().isoformat() for task in tasks)), st.form(f"check_{agent}"):
+        left, right = st.columns(2)
+        words = {task.task: f"{task.task}: {task.comment[:60]}" for task in tasks}
+        number = left.selectbox(t("page.coaching.task"), list(words), format_func=words.__getitem__, key=f"check_task_{agent}")
+        results = {result: t(f"word.checked_{result}") for result in review.CHECKED}
+        result = right.selectbox(t("column.result"), review.CHECKED, format_func=results.__getitem__, key=f"check_result_{agent}")
+        comment = st.text_area(t("column.comment"), key=f"check_comment_{agent}", max_chars=review.LONGEST_COMMENT)
+        sent = st.form_submit_button(t("page.coaching.check"), key=f"check_send_{agent}")
+    if sent:
+        access.require(me(), "coach")
+        if wrote(lambda _: log.check_coaching(run_id, number, who, result, comment)):
+            st.rerun()
+
+
+def due(log: review.Reviews, agents: set[str]) -> None:
+    """Coaching tasks of the collectors in view whose re-check is due."""
+    waiting = [task for task in log.coaching() if task.agent_id in agents and not task.result and task.due <= datetime.now(UTC).date().isoformat()]
+    if waiting:
+        names = t("page.comma").join(sorted({task.agent_id for task in waiting}))
+        st.warning(plain(t("page.coaching.due", count=len(waiting), names=names)))
+
+
 def one(agent: str) -> None:
-    """A collector: by rule beside his team, by week, and his own contacts to coach on."""
+    """A collector: by rule beside his team, by week, his coaching, and his own contacts to coach on."""
     st.header(plain(agent))
     rules = [r | {"title": r[f"title_{lang()}"], "share": percent(r["rate"]), "team_share": percent(r["team_rate"])} for r in ask(summary.agent_rules, agent)]
     if rules:
@@ -49,6 +128,7 @@ def one(agent: str) -> None:
         tooltip=[alt.Tooltip("since:N", title=field("since")), *(alt.Tooltip(f"{k}:Q", title=field(k)) for k in ("breaching_contacts", "contacts"))],
     )  # fmt: skip
     draw(chart, t("page.trend"))
+    coaching(review.Reviews(run_path()), agent, rules)
     filters = {"agent": [agent]}
     examples, total = ask(summary.findings, filters, "severity", EXAMPLES, 0)
     st.subheader(t("page.agent_examples"))
@@ -70,6 +150,7 @@ def main() -> None:
     words = {"": t("page.all")} | {name: name for name in teams}
     team = st.selectbox(t("column.team"), list(words), format_func=words.__getitem__, key="agents_team", width=260)
     rows = [r for r in rows if not team or r["team"] == team]
+    due(review.Reviews(run_path()), {r["agent_id"] for r in rows})
     spread(rows)
     event = table([written(r) for r in rows], COLUMNS, t("page.agents"), on_select="rerun", selection_mode="single-row", key=f"agents_table_{team}")
     picked = event["selection"]["rows"]

@@ -13,6 +13,7 @@ from analyzer import access, explain, review, summary
 from analyzer.dashboards import PAGES
 from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, plain, quote, reveal, run_path, shown, t, table
 from analyzer.dashboards._identity import blind_to, may, me
+from analyzer.dashboards._writing import actor, writer, wrote
 from analyzer.errors import UsageError
 
 LEDGER = (
@@ -129,27 +130,11 @@ def seen_at(finding: str, now: int) -> int:
     return int(seen)
 
 
-def actor() -> str:
-    """Who writes: whoever is logged in; on a page for one person, whoever he says."""
-    user = me()
-    return user.id if user.role != access.LOCAL else st.text_input(t("column.actor"), key="review_actor")
-
-
-def writer() -> str:
-    """Who writes in a form without that field: see `actor`, whose field stands above it."""
-    user = me()
-    return user.id if user.role != access.LOCAL else str(st.session_state.get("review_actor", ""))
-
-
 def save(finding: str, write: Callable[..., object], *args: object) -> None:
     """Write, and draw the page anew; or say why not."""
-    try:
-        ask(write, *args)
-    except UsageError as error:
-        st.error(error.text(lang()))
-        return
-    st.session_state.pop(f"review_seen_{finding}", None)
-    st.rerun()
+    if wrote(write, *args) is not None:
+        st.session_state.pop(f"review_seen_{finding}", None)
+        st.rerun()
 
 
 def verdict(log: review.Reviews, told: explain.Explained, seen: int, blind: bool = False) -> None:

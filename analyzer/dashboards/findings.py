@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +29,7 @@ from analyzer.dashboards._blocks import (
 )
 from analyzer.dashboards._identity import blind_to, may, me
 from analyzer.dashboards._views import LONGEST_NAME, View, Views
+from analyzer.dashboards._writing import actor, wrote
 from analyzer.errors import UsageError
 
 SORTS = ("severity", "-time", "time", "rule", "-breaches")
@@ -167,8 +168,46 @@ def take_away(path: Path, filters: Filters) -> None:
     st.caption(t("page.export.help"))
 
 
+def judge_all(path: Path, filters: Filters, total: int) -> None:
+    """One verdict, or one suppression, with one reason for all that are listed, on every page of the list."""
+    log, user = review.Reviews(path), me()
+    with st.expander(t("page.bulk", total=f"{total:,}")):
+        st.caption(t("page.bulk.help"))
+        who = actor()
+        with st.form("bulk_judge"):
+            left, right = st.columns(2)
+            words = {state: t(f"word.{state}") for state in review.STATES}
+            state = left.selectbox(t("column.state"), review.STATES, index=review.STATES.index("confirmed"), format_func=words.__getitem__, key="bulk_state")
+            assignee = right.text_input(t("column.assignee"), key="bulk_assignee")
+            comment = st.text_area(t("column.comment"), key="bulk_comment", max_chars=review.LONGEST_COMMENT)
+            sent = st.form_submit_button(t("page.bulk.judge"), key="bulk_send")
+        if sent:
+            access.require(user, "bulk")
+            told(wrote(log.decide_all, filters, who, state, comment, assignee, user.two_level))
+        if not may("suppress"):
+            return
+        with st.form("bulk_suppress"):
+            left, right = st.columns(2)
+            until = left.date_input(t("column.until"), datetime.now(UTC).date() + timedelta(days=30), key="bulk_until", format="YYYY-MM-DD")
+            approver = right.text_input(t("column.approver"), key="bulk_approver")
+            reason = st.text_area(t("column.comment"), key="bulk_reason", max_chars=review.LONGEST_COMMENT)
+            sent = st.form_submit_button(t("page.bulk.suppress"), key="bulk_suppress_send")
+        if sent:
+            access.require(user, "suppress")
+            told(wrote(log.suppress_all, filters, who, reason, approver, until))
+
+
+def told(done: review.Bulk | None) -> None:
+    """What was done to many, said once the list is drawn anew."""
+    if done is not None:
+        st.session_state["bulk_told"] = t("talk.reviewed", written=len(done.written), left=done.left)
+        st.rerun()
+
+
 def main() -> None:
     st.title(t("page.findings"))
+    if said := st.session_state.pop("bulk_told", None):
+        st.success(said)
     path = run_path()
     titles = {r["rule"]: r[f"title_{lang()}"] for r in ask_once(summary.by_rule)}
     begin()
@@ -192,6 +231,8 @@ def main() -> None:
     with above:
         st.caption(t("page.range", first=offset + 1, last=offset + len(rows), total=total))
         event = table(rows, COLUMNS, t("page.findings"), on_select="rerun", selection_mode="single-row", key="findings_table", height=560 if len(rows) > 14 else "auto")
+    if may("bulk"):
+        judge_all(path, filters, total)
     if may("export"):
         take_away(path, filters)
     open_picked(event, rows, offset, (filters, sort))

@@ -7,6 +7,7 @@ last he saw: where somebody else has written since, nothing is stored and he is 
 
 from analyzer.review.database import FILE as FILE
 from analyzer.review.database import VARIABLE as VARIABLE
+from analyzer.review.entries import CHECKED as CHECKED
 from analyzer.review.entries import DECIDED as DECIDED
 from analyzer.review.entries import FALSE as FALSE
 from analyzer.review.entries import FIRST as FIRST
@@ -17,9 +18,11 @@ from analyzer.review.entries import STATES as STATES
 from analyzer.review.entries import TRUE as TRUE
 from analyzer.review.entries import Entry as Entry
 from analyzer.review.entries import entry_hash as entry_hash
+from analyzer.review.entries import same_person as same_person
 from analyzer.review.quality import SMALLEST_SAMPLE as SMALLEST_SAMPLE
 from analyzer.review.quality import Agreement as Agreement
 from analyzer.review.quality import Misses as Misses
+from analyzer.review.quality import Task as Task
 from analyzer.review.quality import kappa as kappa
 from analyzer.review.reviews import LONGEST_SUPPRESSION as LONGEST_SUPPRESSION
 from analyzer.review.reviews import Bulk as Bulk

@@ -23,7 +23,10 @@ BLIND = "blind"
 # About no one finding: samples drawn, contacts examined, and what people looked at, took away or changed.
 BLIND_DRAWN, CONTACTS_DRAWN, CONTACT = "blind_drawn", "contacts_drawn", "contact"
 ACTS = ("reveal", "export", "rule", "audit")
-KINDS = (VERDICT, SECOND, ASSIGN, SUPPRESS, APPEAL, BLIND, BLIND_DRAWN, CONTACTS_DRAWN, CONTACT, *ACTS)
+# Coaching tasks, and what their re-check came to.
+COACH, COACHED = "coach", "coached"
+CHECKED = ("improved", "not_improved", "dropped")
+KINDS = (VERDICT, SECOND, ASSIGN, SUPPRESS, APPEAL, BLIND, BLIND_DRAWN, CONTACTS_DRAWN, CONTACT, COACH, COACHED, *ACTS)
 LONGEST_COMMENT = 4_000
 FIRST = "0" * 64
 HASHED = ("at_utc", "actor", "finding_id", "run_id", "state", "comment", "assignee", "rule", "rule_digest", "evidence_digest", "previous")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer import sampling, summary
-from analyzer.review.entries import CONTACT, FALSE, TRUE, Entry
+from analyzer.review.entries import COACH, COACHED, CONTACT, FALSE, TRUE, Entry
 from analyzer.review.standing import Standing
 
 SMALLEST_SAMPLE = 20
@@ -45,6 +45,36 @@ class Misses:
     confidence: float
     upper: float | None
     missed: int | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A coaching task: `task` is the place of its entry, `rule` empty for all rules, `since` the day from which contacts are to be better, `due` that of
+    the re-check (ISO dates); `result` one of `CHECKED`, empty while it is open, with who said so and why."""
+
+    task: int
+    agent_id: str
+    rule: str
+    since: str
+    due: str
+    actor: str
+    comment: str
+    result: str
+    checked_by: str
+    note: str
+
+
+def tasks(entries: Sequence[Entry]) -> list[Task]:
+    """The coaching tasks of a log, open ones first, by the day they are due; the last word on a task counts."""
+    said = {entry.told["task"]: entry for entry in entries if entry.kind == COACHED}
+    found = []
+    for entry in entries:
+        if entry.kind != COACH:
+            continue
+        closed = said.get(entry.seq)
+        told, result = entry.told, (closed.state, closed.actor, closed.comment) if closed else ("", "", "")
+        found.append(Task(entry.seq, told["agent"], told["rule"], told["since"], told["due"], entry.actor, entry.comment, *result))
+    return sorted(found, key=lambda task: (bool(task.result), task.due, task.task))
 
 
 def precision(standings: Iterable[Standing]) -> list[dict[str, Any]]:

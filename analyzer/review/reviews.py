@@ -22,6 +22,9 @@ from analyzer.review.entries import (
     ASSIGN,
     BLIND,
     BLIND_DRAWN,
+    CHECKED,
+    COACH,
+    COACHED,
     COLUMNS,
     CONTACT,
     CONTACTS_DRAWN,
@@ -211,6 +214,46 @@ class Reviews:
     def agreement(self) -> quality.Agreement:
         """First verdicts and blind second ones, compared."""
         return quality.agreement([(e.told["first"], e.state) for e in self.log() if e.kind == BLIND])
+
+    # Coaching
+    def coach(self, run_id: str, actor: str, agent: str, comment: str, since: date, due: date, rule: str = "") -> Entry:
+        """Set a collector a coaching task. Its detail: agent, rule (empty: all), since, due.
+
+        Args:
+            run_id: the run that shows what to coach.
+            actor: who sets it.
+            agent: the collector.
+            comment: what was agreed.
+            since: the day from which his contacts are to be better.
+            due: the day of the re-check.
+            rule: the rule it is about; empty for all.
+
+        Raises:
+            UsageError: nobody named, nothing agreed, or a re-check before the day from which it counts.
+        """
+        actor, comment, agent = _checked(actor, comment, agent)
+        if not comment or not agent:
+            raise UsageError("review.no_reason_coach")
+        if due <= since:
+            raise UsageError("review.coach_due", since=since.isoformat(), due=due.isoformat())
+        return self._note(actor, COACH, run_id, comment, {"agent": agent, "rule": rule, "since": since.isoformat(), "due": due.isoformat()})
+
+    def check_coaching(self, run_id: str, task: int, actor: str, result: str, comment: str = "") -> Entry:
+        """Say what the re-check of a coaching task came to. Its detail: task.
+
+        Raises:
+            UsageError: nobody named, no such task, or no such result.
+        """
+        actor, comment, _ = _checked(actor, comment, "")
+        if result not in CHECKED:
+            raise UsageError("review.state", state=result[:40], have=", ".join(CHECKED))
+        if not self._entries("WHERE seq = ? AND kind = ?", [task, COACH]):
+            raise UsageError("review.no_task", task=task)
+        return self._note(actor, COACHED, run_id, comment, {"task": task}, result)
+
+    def coaching(self) -> list[quality.Task]:
+        """All coaching tasks: see `quality.tasks`."""
+        return quality.tasks(self._entries("WHERE kind IN (?, ?)", [COACH, COACHED]))
 
     # Contacts in which nothing was found
     def draw_contacts(self, run: duckdb.DuckDBPyConnection, actor: str, seed: str, size: int | None = None, confidence: float = 0.95, tolerable: float = 0.05) -> Entry:

@@ -172,7 +172,7 @@ class Lexicons:
     """All lexicons, compiled. Set n of terms is `set_terms[set_starts[n]:set_starts[n + 1]]`, numbers of `terms`.
 
     The first `in_patterns` terms are those that elements of patterns hold. `set_tokens`: for each set that is an element of a
-    pattern a number made from its terms, the same as long as they are; -1 for other sets.
+    pattern a number made from its terms, the same as long as they are; -1 for other sets, and for those with the terms of an earlier one.
     """
 
     items: tuple[Lexicon, ...]
@@ -212,15 +212,16 @@ class _Sets:
     """Sets of terms being numbered, and the terms of each."""
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._groups: dict[str, dict[str, int]] = {}
         self._unions: dict[tuple[int, ...], int] = {}
         self._members: list[dict[str, None]] = []
 
     def number(self, concept: str, group: str) -> int:
         """The number of a set, a new one if it is not there yet."""
-        if (concept, group) not in self._numbers:
-            self._numbers[concept, group] = self._new()
-        return self._numbers[concept, group]
+        groups = self._groups.setdefault(concept, {})
+        if group not in groups:
+            groups[group] = self._new()
+        return groups[group]
 
     def _new(self) -> int:
         self._members.append({})
@@ -235,7 +236,7 @@ class _Sets:
 
     def of(self, concept: str, group: str = "") -> tuple[int, ...]:
         """The numbers of a concept's groups, or of the one named."""
-        return tuple(n for (c, g), n in self._numbers.items() if c == concept and (g == group or not group) and g != _INNOCENT)
+        return tuple(n for g, n in self._groups.get(concept, {}).items() if (g == group or not group) and g != _INNOCENT)
 
     def words(self, words: Sequence[str]) -> int:
         """The number of a set of words that belongs to no concept; the same for the same words."""
@@ -271,9 +272,13 @@ class _Sets:
     def tokens(self, asked: Iterable[int]) -> Index:
         """`Lexicons.set_tokens`, for the sets in `asked`; the unions must have been made."""
         found = np.full(len(self._members), -1, np.int64)
-        for number in asked:
+        told: set[int] = set()
+        for number in sorted(set(asked)):
             digest = sha256("\n".join(sorted(self._members[number])).encode("utf-8")).digest()
-            found[number] = int.from_bytes(digest[:8], "big") >> 1
+            token = int.from_bytes(digest[:8], "big") >> 1
+            if token not in told:
+                told.add(token)
+                found[number] = token
         return found
 
     def too_long(self) -> str | None:

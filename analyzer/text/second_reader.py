@@ -85,10 +85,6 @@ class Recipient:
         """From the words of the bench; without a recipient it is the borrower."""
         return cls(recipient not in THIRD, knows if recipient in THIRD else None)
 
-    def tokens(self) -> list[str]:
-        """What the model is told of it."""
-        return [f"owes {self.owes}", f"knows {self.knows}"]
-
 
 class Columns(NamedTuple):
     """Some of the columns that texts have, as the rows of a sparse matrix of ones: those of text n are `columns[bounds[n]:bounds[n + 1]]`."""
@@ -113,10 +109,12 @@ def features(normal: Normal, recipients: Sequence[Recipient], sets: tuple[Index,
         sets: the elements of patterns each text has a word of: `Finder.sets`.
     """
     texts, tokens = sets
-    told = {recipient: [_token(token) for token in recipient.tokens()] for recipient in set(recipients)}
-    each = [told[recipient] for recipient in recipients]
-    known = Columns(np.array(each, dtype=np.int32).reshape(-1), np.arange(len(each) + 1, dtype=np.int32) * (len(each[0]) if each else 0))
-    return [*_grams(normal), *_words(normal), _each_once(texts, (tokens % WIDTH).astype(np.int32), len(recipients)), known]
+    order = np.argsort(texts.astype(np.uint16) if len(recipients) <= 1 << 16 else texts, kind="stable")
+    elements = Columns((tokens[order] % WIDTH).astype(np.int32), _bounds(texts, len(recipients)))
+    told = _of_recipients()
+    each = np.array([told[recipient.owes, recipient.knows] for recipient in recipients], dtype=np.int32)
+    known = Columns(each.reshape(-1), np.arange(len(each) + 1, dtype=np.int32) * 2)
+    return [*_grams(normal), *_words(normal), elements, known]
 
 
 def _grams(normal: Normal, least: int = 1) -> list[Columns]:
@@ -173,7 +171,10 @@ def _text_of(normal: Normal, at: Index) -> Index:
 
 
 def _each_once(texts: Index, columns: npt.NDArray[np.int32], count: int) -> Columns:
-    keys = np.unique((texts << _BITS) | columns)
+    # Not by np.unique, which makes a table of all of them: sorting is ten times as quick.
+    keys = (texts << _BITS) | columns
+    keys.sort()
+    keys = keys[np.concatenate([np.ones(min(len(keys), 1), np.bool_), keys[1:] != keys[:-1]])]
     return Columns((keys & (WIDTH - 1)).astype(np.int32), _bounds(keys >> _BITS, count))
 
 
@@ -196,6 +197,12 @@ def _powers() -> npt.NDArray[np.uint64]:
 
 
 @cache
+def _of_recipients() -> dict[tuple[bool | None, bool | None], tuple[int, int]]:
+    """The two columns of a recipient, by whether he owes and knows."""
+    said = (None, False, True)
+    return {(owes, knows): (_token(f"owes {owes}"), _token(f"knows {knows}")) for owes in said for knows in said}
+
+
 def _token(text: str) -> int:
     hashed = 1469598103934665603
     for octet in text.encode("utf-8"):

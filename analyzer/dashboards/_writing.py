@@ -1,0 +1,36 @@
+"""What the pages that write to the log share: who writes, and what happens when it is written or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import streamlit as st
+
+from analyzer import access
+from analyzer.dashboards._blocks import ask, lang, t
+from analyzer.dashboards._identity import me
+from analyzer.errors import UsageError
+
+T = TypeVar("T")
+
+
+def actor(key: str = "review_actor") -> str:
+    """Who writes: whoever is logged in; on a page for one person, whoever he says."""
+    user = me()
+    return user.id if user.role != access.LOCAL else st.text_input(t("column.actor"), key=key)
+
+
+def writer() -> str:
+    """Who writes in a form without that field: see `actor`, whose field stands above it."""
+    user = me()
+    return user.id if user.role != access.LOCAL else str(st.session_state.get("review_actor", ""))
+
+
+def wrote(write: Callable[..., T], *args: object) -> T | None:
+    """What writing with the run in view gave; None, with the reason on the page, where it was refused."""
+    try:
+        return ask(write, *args)
+    except UsageError as error:
+        st.error(error.text(lang()))
+        return None

@@ -1,0 +1,163 @@
+"""Review: what waits for somebody, blind second reviews, and the queue of contacts in which nothing was found."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from analyzer import access, review, summary
+from analyzer.dashboards._blocks import Row, ask, ask_once, covered, facts, lang, open_picked, paragraph, percent, quote, run_path, t, table
+from analyzer.dashboards._identity import blind_to, may, me
+from analyzer.dashboards._writing import actor, wrote
+
+COLUMNS = ("severity", "state", "title", "first_local", "case_id", "vendor", "agent_id", "assignee", "finding_id")
+BLIND = ("severity", "title", "first_local", "case_id", "channel", "finding_id")
+CONTACT = ("contact_id", "local_at", "case_id", "agent_id", "vendor", "channel", "direction", "outcome", "relation", "dpd")
+# The first so many of a list; who works through it sees the rest come up.
+ROWS = 200
+
+
+def his(one: review.Standing, who: str) -> bool:
+    """Whether a finding is somebody's task: given to him, or claimed by him and given to nobody else."""
+    if one.assignee:
+        return review.same_person(one.assignee, who)
+    return one.state == "claimed" and one.entry is not None and one.entry.by(who)
+
+
+def waits(who: str) -> Mapping[str, Callable[[review.Standing], bool]]:
+    """The lists of what waits, by name."""
+    today = datetime.now(UTC).date()
+    return {
+        "mine": lambda one: his(one, who) and not one.decided,
+        "second": lambda one: one.waiting and one.entry is not None and not one.entry.by(who),
+        "appealed": lambda one: one.appeal is not None,
+        "stale": lambda one: one.stale,
+        "suppressed": lambda one: one.suppressed(today),
+    }
+
+
+def waiting(log: review.Reviews) -> None:
+    who = actor()
+    hidden = set(log.blind_tasks(blind_to()))
+    standings = {finding: one for finding, one in ask(log.all_standings).items() if finding not in hidden}
+    lists = {name: [finding for finding, one in standings.items() if fits(one)] for name, fits in waits(who).items()}
+    words = {name: f"{t(f'page.review.waits_{name}')} {len(found):,}" for name, found in lists.items()}
+    chosen = st.segmented_control(t("page.review.waiting"), list(lists), format_func=words.__getitem__, default="mine", key="review_list", label_visibility="collapsed") or "mine"
+    ids = sorted(lists[chosen])
+    if not ids:
+        st.write(t("page.review.waits_none"))
+        return
+    filters = {"finding": ids}
+    rows, total = ask(summary.findings, filters, "severity", ROWS, 0)
+    told = [r | {"title": r[f"title_{lang()}"], "state": t(f"word.{standings[r['finding_id']].state}"), "assignee": standings[r["finding_id"]].assignee} for r in rows]
+    st.caption(t("page.range", first=1, last=len(rows), total=total))
+    event = table(told, COLUMNS, t("page.review.waiting"), on_select="rerun", selection_mode="single-row", key=f"review_waiting_{chosen}")
+    open_picked(event, told, 0, (filters, "severity"))
+
+
+def blind(log: review.Reviews) -> None:
+    who = actor()
+    agreed = log.agreement()
+    if agreed.pairs:
+        st.write(t("talk.agreement", pairs=agreed.pairs, agree=agreed.agree, rate=percent(agreed.rate), kappa="-" if agreed.kappa is None else f"{agreed.kappa:.2f}"))
+    tasks = log.blind_tasks(who)
+    if tasks:
+        filters = {"finding": tasks}
+        rows, _ = ask(summary.findings, filters, "severity", ROWS, 0)
+        told = [r | {"title": r[f"title_{lang()}"]} for r in rows]
+        event = table(told, BLIND, t("page.review.blind_tasks"), on_select="rerun", selection_mode="single-row", key="review_blind")
+        open_picked(event, told, 0, (filters, "severity"))
+    else:
+        st.write(t("page.review.blind_none"))
+    if not may("sample"):
+        return
+    with st.form("blind_draw"):
+        left, right = st.columns(2)
+        size = left.number_input(t("column.size"), 1, 10_000, 20, key="blind_size")
+        seed = right.text_input(t("page.review.seed"), key="blind_seed", help=t("page.review.seed_help"))
+        sent = st.form_submit_button(t("page.review.blind_draw"), key="blind_send")
+    if sent:
+        access.require(me(), "sample")
+        if wrote(log.draw_blind, who, seed or str(secrets.randbelow(2**32)), size):
+            st.rerun()
+
+
+def unflagged(log: review.Reviews) -> None:
+    who = actor()
+    queues = {one.draw: one for one in log.queues()}
+    if queues:
+        words = {draw: t("page.review.queue", draw=draw, seed=one.seed, examined=one.examined, size=one.size) for draw, one in queues.items()}
+        draw = st.selectbox(t("page.review.queues"), list(queues), format_func=words.__getitem__, key="queue_choice")
+        examine(log, queues[draw], who)
+    else:
+        st.write(t("page.review.queue_none"))
+    with st.form("queue_draw"):
+        one, two, three, four = st.columns(4)
+        size = one.number_input(t("column.size"), 0, 100_000, 0, key="queue_size", help=t("page.review.queue_size_help"))
+        confidence = two.number_input(t("page.review.confidence"), 0.5, 0.999, 0.95, key="queue_confidence")
+        tolerable = three.number_input(t("page.review.tolerable"), 0.001, 0.5, 0.05, format="%.3f", key="queue_tolerable")
+        seed = four.text_input(t("page.review.seed"), key="queue_seed", help=t("page.review.seed_help"))
+        sent = st.form_submit_button(t("page.review.queue_draw"), key="queue_send")
+    if sent:
+        access.require(me(), "sample")
+        if wrote(log.draw_contacts, who, seed or str(secrets.randbelow(2**32)), size or None, confidence, tolerable):
+            st.rerun()
+
+
+def examine(log: review.Reviews, queue: review.Misses, who: str) -> None:
+    """What a queue comes to, its next contact with a form, and those already examined."""
+    st.write(t(
+        "talk.misses", draw=queue.draw, seed=queue.seed, examined=queue.examined, size=queue.size, population=queue.population, deviations=queue.deviations,
+        confidence=f"{100 * queue.confidence:g}", upper=percent(queue.upper), missed="-" if queue.missed is None else queue.missed,
+    ))  # fmt: skip
+    items = log.queue(queue.draw)
+    following = next((item for item, result in items if not result), None)
+    if following is not None:
+        contact(log, queue.draw, following, who)
+    done = [{"contact_id": item, "result": t(f"word.result_{result}")} for item, result in items if result]
+    if done:
+        table(done[::-1], ("contact_id", "result"), t("page.review.queue_done"))
+
+
+def contact(log: review.Reviews, draw: int, contact_id: str, who: str) -> None:
+    """One contact of a queue, and the form that says whether something was missed in it."""
+    rows, _ = ask(summary.contacts, {"contact": [contact_id]}, 1, 0)
+    if not rows:
+        # Drawn by somebody who sees more, or from another run.
+        st.info(t("page.review.queue_not_here", contact=contact_id))
+        return
+    row: Row = covered(rows)[0]
+    facts({name: row[name] for name in CONTACT})
+    if row["text"]:
+        quote("", row["text"], ())
+    else:
+        paragraph(t("page.texts_none"))
+    with st.form(f"queue_{draw}_{contact_id}"):
+        words = {result: t(f"word.result_{result}") for result in review.RESULTS}
+        result = st.radio(t("column.result"), review.RESULTS, format_func=words.__getitem__, horizontal=True, key=f"queue_result_{draw}_{contact_id}")
+        comment = st.text_area(t("column.comment"), key=f"queue_comment_{draw}_{contact_id}", max_chars=review.LONGEST_COMMENT)
+        sent = st.form_submit_button(t("page.review.queue_next"), key=f"queue_next_{draw}_{contact_id}")
+    if sent:
+        access.require(me(), "sample")
+        if wrote(lambda _: log.examine(draw, contact_id, who, result, comment)):
+            st.rerun()
+
+
+# What each section asks of who opens it.
+SECTIONS: dict[str, tuple[str, Callable[[review.Reviews], None]]] = {"waiting": ("view", waiting), "blind": ("judge", blind), "unflagged": ("sample", unflagged)}
+
+
+def main() -> None:
+    st.title(t("page.review"))
+    titles = ask_once(summary.run)
+    sections = [name for name, (action, _) in SECTIONS.items() if may(action)]
+    names = {name: t(f"page.review.{name}") for name in sections}
+    section = st.segmented_control(t("page.review"), sections, format_func=names.__getitem__, default=sections[0], key="review_section", label_visibility="collapsed") or sections[0]
+    st.caption(t(f"page.review.{section}_help", run=titles["run_id"]))
+    SECTIONS[section][1](review.Reviews(run_path()))
+
+
+main()
