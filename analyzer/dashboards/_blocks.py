@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequenc
 from datetime import date, datetime
 from decimal import Decimal
 from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -19,6 +20,9 @@ from analyzer.dashboards import PAGES, _identity
 from analyzer.errors import DunAuditError
 from analyzer.messages import LANGUAGES, default_lang, keys, say, say_words
 from analyzer.rules import SEVERITIES as SEVERITIES
+
+# Streamlit loads it when the first table is drawn, and Altair asks for it by what is loaded: of several first viewers at once, some met half of it.
+import_module("pandas")
 
 P = ParamSpec("P")
 T = TypeVar("T")
