@@ -10,12 +10,12 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -26,6 +26,7 @@ from analyzer.findings import reproducing_sql
 from analyzer.review import FIRST, Reviews, entry_hash
 from analyzer.tables import Sheet, csv_bytes, defused, jsonl_bytes, parquet_bytes, plain, write_whole, xlsx_bytes, zip_bytes
 
+_T = TypeVar("_T")
 __all__ = ["EACH", "FORMATS", "MANIFEST", "Options", "Sheet", "Verified", "defused", "pack", "plain", "sheets", "verify", "write", "write_each"]
 FORMATS = ("csv", "xlsx", "parquet", "jsonl", "sarif", "oscal", "zip")
 """What a selection is written as; `zip` is an evidence pack."""
@@ -42,7 +43,7 @@ class Options:
 
     `edition`: full or redacted; `key_file`: the key of the masks, which a redacted edition needs; `sign_with`: the private key that signs
     a pack; `reviews`: the log whose verdicts go along; `samples`: work papers of `sampling`; `made_by`: who makes it, as the
-    reconciliation sheet says.
+    reconciliation sheet says; `progress`: called with (table or file, number done, of how many).
     """
 
     edition: str = "full"
@@ -51,6 +52,13 @@ class Options:
     reviews: Reviews | None = None
     samples: tuple[Path, ...] = ()
     made_by: str = ""
+    progress: Callable[[str, int, int], None] = field(default=lambda *_: None, compare=False)
+
+    def telling(self, items: Mapping[str, _T]) -> Iterator[tuple[str, _T]]:
+        """The items one by one, each told before it is begun."""
+        for number, (name, item) in enumerate(items.items()):
+            self.progress(name, number, len(items))
+            yield name, item
 
 
 _FULL = Options()
@@ -61,11 +69,16 @@ _QUERIES = {
                f.rule_digest, f.evidence_digest
         FROM findings f JOIN chosen USING (finding_id) JOIN rules r ON r.rule = f.rule ORDER BY f.finding_id""",
     "evidence": """
+        WITH marks AS (
+            SELECT e.finding_id, e.ordinal, string_agg(s.concept || '[' || s.start_at || ',' || s.end_at || ')', ' ' ORDER BY s.start_at, s.end_at, s.concept) AS marks
+            FROM (SELECT finding_id, ordinal, unnest(signal_ids) AS signal_id FROM finding_evidence SEMI JOIN chosen USING (finding_id)) e JOIN signals s USING (signal_id)
+            GROUP BY e.finding_id, e.ordinal
+        )
         SELECT e.finding_id, e.ordinal, e.role, e.contact_id, c.case_id, c.person_id, c.number, c.relation::VARCHAR AS relation, c.party::VARCHAR AS party, c.agent_id, c.vendor,
                c.channel::VARCHAR AS channel, c.direction::VARCHAR AS direction, c.at_utc, c.zone, c.local_at, c.outcome::VARCHAR AS outcome, c.duration_s, c.dpd, e.measured,
-               (SELECT string_agg(s.concept || '[' || s.start_at || ',' || s.end_at || ')', ' ' ORDER BY s.start_at) FROM signals s WHERE list_contains(e.signal_ids, s.signal_id)) AS marks,
-               c.text, b.file, c.row_no
+               marks.marks, c.text, b.file, c.row_no
         FROM finding_evidence e JOIN chosen USING (finding_id) JOIN contacts c ON c.seq = e.seq LEFT JOIN batches b ON b.batch_id = c.batch_id
+        LEFT JOIN marks ON marks.finding_id = e.finding_id AND marks.ordinal = e.ordinal
         ORDER BY e.finding_id, e.ordinal""",
     "rules": """
         SELECT r.rule, r.title_zh, r.title_en, r.kind, r.severity, r.strength, r.effect, r.known, r.digest, count(f.finding_id) AS findings,
@@ -115,7 +128,7 @@ def sheets(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]] 
     """
     where, params = summary.condition(filters)
     con.execute(f"CREATE OR REPLACE TEMP TABLE chosen AS SELECT finding_id FROM findings WHERE {where}", params)
-    found = {name: _sheet(con, name) for name in ("findings", "evidence", "rules", "reconciliation", "rejects")}
+    found = {name: _sheet(con, name) for name, _ in options.telling(dict.fromkeys(("findings", "evidence", "rules", "reconciliation", "rejects")))}
     if not found["findings"].rows:
         raise UsageError("export.nothing")
     return found | {s.name: s for s in (_parameters(con), _verdicts(found["findings"], options.reviews), sampling.sheet_of(options.samples))}
@@ -182,9 +195,10 @@ def write(
     else:
         if redactor is not None:
             redactor.learn(found.values())
-        shown = {name: redactor.sheet(sheet) if redactor else sheet for name, sheet in found.items()}
+        shown = {name: redactor.sheet(sheet) for name, sheet in options.telling(found)} if redactor else found
+        options.progress(target.name, 0, 1)
         if ending == "xlsx":
-            files = {target: xlsx_bytes(shown.values(), _finished(con))}
+            files = {target: xlsx_bytes((sheet for _, sheet in options.telling(shown)), _finished(con))}
         elif ending in ("sarif", "oscal"):
             run = _run(con, redactor)
             files = {target: interchange.sarif(shown, run) if ending == "sarif" else interchange.oscal(shown, run, not filters)}
@@ -332,7 +346,7 @@ def pack(
         sums = {redactor.name(name): redact.linked_sum(secret, data) for name, data in sorted(files.items()) if name not in (SECRET, VERIFIER)}
         link = {"edition": "redacted", "full_edition": {"manifest": sha256(manifest).hexdigest(), "files": sums}}
         redactor.learn(found.values())
-        shown = {name: redactor.sheet(sheet) for name, sheet in found.items()}
+        shown = {name: redactor.sheet(sheet) for name, sheet in options.telling(found)}
         selected = redactor.filters(selected)
         files = _files(con, shown, selected, options, redactor)
         manifest = _manifest(con, shown, files, selected, link, redactor)
@@ -369,7 +383,7 @@ def _files(con: duckdb.DuckDBPyConnection, shown: Mapping[str, Sheet], selected:
     tables = {**shown, "ipe": _ipe(con, shown, selected, options.made_by)}
     if redactor is not None:
         tables["ipe"] = redactor.sheet(tables["ipe"])
-    files = {f"{name}.csv": csv_bytes(sheet) for name, sheet in tables.items()} | {f"{name}.jsonl": jsonl_bytes(tables[name]) for name in ("findings", "evidence")}
+    files = {f"{name}.csv": csv_bytes(sheet) for name, sheet in options.telling(tables)} | {f"{name}.jsonl": jsonl_bytes(tables[name]) for name in ("findings", "evidence")}
     used = _used(con)
     statements = {rule: hits for rule, _, hits, _ in used}
     chosen = con.execute("SELECT finding_id, rule, episode FROM findings JOIN chosen USING (finding_id) ORDER BY 1").fetchall()

@@ -10,7 +10,7 @@ import io
 import json
 import threading
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -56,18 +56,33 @@ def defused(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] and value[0] in _FORMULA else value
 
 
+def _plain_rows(sheet: Sheet, change: Callable[[Any], Any] = plain) -> Iterator[tuple[Any, ...]]:
+    """The rows with `change` made to each value; columns that hold nothing but numbers need none and are most of a table."""
+    columns = []
+    for column in zip(*sheet.rows, strict=True):
+        kept = all(kind in _NUMBERS for kind in set(map(type, column)))
+        columns.append(column if kept else list(map(change, column)))
+    yield from zip(*columns, strict=True)
+
+
+_NUMBERS = (int, float, bool, type(None))
+
+
 def csv_bytes(sheet: Sheet) -> bytes:
     """CSV in UTF-8 with a byte order mark, formulas defused."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(sheet.columns)
-    writer.writerows([["" if v is None else defused(plain(v)) for v in row] for row in sheet.rows])
+    writer.writerows(_plain_rows(sheet, lambda value: defused(value if type(value) is str else plain(value))))
     return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8", "replace")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def jsonl_bytes(sheet: Sheet) -> bytes:
     """An object a line."""
-    lines = [json.dumps(dict(zip(sheet.columns, map(plain, row), strict=True)), ensure_ascii=False) for row in sheet.rows]
+    lines = [_encode(dict(zip(sheet.columns, row, strict=True))) for row in _plain_rows(sheet)]
     return ("\n".join(lines) + "\n" if lines else "").encode("utf-8", "replace")
 
 

@@ -29,6 +29,7 @@ from analyzer.cli.shared import (
     given,
     help_,
     language,
+    progress_bar,
     t,
     talk,
 )
@@ -89,8 +90,8 @@ def export_(
                 key = Path(private) / "key"
                 key.write_text(secrets.token_hex(32), encoding="ascii")
                 talk(t("talk.fresh_key"))
-            options = export.Options(edition, key, sign, log, tuple(sample or ()), by)
-            with runs.connect(path) as con:
+            with runs.connect(path) as con, progress_bar(json_) as progress:
+                options = export.Options(edition, key, sign, log, tuple(sample or ()), by, progress)
                 if each is not None:
                     written = export.write_each(con, target, each, form or "zip", chosen, options)
                 else:
