@@ -62,6 +62,8 @@ class Options:
 
 
 _FULL = Options()
+_CHUNK = 10_000
+_WORDS = {str, type(None)}
 _QUERIES = {
     "findings": """
         SELECT f.finding_id, f.rule, r.title_zh, r.title_en, f.severity, f.strength, r.effect, r.known, f.case_id, f.debtor_id, f.person_id, f.agent_id, f.team, f.vendor,
@@ -135,8 +137,18 @@ def sheets(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]] 
 
 
 def _sheet(con: duckdb.DuckDBPyConnection, name: str) -> Sheet:
+    """A table of the export. The database gives a new object for every cell; those that are said again and again are kept once, a third of the memory."""
     result = con.execute(_QUERIES[name])
-    return Sheet(name, tuple(d[0] for d in result.description or ()), result.fetchall())
+    columns = tuple(d[0] for d in result.description or ())
+    known: list[dict[Any, Any]] = [{} for _ in columns]
+    rows: list[tuple[Any, ...]] = []
+    while chunk := result.fetchmany(_CHUNK):
+        kept = []
+        for cells, seen in zip(zip(*chunk, strict=True), known, strict=True):
+            few = set(map(type, cells)) <= _WORDS and 2 * len(set(cells)) < len(cells)
+            kept.append([seen.setdefault(cell, cell) for cell in cells] if few else cells)
+        rows += zip(*kept, strict=True)
+    return Sheet(name, columns, rows)
 
 
 def _used(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
@@ -486,8 +498,8 @@ def verify(path: Path, run: duckdb.DuckDBPyConnection | None = None, public_key:
 
     Args:
         path: the pack, of either edition.
-        run: with it each finding is found again by the run's own statement, never by the pack's, and every table of a full edition is
-            made again and compared.
+        run: with it each finding is found again by the run's own statement, never by the pack's (a rule's is run once for all its findings),
+            and every table of a full edition is made again and compared.
         public_key: with it the signature is checked; a pack without one is then wrong.
         full: the full edition a redacted one was made with; with it the sums that tie the two are checked.
 
@@ -531,8 +543,8 @@ def _found_again(
     partial = bool(manifest.get("partial"))
     evidence = pack_verifier.rows_of(archive, "evidence.jsonl")
     told = [str(row["finding_id"]) for row in pack_verifier.rows_of(archive, "findings.jsonl")]
-    own = _statements(run, told)
-    again = {finding: sorted((contact, role) for contact, _, _, role, *_ in run.execute(own[finding]).fetchall()) for finding in told}
+    known = _known(run)
+    again = _hit_again(run, told, known)
     differs, hidden = _compared(again, evidence, edition == "redacted", partial)
     unseen = ["verify.unseen_contacts"] if hidden else []
     if edition == "redacted" or partial:
@@ -542,7 +554,8 @@ def _found_again(
             differs += sorted({row[0] for row in run.execute("SELECT finding_id FROM findings").fetchall()} ^ set(told))
         return again, [("verify.differs", finding) for finding in dict.fromkeys(differs)], unseen
     for finding in told:
-        if archive.read(f"sql/{finding}.sql").decode("utf-8", "replace") != own[finding] + "\n":
+        _, hits, episode = known.get(finding, ("", "", ""))
+        if archive.read(f"sql/{finding}.sql").decode("utf-8", "replace") != reproducing_sql(hits, episode) + "\n":
             differs.append(finding)
     wrong = [("verify.differs", finding) for finding in dict.fromkeys(differs)]
     try:
@@ -562,10 +575,24 @@ def _found_again(
     return again, wrong, unseen
 
 
-def _statements(run: duckdb.DuckDBPyConnection, findings: Sequence[str]) -> dict[str, str]:
-    """The statements as the run has them. A finding the run has not gives nothing."""
-    known = {f: reproducing_sql(hits, episode) for f, hits, episode in run.execute("SELECT f.finding_id, r.hits_sql, f.episode FROM findings f JOIN rules r ON r.rule = f.rule").fetchall()}
-    return {finding: known.get(finding, "SELECT '', NULL, NULL, '' WHERE false") for finding in findings}
+def _known(run: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str, str]]:
+    """(rule, its statement, episode) of each finding of a run."""
+    found = run.execute("SELECT f.finding_id, f.rule, r.hits_sql, f.episode FROM findings f JOIN rules r ON r.rule = f.rule").fetchall()
+    return {finding: (rule, hits, episode) for finding, rule, hits, episode in found}
+
+
+def _hit_again(run: duckdb.DuckDBPyConnection, findings: Sequence[str], known: Mapping[str, tuple[str, str, str]]) -> dict[str, list[tuple[str, str]]]:
+    """The contacts and roles of findings by the run's own statements. A finding the run has not gives nothing.
+
+    Each rule's statement is run once for all its findings: what `reproducing_sql` adds to it is the episode alone.
+    """
+    wanted = {(known[finding][0], known[finding][2]): finding for finding in findings if finding in known}
+    again: dict[str, list[tuple[str, str]]] = {finding: [] for finding in findings}
+    for rule, hits in sorted({known[finding][:2] for finding in wanted.values()}):
+        for episode, contact, role in run.execute(f"SELECT h.episode, c.contact_id, h.role FROM ({hits}) h JOIN contacts c ON c.seq = h.seq WHERE h.role <> 'undetermined'").fetchall():
+            if (rule, episode) in wanted:
+                again[wanted[rule, episode]].append((contact, role))
+    return {finding: sorted(found) for finding, found in again.items()}
 
 
 def _compared(again: Mapping[str, list[tuple[str, str]]], evidence: Sequence[Mapping[str, Any]], redacted: bool, partial: bool) -> tuple[list[str], bool]:

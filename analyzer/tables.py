@@ -70,11 +70,13 @@ _NUMBERS = (int, float, bool, type(None))
 
 def csv_bytes(sheet: Sheet) -> bytes:
     """CSV in UTF-8 with a byte order mark, formulas defused."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(sheet.columns)
-    writer.writerows(_plain_rows(sheet, lambda value: defused(value if type(value) is str else plain(value))))
-    return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8", "replace")
+    packed = io.BytesIO()
+    with io.TextIOWrapper(packed, encoding="utf-8-sig", errors="replace", newline="", write_through=True) as out:
+        writer = csv.writer(out, lineterminator="\r\n")
+        writer.writerow(sheet.columns)
+        writer.writerows(_plain_rows(sheet, lambda value: defused(value if type(value) is str else plain(value))))
+        out.flush()
+        return packed.getvalue()
 
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -82,8 +84,10 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 def jsonl_bytes(sheet: Sheet) -> bytes:
     """An object a line."""
-    lines = [_encode(dict(zip(sheet.columns, row, strict=True))) for row in _plain_rows(sheet)]
-    return ("\n".join(lines) + "\n" if lines else "").encode("utf-8", "replace")
+    out = io.BytesIO()
+    for row in _plain_rows(sheet):
+        out.write(_encode(dict(zip(sheet.columns, row, strict=True))).encode("utf-8", "replace") + b"\n")
+    return out.getvalue()
 
 
 def parquet_bytes(sheet: Sheet) -> bytes:
