@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +24,8 @@ from analyzer.text.normalise import normalise
 from analyzer.text.personal_data import ENTITIES, LONGEST, candidates, find_personal_data
 from analyzer.text.recognisers import is_card, is_resident_id
 from analyzer.text.safe_regex import compile_safe
+from analyzer.text.second_reader import ABOUT, DOUBTFUL_ELSEWHERE, OVERRULED, OVERRULED_ELSEWHERE, SPEAKS, Recipient, features, settle
 from analyzer.text.second_reader import LONGEST as READ
-from analyzer.text.second_reader import OVERRULED, Recipient, features, settle
 from analyzer.text.signals import TEXTS
 from tests.conftest import ROOT
 
@@ -282,8 +283,12 @@ def test_settled_signals_carry_the_score(words: Words) -> None:
     settled = words.reader.settle[doubtful.label]
     needed = settled + (1 - settled) * 0.7
     for score, vague, counts in ((settled, False, True), (settled, True, False), (needed - 0.001, True, False), (needed, True, True)):
-        assert words.reader.decided(doubtful, score, vague).counts is counts, (score, vague)
+        assert words.reader.decided(doubtful, score, vague=vague).counts is counts, (score, vague)
     assert words.reader.decided(sure, 0.97, vague=True) is sure and not words.reader.decided(sure, 0.09, vague=True).counts
+    # Where a text does not speak of collection both need more, and what is sure still needs little.
+    for about, score, counts in ((SPEAKS, settled, True), (SPEAKS - 0.01, settled, False), (0.0, DOUBTFUL_ELSEWHERE - 0.01, False), (0.0, DOUBTFUL_ELSEWHERE, True)):
+        assert words.reader.decided(doubtful, score, about).counts is counts, (about, score)
+    assert words.reader.decided(sure, OVERRULED_ELSEWHERE, 0.0) is sure and not words.reader.decided(sure, OVERRULED_ELSEWHERE - 0.01, 0.0).counts
     assert words.reader.decided(sure, 0.97) is sure and words.reader.decided(sure, OVERRULED) is sure and not words.reader.decided(sure, 0.09).counts
     assert np.all((words.reader.weights >= -127) & (words.reader.weights <= 127))
 
@@ -291,7 +296,7 @@ def test_settled_signals_carry_the_score(words: Words) -> None:
 def test_what_everybody_says_is_asked_for_more_when_a_text_is_read(words: Words) -> None:
     """The groups and patterns that the files call vague, and no others, need the higher score in a text that is read."""
     assert words.reader is not None
-    told, _ = settle(Finder(["让你手机每天接到半夜，等着瞧"], words.lexicons, keep_refused=True), [Recipient()], words.reader)
+    told, _ = settle(Finder(["您的借款逾期四十天，再不还款就让你手机每天接到半夜，等着瞧"], words.lexicons, keep_refused=True), [Recipient()], words.reader)
     asked = {(s.concept, s.detail): s.why.rpartition(" of ")[2] for s in told if "second reader" in s.why and not s.sure and not s.taken_back}
     assert set(asked) & words.lexicons.vague and set(asked) - words.lexicons.vague
     for (concept, detail), needed in asked.items():
@@ -301,16 +306,16 @@ def test_what_everybody_says_is_asked_for_more_when_a_text_is_read(words: Words)
 
 def test_an_audit_tells_the_reader_what_it_was_trained_on() -> None:
     """Who is spoken to is told in the words of the examples: of one who owes, whether he knows is never said."""
-    trained = {tuple(e.who.tokens()) for e in training.read_examples(sorted((ROOT / "rules/examples").glob("*.jsonl")))}
+    trained = {(e.who.owes, e.who.knows) for e in training.read_examples(sorted((ROOT / "rules/examples").glob("*.jsonl")))}
     con = duckdb.connect(":memory:")
     store.create_tables(con)
     for relation, knows in (("self", None), ("guarantor", None), ("colleague", True), ("colleague", False), ("friend", None), (None, None)):
         con.execute(f"INSERT INTO {input_table(con, 'contacts')} (batch_id, row_no, contact_id, case_id, relation, knows, text) VALUES (1, 1, 'a', 'b', ?, ?, 'c')", [relation, knows])
     store.derive_cases(con, Settings(), {1: "Asia/Shanghai"})
-    told = {tuple(Recipient(owes, known).tokens()) for _, _, owes, known in con.execute(store.spoken_to(con)).fetchall()}
+    told = {(owes, known) for _, _, owes, known in con.execute(store.spoken_to(con)).fetchall()}
     con.close()
-    assert ("owes True", "knows None") in told and len(told) == 5
-    assert told - trained <= {("owes None", "knows None")}, told - trained
+    assert (True, None) in told and len(told) == 5
+    assert told - trained <= {(None, None)}, told - trained
 
 
 def test_a_reader_that_dies_is_an_error_and_not_a_silence() -> None:
@@ -338,7 +343,7 @@ def test_asking_why_not_changes_no_label(words: Words) -> None:
     rows = [json.loads(line) for name in ("zh", "en") for line in (ROOT / f"tests/development/{name}.jsonl").read_text(encoding="utf-8").splitlines()]
     plain, all_ = judge(rows, words), judge(rows, words, why_not=True)
     assert [v.labels for v in plain] == [v.labels for v in all_]
-    doubted = [[s["start"] for s in v.signals if "of 0.6" in s["why"]] for v in all_]
+    doubted = [[s["start"] for s in v.signals if re.search(r"weak, second reader \d\.\d+ of", s["why"])] for v in all_]
     assert sum(map(len, doubted)) > 100, "the set has doubtful words to be decided"
 
 
@@ -379,12 +384,23 @@ def test_what_is_too_far_on_is_not_read_and_columns_stay_with_their_texts(words:
 def test_doubtful_words_said_by_anyone_are_settled_too(tmp_path: Path, words: Words) -> None:
     (tmp_path / "_context.yaml").write_text((ROOT / "rules/lexicon/_context.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "trial.yaml").write_text(LEXICON.format(id="trial", pattern="    all: [[甲字]]\n    said_by: anyone\n    sure: false"), encoding="utf-8")
-    finder = Finder(["客户称甲字"], load_lexicons(tmp_path))
+    finder = Finder(["客户借款逾期未还，联系还款，客户称甲字"], load_lexicons(tmp_path))
     found = finder.signals()
     assert words.reader is not None and [s.counts for s in found] == [False]
     for needed, told in ((0.0, [True]), (2.0, [])):
         reader = replace(words.reader, settle=dict.fromkeys(LABELS, needed))
         assert [s.counts for s in settle(finder, [Recipient(True)], reader)[0]] == told
+
+
+def test_the_second_reader_tells_collection_from_private_messages(words: Words) -> None:
+    texts = ["您尾号3072的借款已逾期12天，请尽快还款，如有困难请联系我司协商。", "Your loan is 12 days past due, please call us to arrange a payment.", "今晚食堂吃啥，我带伞了", "see u at the pub at 8, bring the tickets"]
+    finder = Finder(texts, words.lexicons)
+    assert words.reader is not None
+    about = words.reader.scores(features(finder.normal, [Recipient(True)] * len(texts), finder.sets()))[:, ABOUT]
+    assert (about >= SPEAKS).tolist() == [True, True, False, False], about
+    # An everyday word that is doubtful counts where collection is spoken of, and not in a chat.
+    told = [v.labels for v in judge([{"text": "哈哈你个废物，今晚食堂吃啥"}, {"text": "你就是个废物，借款逾期三个月都不还"}], words)]
+    assert told == [(), ("abuse",)], told
 
 
 @pytest.mark.parametrize("text", ["不还就弄死亻尔全家", "不还就弄 死*你全家", "不还就弄死死死死你全家"])
