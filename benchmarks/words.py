@@ -19,11 +19,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import duckdb
+import numpy as np
 from generate import generate
 
 from analyzer import rules
 from analyzer.text import Words, find, load_words, segment
 from analyzer.text.finder import Finder
+from analyzer.text.lexicon import LABELS
 from analyzer.text.personal_data import find_personal_data
 from analyzer.text.second_reader import Recipient, settle
 
@@ -39,8 +41,15 @@ def prepare() -> None:
     find(["还款"], _words[0].lexicons)
 
 
+def read_sure(texts: list[str]) -> int:
+    """All stages, for what decides by itself: without a second reader doubtful words count for nothing."""
+    found = len(Finder(texts, _words[0].lexicons).signals(np.zeros((len(texts), len(LABELS)), np.bool_)))
+    segment.forget()
+    return found
+
+
 def read_words(texts: list[str]) -> int:
-    """All stages but the second reader."""
+    """All stages but the second reader, every doubtful word looked for."""
     found = len(find(texts, _words[0].lexicons))
     segment.forget()
     return found
@@ -84,7 +93,7 @@ def main() -> None:
         with ProcessPoolExecutor(os.cpu_count() or 1, initializer=prepare) as pool:
             list(pool.map(read_words, shares[: os.cpu_count() or 1]))
             steps: dict[str, Callable[[], object]] = {
-                "grep -F": grep, "words": lambda: list(pool.map(read_words, shares)), "words and second reader": lambda: list(pool.map(read_scores, shares)),
+                "grep -F": grep, "sure words": lambda: list(pool.map(read_sure, shares)), "words": lambda: list(pool.map(read_words, shares)), "words and second reader": lambda: list(pool.map(read_scores, shares)),
                 "personal data": lambda: list(pool.map(read_personal, shares)),
             }  # fmt: skip
             taken: dict[str, list[float]] = {name: [] for name in steps}

@@ -14,7 +14,7 @@ from analyzer.dashboards._writing import actor, wrote
 
 COLUMNS = ("agent_id", "name", "team", "vendor", "contacts", "breaching_contacts", "share", "interval", "expected", "change")
 RULES = ("title", "severity", "findings", "breaching_contacts", "share", "team_share", "rule")
-TASKS = ("task", "title", "comment", "since", "earlier", "from_then", "due", "state", "check_note", "actor")
+TASKS = ("task", "comment", "since", "earlier", "from_then", "due", "state", "title", "check_note", "actor")
 EXAMPLES = 50
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from analyzer import access, review, summary
-from analyzer.dashboards._blocks import Row, ask, ask_once, covered, facts, lang, open_picked, paragraph, percent, quote, run_path, t, table
+from analyzer.dashboards._blocks import Row, ask, covered, facts, lang, open_picked, paragraph, percent, quote, run_path, t, table
 from analyzer.dashboards._identity import blind_to, may, me
 from analyzer.dashboards._writing import actor, wrote
 
@@ -109,10 +109,11 @@ def unflagged(log: review.Reviews) -> None:
 
 def examine(log: review.Reviews, queue: review.Misses, who: str) -> None:
     """What a queue comes to, its next contact with a form, and those already examined."""
-    st.write(t(
-        "talk.misses", draw=queue.draw, seed=queue.seed, examined=queue.examined, size=queue.size, population=queue.population, deviations=queue.deviations,
-        confidence=f"{100 * queue.confidence:g}", upper=percent(queue.upper), missed="-" if queue.missed is None else queue.missed,
-    ))  # fmt: skip
+    if queue.examined:
+        st.write(t(
+            "talk.misses", draw=queue.draw, seed=queue.seed, examined=queue.examined, size=queue.size, population=queue.population, deviations=queue.deviations,
+            confidence=f"{100 * queue.confidence:g}", upper=percent(queue.upper), missed=queue.missed,
+        ))  # fmt: skip
     items = log.queue(queue.draw)
     following = next((item for item, result in items if not result), None)
     if following is not None:
@@ -152,11 +153,10 @@ SECTIONS: dict[str, tuple[str, Callable[[review.Reviews], None]]] = {"waiting": 
 
 def main() -> None:
     st.title(t("page.review"))
-    titles = ask_once(summary.run)
     sections = [name for name, (action, _) in SECTIONS.items() if may(action)]
-    names = {name: t(f"page.review.{name}") for name in sections}
+    names = {name: t(f"page.review.tab_{name}") for name in sections}
     section = st.segmented_control(t("page.review"), sections, format_func=names.__getitem__, default=sections[0], key="review_section", label_visibility="collapsed") or sections[0]
-    st.caption(t(f"page.review.{section}_help", run=titles["run_id"]))
+    st.caption(t(f"page.review.{section}_help"))
     SECTIONS[section][1](review.Reviews(run_path()))
 
 
