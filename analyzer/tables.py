@@ -10,7 +10,7 @@ import io
 import json
 import threading
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -115,6 +115,8 @@ def xlsx_bytes(found: Iterable[Sheet], created: datetime) -> bytes:
             page.write_row(0, 0, sheet.columns, head)
             rows = sheet.rows[part * XLSX_ROWS : (part + 1) * XLSX_ROWS]
             page.autofilter(0, 0, max(1, len(rows)), len(sheet.columns) - 1)
+            for c, width in enumerate(_widths(sheet.columns, rows)):
+                page.set_column(c, c, width)
             for r, row in enumerate(rows, start=1):
                 for c, value in enumerate(row):
                     if isinstance(value, datetime | date):
@@ -127,6 +129,16 @@ def xlsx_bytes(found: Iterable[Sheet], created: datetime) -> bytes:
     # The library stamps the parts of the archive with the clock.
     with zipfile.ZipFile(packed) as old:
         return zip_bytes({info.filename: old.read(info) for info in old.infolist()})
+
+
+def _widths(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> list[int]:
+    """How wide columns are, in figures of the usual font: as their first rows need it, within bounds; a Chinese character is two wide."""
+    shown = [[str(plain(cell)) for cell in cells if cell is not None] for cells in zip(*rows[:_LOOKED_AT], strict=True)] or [[] for _ in columns]
+    needed = [max((sum(1 + (ord(c) > 0x2E80) for c in text[:_WIDEST]) for text in (f"{name}  ", *cells)), default=0) for name, cells in zip(columns, shown, strict=True)]
+    return [min(max(width + 2, _NARROWEST), _WIDEST) for width in needed]
+
+
+_LOOKED_AT, _NARROWEST, _WIDEST = 200, 8, 60
 
 
 def zip_bytes(files: Mapping[str, bytes]) -> bytes:
