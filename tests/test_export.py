@@ -106,6 +106,12 @@ def test_a_whole_pack_is_whole_and_its_sql_repeats(pack: Path, con: duckdb.DuckD
     assert told.wrong == () and told.repeated == told.findings > 30
     with zipfile.ZipFile(pack) as archive:
         assert {"findings.csv", "contacts.csv", "reconciliation.csv", "rules/cn-gbt-45251/quiet-hours.yaml", "verify.py"} <= set(archive.namelist())
+        # `verify` runs a rule's statement once for all its findings; each finding's own statement, run alone, gives the same.
+        evidence = [json.loads(line) for line in archive.read("evidence.jsonl").decode().splitlines()]
+        for name in archive.namelist():
+            if name.startswith("sql/"):
+                alone = sorted((contact, role) for contact, _, _, role, *_ in con.execute(archive.read(name).decode()).fetchall())
+                assert alone == sorted((e["contact_id"], e["role"]) for e in evidence if name == f"sql/{e['finding_id']}.sql"), name
 
 
 def _rewritten(pack: Path, target: Path, change: dict[str, bytes | None], sealed: bool = True) -> Path:
