@@ -91,6 +91,8 @@ def test_a_selection_is_what_was_asked_for(con: duckdb.DuckDBPyConnection) -> No
     found = export.sheets(con, {"rule": ["cn-gbt-45251/quiet-hours"]})
     assert {row[1] for row in found["findings"].rows} == {"cn-gbt-45251/quiet-hours"}
     assert {row[0] for row in found["evidence"].rows} == {row[0] for row in found["findings"].rows}
+    marks = [[int(at) for at in re.findall(r"\[(\d+),", row[found["evidence"].columns.index("marks")] or "")] for row in export.sheets(con)["evidence"].rows]
+    assert max(map(len, marks)) > 1 and all(starts == sorted(starts) for starts in marks), "in the order of the text"
     assert all(row[-1] for row in found["reconciliation"].rows) and len(found["rejects"].rows) == 4
     with pytest.raises(UsageError):
         export.sheets(con, {"rule": ["nothing"]})
