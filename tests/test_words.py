@@ -377,6 +377,8 @@ def test_what_is_too_far_on_is_not_read_and_columns_stay_with_their_texts(words:
     assert max(seen("pay pay you you")[0].values()) == 1.0, "of other letters than Chinese each once"
     long = "还款啊pay " * (READ // 4)
     assert seen(long) == seen(long + "另有 other 几个字") != seen(long[:20] + "另有 other 几个字")
+    tokens = words.lexicons.set_tokens[words.lexicons.set_tokens >= 0]
+    assert len(np.unique(tokens)) == len(tokens) > 100, "elements with the same words are one column, and count once"
     texts = ["", "请 pay 还款", long, "x", "明天还", "", "call me back later", ""]
     assert seen(*texts) == [seen(text)[0] for text in texts]
 
