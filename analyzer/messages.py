@@ -1512,6 +1512,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "word.borrowing_en": ("诱导借贷（英文）", "urging new debt (English)"),
     "word.account_en": ("私人账户（英文）", "private account (English)"),
     "word.promise_en": ("虚假承诺（英文）", "false promises (English)"),
+    "word.pii_zh": ("个人信息（中文说法）", "personal data (Chinese wording)"),
     "word.pii_en": ("个人信息（英文）", "personal data (English)"),
     "word.home_address_en": ("透露住址（英文）", "home address told (English)"),
     "word.borrowing": ("诱导借贷", "urging new debt"),
