@@ -27,7 +27,7 @@ from analyzer.errors import UsageError
 from analyzer.messages import say
 from tests.conftest import HEADER, ROOT
 
-NIGHT = "{0},张三丰案{0},P1,本人,电话,呼出,2026-03-0{1} 23:00:00,接通,交互式,A王,弄死你 13812345678\n"
+NIGHT = "{0},张三丰案{0},P1,本人,电话,呼出,2026-03-0{1} 23:00:00,接通,交互式,A王,请尽快联系 13812345678\n"
 
 
 class Hook:
@@ -144,7 +144,7 @@ alerts:
     assert [(f["alert"], f["findings"], f["new"]) for f in facts] == [("夜间", 1, True), ("都算", 2, False)] and facts[0]["rules"] == {"cn-gbt-45251/quiet-hours": 1}
     # No case, collector, number or text of the logs, and no address, in what is told or kept.
     everything = "\n".join([*said, *(data.decode() for _, _, data in hook.got), (tmp_path / "runs" / watch.STATE).read_text(encoding="utf-8")])
-    assert not [word for word in ("张三丰", "A王", "13812345678", "弄死你", "topsecret", str(tmp_path)) if word in everything]
+    assert not [word for word in ("张三丰", "A王", "13812345678", "请尽快联系", "topsecret", str(tmp_path)) if word in everything]
 
 
 def test_what_cannot_be_read_keeps_nobody_waiting_and_is_said(logs: Path, tmp_path: Path) -> None:
