@@ -64,15 +64,25 @@ def run_cases(
     Raises:
         RuleErrors: a rule cannot be used, or a case gives a table or column that does not exist.
     """
-    prepared = prepare(packs, problems, words.lexicons.ids)
-    words = replace(words, entities=frozenset(entities_of(prepared)))
-    places = {p.id: p.jurisdiction for p in packs}
-    results = []
+    prepared, words = made_ready(packs, words, problems)
     with bench(folder) as con:
-        for item in (item for item in prepared if not only or item.rule.pack in only):
-            for spec in item.rule.cases:
-                results.append(_run(con, item, spec, words, places.get(item.rule.pack) or "CN"))
-    return results
+        return [result for item in prepared if not only or item.rule.pack in only for result in run_rule(con, item, words, packs)]
+
+
+def made_ready(packs: Sequence[Pack], words: Words, problems: Sequence[RuleProblem] = ()) -> tuple[list[Prepared], Words]:
+    """The rules of packs, and what reads words for them: `run_rule` takes one with the other.
+
+    Raises:
+        RuleErrors: a rule cannot be used.
+    """
+    prepared = prepare(packs, problems, words.lexicons.ids)
+    return prepared, replace(words, entities=frozenset(entities_of(prepared)))
+
+
+def run_rule(con: duckdb.DuckDBPyConnection, item: Prepared, words: Words, packs: Sequence[Pack]) -> list[CaseResult]:
+    """Run the cases of one rule on a `bench`."""
+    place = next((pack.jurisdiction for pack in packs if pack.id == item.rule.pack), None) or "CN"
+    return [_run(con, item, spec, words, place) for spec in item.rule.cases]
 
 
 def run_lexicon_examples(lexicons: Lexicons) -> list[CaseResult]:

@@ -91,9 +91,10 @@ def given(folder: Path, lexicons: Lexicons) -> list[Example]:
     return read_examples(sorted(folder.glob("*.jsonl"))) + lexicon_examples(lexicons)
 
 
-def version_of(examples: Sequence[Example]) -> str:
-    """What a model trained from these examples is called."""
-    return sha256(json.dumps([asdict(e) for e in examples], sort_keys=True).encode()).hexdigest()[:12]
+def version_of(examples: Sequence[Example], lexicons: Lexicons) -> str:
+    """What a model trained from these examples is called, with the lexicons whose elements of patterns it knows texts by."""
+    tokens = np.sort(lexicons.set_tokens[lexicons.set_tokens >= 0]).tolist()
+    return sha256(json.dumps([[asdict(e) for e in examples], tokens], sort_keys=True).encode()).hexdigest()[:12]
 
 
 def known_to(lexicons: Lexicons) -> frozenset[tuple[str, str]]:
@@ -167,7 +168,7 @@ def main() -> None:
     folder = rules.rules_folder() / "examples"
     lexicons = load_lexicons(rules.lexicon_folder(rules.rules_folder()))
     examples = given(folder, lexicons)
-    version = version_of(examples)
+    version = version_of(examples, lexicons)
     thresholds = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))
     save(folder / MODEL_FILE, *fit(matrix(examples, lexicons), to_learn(examples)), {**thresholds, "version": version, "lexicons": sorted(known_to(lexicons))})
     print(f"{len(examples)} examples, model {version}")

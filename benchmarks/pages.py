@@ -12,19 +12,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import time
-import urllib.request
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.error import URLError
 
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -32,6 +27,10 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.serving import free_port, served  # noqa: E402
+
 FILTERED = "findings, filtered"
 
 
@@ -41,7 +40,6 @@ class Viewer:
     def __init__(self, socket_: websockets.ClientConnection) -> None:
         self._socket = socket_
         self.pages: dict[str, str] = {}
-        self.states: dict[str, WidgetState] = {}
         self.choices: dict[str, list[str]] = {}
         self.errors = 0
 
@@ -137,22 +135,12 @@ def main() -> None:
     asked = parser.parse_args()
     before = {p.name for p in asked.runs.iterdir()}
     current = (asked.runs / "current").read_bytes()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port), "--server.headless", "true", "--server.address", "127.0.0.1", "--", str(asked.runs)]
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true", "--", str(asked.runs.absolute())]
     try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2).close()
-                break
-            except URLError:
-                time.sleep(0.2)
-        asyncio.run(measure(port, asked.runs, asked.viewers, asked.rounds, asked.pause))
+        with served(command, port, ROOT, {"PYTHONPATH": str(ROOT)}):
+            asyncio.run(measure(port, asked.runs, asked.viewers, asked.rounds, asked.pause))
     finally:
-        process.terminate()
-        process.wait(20)
         (asked.runs / "current").write_bytes(current)
         for path in asked.runs.iterdir():
             if path.name not in before:

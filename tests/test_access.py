@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -30,6 +27,7 @@ from analyzer.errors import UsageError
 from analyzer.messages import say
 from tests import oidc
 from tests.conftest import ROOT
+from tests.serving import free_port, served
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 # What each role may do, written out: view judge bulk assign suppress appeal sample coach reveal export rules audit log
@@ -490,35 +488,17 @@ people:
 """
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @contextmanager
 def _served(own: Path, tmp_path: Path, provider: oidc.Provider) -> Iterator[str]:
     """`dunaudit dashboard --users`, as a company would set it up with its provider."""
-    port, home = _free_port(), tmp_path / "home"
+    port, home = free_port(), tmp_path / "home"
     (home / ".streamlit").mkdir(parents=True)
     (home / "users.yaml").write_text(OIDC, encoding="utf-8")
     told = {"redirect_uri": f"http://127.0.0.1:{port}/oauth2callback", "cookie_secret": "x" * 32, "client_id": oidc.CLIENT, "client_secret": oidc.SECRET, "server_metadata_url": f"{provider.address}/.well-known/openid-configuration"}
     (home / ".streamlit" / "secrets.toml").write_text("[auth]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in told.items()), encoding="utf-8")
     command = [sys.executable, "-m", "analyzer.cli", "--lang", "zh", "dashboard", "--run", str(own), "--port", str(port), "--headless", "--users", str(home / "users.yaml")]
-    # Its own group, so that the server behind the command ends with it.
-    process = subprocess.Popen(command, cwd=home, env=os.environ | {"PYTHONPATH": str(ROOT), "DUNAUDIT_LANG": "zh"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None and time.monotonic() < deadline, "the server does not start"
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+    with served(command, port, home, {"PYTHONPATH": str(ROOT), "DUNAUDIT_LANG": "zh"}) as address:
+        yield address
 
 
 @pytest.mark.browser

@@ -3,14 +3,9 @@
 import csv
 import os
 import re
-import socket
 import sqlite3
-import subprocess
 import sys
-import time
 import tomllib
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from datetime import time as dtime
@@ -27,6 +22,7 @@ from analyzer.dashboards import PAGES
 from analyzer.dashboards._blocks import BLUE, COLOURS, GREY, RED, STRENGTH_COLOURS, marked, plain
 from analyzer.dashboards._views import View, Views
 from analyzer.messages import say
+from tests.serving import free_port, served
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(p.name for p in PAGES.glob("*.py") if not p.name.startswith("_"))
@@ -508,32 +504,12 @@ def test_the_theme_is_one_and_legible() -> None:
         assert min(_contrast(colour, page) for colour in (*COLOURS, *STRENGTH_COLOURS, BLUE, RED, GREY)) >= 3
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture
 def server(folder: Path) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true", "--", str(folder)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
-                    break
-            except urllib.error.URLError:
-                assert process.poll() is None and time.monotonic() < deadline, "the server does not start"
-                time.sleep(0.2)
+    with served(command, port, ROOT, {"PYTHONPATH": str(ROOT)}) as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.mark.browser

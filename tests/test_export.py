@@ -506,3 +506,11 @@ def test_the_command_writes_each_format_into_a_folder_and_redacts_by_a_key_used_
     assert refused.exit_code == 2 and not (tmp_path / "r2.html").exists()
     done = CliRunner().invoke(app, ["export", "--each", "vendor", "--format", "xlsx", "--run", str(run), "--to", str(tmp_path / "vendors"), "--json"])
     assert done.exit_code == 0 and len(list((tmp_path / "vendors").glob("*.xlsx"))) == len(json.loads(done.stdout)["files"]) > 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx", "zip"])
+def test_an_export_says_how_far_it_is(ending: str, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    export.write(con, tmp_path / f"a.{ending}", options=export.Options(progress=lambda *step: told.append(step)))
+    assert [name for name, _, _ in told[:5]] == ["findings", "evidence", "rules", "reconciliation", "rejects"] and len(told) > 5
+    assert all(0 <= done < of for _, done, of in told)

@@ -227,7 +227,7 @@ def test_scores_do_not_depend_on_the_company(words: Words, texts: list[str]) -> 
 def test_the_model_is_what_the_examples_give(words: Words) -> None:
     """The model in the repository was trained from the examples and the lexicons that are there."""
     assert words.reader is not None
-    assert words.reader.version == training.version_of(training.given(ROOT / "rules/examples", words.lexicons))
+    assert words.reader.version == training.version_of(training.given(ROOT / "rules/examples", words.lexicons), words.lexicons)
     assert set(words.reader.settle) == set(LABELS)
 
 

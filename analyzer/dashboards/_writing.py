@@ -34,3 +34,10 @@ def wrote(write: Callable[..., T], *args: object) -> T | None:
     except UsageError as error:
         st.error(error.text(lang()))
         return None
+
+
+def sent(action: str, write: Callable[..., object], *args: object) -> None:
+    """A form that was sent: the gate once more, then write and draw the page anew, or say why not."""
+    access.require(me(), action)
+    if wrote(write, *args) is not None:
+        st.rerun()

@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 import altair as alt
 import streamlit as st
 
-from analyzer import access, review, summary
+from analyzer import review, summary
 from analyzer.dashboards._blocks import BLUE, GREY, RED, Row, ask, ask_once, draw, field, lang, of, open_picked, percent, plain, run_path, t, table
-from analyzer.dashboards._identity import may, me
-from analyzer.dashboards._writing import actor, wrote
+from analyzer.dashboards._identity import may
+from analyzer.dashboards._writing import actor, sent
 
 COLUMNS = ("agent_id", "name", "team", "vendor", "contacts", "breaching_contacts", "share", "interval", "expected", "change")
 RULES = ("title", "severity", "findings", "breaching_contacts", "share", "team_share", "rule")
@@ -39,11 +39,15 @@ def spread(rows: list[Row]) -> None:
     st.caption(t("page.agents_help"))
 
 
+def today() -> date:
+    return datetime.now(UTC).date()
+
+
 def result_of(task: review.Task) -> str:
     """Where a coaching task stands."""
     if task.result:
         return t(f"word.checked_{task.result}")
-    return t("word.task_due" if task.due <= datetime.now(UTC).date().isoformat() else "word.task_open")
+    return t("word.task_due" if task.is_due(today()) else "word.task_open")
 
 
 def before_and_since(task: review.Task, titles: dict[str, str]) -> Row:
@@ -58,10 +62,10 @@ def before_and_since(task: review.Task, titles: dict[str, str]) -> Row:
     }  # fmt: skip
 
 
-def coaching(log: review.Reviews, agent: str, rules: list[Row]) -> None:
+def coaching(log: review.Reviews, tasks: list[review.Task], agent: str, rules: list[Row]) -> None:
     """The coaching tasks of a collector, each with the figures before and since; the forms that set one and say what a re-check came to."""
     st.subheader(t("page.coaching"))
-    tasks = [task for task in log.coaching() if task.agent_id == agent]
+    tasks = [task for task in tasks if task.agent_id == agent]
     titles = {r["rule"]: r[f"title_{lang()}"] for r in ask_once(summary.by_rule)}
     if tasks:
         table([before_and_since(task, titles) for task in tasks], TASKS, t("page.coaching"))
@@ -70,20 +74,17 @@ def coaching(log: review.Reviews, agent: str, rules: list[Row]) -> None:
         st.write(t("page.coaching.none"))
     if not may("coach"):
         return
-    run_id, today = ask_once(summary.run)["run_id"], datetime.now(UTC).date()
-    who = actor()
+    run_id, who = ask_once(summary.run)["run_id"], actor()
     with st.expander(t("page.coaching.set")), st.form(f"coach_{agent}"):
         one, two, three = st.columns(3)
         choices = {"": t("page.all")} | {r["rule"]: r["title"] for r in rules}
         rule = one.selectbox(t("column.rule"), list(choices), index=min(1, len(choices) - 1), format_func=choices.__getitem__, key=f"coach_rule_{agent}")
-        since = two.date_input(t("column.since"), today, key=f"coach_since_{agent}", format="YYYY-MM-DD")
-        due = three.date_input(t("column.due"), today + timedelta(days=14), key=f"coach_due_{agent}", format="YYYY-MM-DD")
+        since = two.date_input(t("column.since"), today(), key=f"coach_since_{agent}", format="YYYY-MM-DD")
+        due = three.date_input(t("column.due"), today() + timedelta(days=14), key=f"coach_due_{agent}", format="YYYY-MM-DD")
         comment = st.text_area(t("page.coaching.agreed"), key=f"coach_comment_{agent}", max_chars=review.LONGEST_COMMENT)
-        sent = st.form_submit_button(t("page.coaching.set"), key=f"coach_send_{agent}")
-    if sent:
-        access.require(me(), "coach")
-        if wrote(lambda _: log.coach(run_id, who, agent, comment, since, due, rule)):
-            st.rerun()
+        pressed = st.form_submit_button(t("page.coaching.set"), key=f"coach_send_{agent}")
+    if pressed:
+        sent("coach", lambda _: log.coach(run_id, who, agent, comment, since, due, rule))
     still = [task for task in tasks if not task.result]
     if still:
         recheck(log, agent, still, run_id, who)
@@ -91,29 +92,26 @@ def coaching(log: review.Reviews, agent: str, rules: list[Row]) -> None:
 
 def recheck(log: review.Reviews, agent: str, tasks: list[review.Task], run_id: str, who: str) -> None:
     """The form that says what the re-check of a task came to."""
-    with st.expander(t("page.coaching.check"), expanded=any(task.due <= datetime.now(UTC).date().isoformat() for task in tasks)), st.form(f"check_{agent}"):
+    with st.expander(t("page.coaching.check"), expanded=any(task.is_due(today()) for task in tasks)), st.form(f"check_{agent}"):
         left, right = st.columns(2)
         words = {task.task: f"{task.task}: {task.comment[:60]}" for task in tasks}
         number = left.selectbox(t("page.coaching.task"), list(words), format_func=words.__getitem__, key=f"check_task_{agent}")
         results = {result: t(f"word.checked_{result}") for result in review.CHECKED}
         result = right.selectbox(t("column.result"), review.CHECKED, format_func=results.__getitem__, key=f"check_result_{agent}")
         comment = st.text_area(t("column.comment"), key=f"check_comment_{agent}", max_chars=review.LONGEST_COMMENT)
-        sent = st.form_submit_button(t("page.coaching.check"), key=f"check_send_{agent}")
-    if sent:
-        access.require(me(), "coach")
-        if wrote(lambda _: log.check_coaching(run_id, number, who, result, comment)):
-            st.rerun()
+        pressed = st.form_submit_button(t("page.coaching.check"), key=f"check_send_{agent}")
+    if pressed:
+        sent("coach", lambda _: log.check_coaching(run_id, number, who, result, comment))
 
 
-def due(log: review.Reviews, agents: set[str]) -> None:
+def say_due(tasks: list[review.Task], agents: set[str]) -> None:
     """Coaching tasks of the collectors in view whose re-check is due."""
-    waiting = [task for task in log.coaching() if task.agent_id in agents and not task.result and task.due <= datetime.now(UTC).date().isoformat()]
+    waiting = [task.agent_id for task in tasks if task.agent_id in agents and task.is_due(today())]
     if waiting:
-        names = t("page.comma").join(sorted({task.agent_id for task in waiting}))
-        st.warning(plain(t("page.coaching.due", count=len(waiting), names=names)))
+        st.warning(plain(t("page.coaching.due", count=len(waiting), names=t("page.comma").join(sorted(set(waiting))))))
 
 
-def one(agent: str) -> None:
+def one(agent: str, log: review.Reviews, tasks: list[review.Task]) -> None:
     """A collector: by rule beside his team, by week, his coaching, and his own contacts to coach on."""
     st.header(plain(agent))
     rules = [r | {"title": r[f"title_{lang()}"], "share": percent(r["rate"]), "team_share": percent(r["team_rate"])} for r in ask(summary.agent_rules, agent)]
@@ -128,7 +126,7 @@ def one(agent: str) -> None:
         tooltip=[alt.Tooltip("since:N", title=field("since")), *(alt.Tooltip(f"{k}:Q", title=field(k)) for k in ("breaching_contacts", "contacts"))],
     )  # fmt: skip
     draw(chart, t("page.trend"))
-    coaching(review.Reviews(run_path()), agent, rules)
+    coaching(log, tasks, agent, rules)
     filters = {"agent": [agent]}
     examples, total = ask(summary.findings, filters, "severity", EXAMPLES, 0)
     st.subheader(t("page.agent_examples"))
@@ -150,11 +148,13 @@ def main() -> None:
     words = {"": t("page.all")} | {name: name for name in teams}
     team = st.selectbox(t("column.team"), list(words), format_func=words.__getitem__, key="agents_team", width=260)
     rows = [r for r in rows if not team or r["team"] == team]
-    due(review.Reviews(run_path()), {r["agent_id"] for r in rows})
+    log = review.Reviews(run_path())
+    tasks = log.coaching()
+    say_due(tasks, {r["agent_id"] for r in rows})
     spread(rows)
     event = table([written(r) for r in rows], COLUMNS, t("page.agents"), on_select="rerun", selection_mode="single-row", key=f"agents_table_{team}")
     picked = event["selection"]["rows"]
-    one(rows[picked[0] if picked and picked[0] < len(rows) else 0]["agent_id"])
+    one(rows[picked[0] if picked and picked[0] < len(rows) else 0]["agent_id"], log, tasks)
 
 
 main()

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from analyzer import access, review, summary
+from analyzer import review, summary
 from analyzer.dashboards._blocks import Row, ask, covered, facts, lang, open_picked, paragraph, percent, quote, run_path, t, table
-from analyzer.dashboards._identity import blind_to, may, me
-from analyzer.dashboards._writing import actor, wrote
+from analyzer.dashboards._identity import blind_to, may
+from analyzer.dashboards._writing import actor, sent
 
 COLUMNS = ("severity", "state", "title", "first_local", "case_id", "vendor", "agent_id", "assignee", "finding_id")
 BLIND = ("severity", "title", "first_local", "case_id", "channel", "finding_id")
@@ -78,11 +78,9 @@ def blind(log: review.Reviews) -> None:
         left, right = st.columns(2)
         size = left.number_input(t("column.size"), 1, 10_000, 20, key="blind_size")
         seed = right.text_input(t("page.review.seed"), key="blind_seed", help=t("page.review.seed_help"))
-        sent = st.form_submit_button(t("page.review.blind_draw"), key="blind_send")
-    if sent:
-        access.require(me(), "sample")
-        if wrote(log.draw_blind, who, seed or str(secrets.randbelow(2**32)), size):
-            st.rerun()
+        pressed = st.form_submit_button(t("page.review.blind_draw"), key="blind_send")
+    if pressed:
+        sent("sample", log.draw_blind, who, seed or str(secrets.randbelow(2**32)), size)
 
 
 def unflagged(log: review.Reviews) -> None:
@@ -100,11 +98,9 @@ def unflagged(log: review.Reviews) -> None:
         confidence = two.number_input(t("page.review.confidence"), 0.5, 0.999, 0.95, key="queue_confidence")
         tolerable = three.number_input(t("page.review.tolerable"), 0.001, 0.5, 0.05, format="%.3f", key="queue_tolerable")
         seed = four.text_input(t("page.review.seed"), key="queue_seed", help=t("page.review.seed_help"))
-        sent = st.form_submit_button(t("page.review.queue_draw"), key="queue_send")
-    if sent:
-        access.require(me(), "sample")
-        if wrote(log.draw_contacts, who, seed or str(secrets.randbelow(2**32)), size or None, confidence, tolerable):
-            st.rerun()
+        pressed = st.form_submit_button(t("page.review.queue_draw"), key="queue_send")
+    if pressed:
+        sent("sample", log.draw_contacts, who, seed or str(secrets.randbelow(2**32)), size or None, confidence, tolerable)
 
 
 def examine(log: review.Reviews, queue: review.Misses, who: str) -> None:
@@ -140,11 +136,9 @@ def contact(log: review.Reviews, draw: int, contact_id: str, who: str) -> None:
         words = {result: t(f"word.result_{result}") for result in review.RESULTS}
         result = st.radio(t("column.result"), review.RESULTS, format_func=words.__getitem__, horizontal=True, key=f"queue_result_{draw}_{contact_id}")
         comment = st.text_area(t("column.comment"), key=f"queue_comment_{draw}_{contact_id}", max_chars=review.LONGEST_COMMENT)
-        sent = st.form_submit_button(t("page.review.queue_next"), key=f"queue_next_{draw}_{contact_id}")
-    if sent:
-        access.require(me(), "sample")
-        if wrote(lambda _: log.examine(draw, contact_id, who, result, comment)):
-            st.rerun()
+        pressed = st.form_submit_button(t("page.review.queue_next"), key=f"queue_next_{draw}_{contact_id}")
+    if pressed:
+        sent("sample", lambda _: log.examine(draw, contact_id, who, result, comment))
 
 
 # What each section asks of who opens it.

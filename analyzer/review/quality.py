@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from analyzer import sampling, summary
@@ -62,6 +63,10 @@ class Task:
     result: str
     checked_by: str
     note: str
+
+    def is_due(self, today: date) -> bool:
+        """Whether it waits for its re-check."""
+        return not self.result and self.due <= today.isoformat()
 
 
 def tasks(entries: Sequence[Entry]) -> list[Task]:

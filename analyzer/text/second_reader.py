@@ -73,8 +73,7 @@ THIRD = frozenset([
 ])  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Recipient:
+class Recipient(NamedTuple):
     """Who is spoken to, as far as it is known. `knows` is whether a third party knows of the loan; of no one else."""
 
     owes: bool | None = None
@@ -112,7 +111,7 @@ def features(normal: Normal, recipients: Sequence[Recipient], sets: tuple[Index,
     order = np.argsort(texts.astype(np.uint16) if len(recipients) <= 1 << 16 else texts, kind="stable")
     elements = Columns((tokens[order] % WIDTH).astype(np.int32), _bounds(texts, len(recipients)))
     told = _of_recipients()
-    each = np.array([told[recipient.owes, recipient.knows] for recipient in recipients], dtype=np.int32)
+    each = np.array([told[recipient] for recipient in recipients], dtype=np.int32)
     known = Columns(each.reshape(-1), np.arange(len(each) + 1, dtype=np.int32) * 2)
     return [*_grams(normal), *_words(normal), elements, known]
 
@@ -197,10 +196,10 @@ def _powers() -> npt.NDArray[np.uint64]:
 
 
 @cache
-def _of_recipients() -> dict[tuple[bool | None, bool | None], tuple[int, int]]:
-    """The two columns of a recipient, by whether he owes and knows."""
+def _of_recipients() -> dict[Recipient, tuple[int, int]]:
+    """The two columns of each recipient there can be."""
     said = (None, False, True)
-    return {(owes, knows): (_token(f"owes {owes}"), _token(f"knows {knows}")) for owes in said for knows in said}
+    return {Recipient(owes, knows): (_token(f"owes {owes}"), _token(f"knows {knows}")) for owes in said for knows in said}
 
 
 def _token(text: str) -> int:
@@ -239,10 +238,14 @@ class SecondReader:
 
     def agrees(self, scores: Scores) -> npt.NDArray[np.bool_]:
         """Where the scores let doubtful words count, shape (texts, labels)."""
-        needed = np.array([self.settle.get(label, _EVEN) for label in LABELS])
-        elsewhere = scores[:, ABOUT, np.newaxis] < SPEAKS
-        agreed: npt.NDArray[np.bool_] = scores[:, :ABOUT] >= np.where(elsewhere, np.maximum(needed, DOUBTFUL_ELSEWHERE), needed)
+        needed = np.array([[self._least(label, speaks) for label in LABELS] for speaks in (False, True)])
+        agreed: npt.NDArray[np.bool_] = scores[:, :ABOUT] >= needed[(scores[:, ABOUT] >= SPEAKS).astype(np.int64)]
         return agreed
+
+    def _least(self, label: str, speaks: bool) -> float:
+        """The score that doubtful words need, in a text that speaks of collection or elsewhere."""
+        least = self.settle.get(label, _EVEN)
+        return least if speaks else max(least, DOUBTFUL_ELSEWHERE)
 
     def needed(self, signal: Signal, about: float = 1.0, vague: bool = False) -> float:
         """The score its words need to count.
@@ -252,10 +255,10 @@ class SecondReader:
             about: how surely the text speaks of collection.
             vague: whether the words are so common that the score must be nearer to certainty, by `VAGUE` of what is left to it.
         """
+        speaks = about >= SPEAKS
         if signal.sure:
-            return OVERRULED if about >= SPEAKS else OVERRULED_ELSEWHERE
-        least = self.settle.get(signal.label, _EVEN)
-        least = least if about >= SPEAKS else max(least, DOUBTFUL_ELSEWHERE)
+            return OVERRULED if speaks else OVERRULED_ELSEWHERE
+        least = self._least(signal.label, speaks)
         return least + (1 - least) * VAGUE if vague else least
 
     def overrules(self, signal: Signal, score: float, about: float = 1.0) -> bool:

@@ -25,9 +25,6 @@ SIGNALS = pa.schema([
 ])  # fmt: skip
 """What is found in texts: the columns of the table `signals` but its first."""
 
-_SAID = (None, False, True)
-_RECIPIENTS = {(owes, knows): Recipient(owes, knows) for owes in _SAID for knows in _SAID}
-
 
 def signals_of(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     """The signals (`SIGNALS`) of a batch of texts (`TEXTS`), doubtful ones settled by the second reader."""
@@ -35,7 +32,7 @@ def signals_of(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     owes = batch.column(2).to_pylist()
     knows = batch.column(3).to_pylist()
     finder = Finder(texts, words.lexicons, np.array([bool(o) for o in owes], dtype=np.bool_))
-    told = [_RECIPIENTS[both] for both in zip(owes, knows, strict=True)]
+    told = list(map(Recipient, owes, knows))
     found = settle(finder, told, words.reader)[0] if words.reader else finder.signals()
     segment.forget()
     if words.entities:
