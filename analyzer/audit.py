@@ -14,7 +14,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from analyzer import findings, intake, rules, runs, store
 from analyzer.calendars import load_calendars
@@ -23,7 +22,7 @@ from analyzer.errors import InputError, NoInput, UsageError
 from analyzer.intake import Batch, Mapping, Plan, Settings
 from analyzer.model import ExitCode, Outcome, Pack
 from analyzer.sources import Source, discover, open_sources
-from analyzer.text import TextReader, contact_texts, lexicon_ids, reuse, store_signals, words_digest
+from analyzer.text import Read, TextReader, contact_texts, lexicon_ids, reuse, store_signals, words_digest
 
 # From this size of contact files on, a process of its own reads the texts (about 50,000 contacts).
 MANY_BYTES, MANY_CONTACTS = 10_000_000, 50_000
@@ -205,7 +204,7 @@ def batches_of(con: duckdb.DuckDBPyConnection) -> list[Batch]:
     return [Batch(table=table, unmapped=tuple(json.loads(unmapped)), **dict(zip(names, row, strict=True))) for table, unmapped, *row in found]
 
 
-def _read_texts(cursor: duckdb.DuckDBPyConnection, query: str, reader: TextReader, progress: Callable[[int], None]) -> pa.Table:
+def _read_texts(cursor: duckdb.DuckDBPyConnection, query: str, reader: TextReader, progress: Callable[[int], None]) -> Read:
     try:
         cursor.execute("USE run")
         return reader.read(contact_texts(cursor, query), progress)

@@ -35,8 +35,7 @@ from analyzer.intake import Mapping as HouseMapping
 from analyzer.intake import Settings, input_table
 from analyzer.model import Outcome
 from analyzer.sql import literal
-from analyzer.text import TextReader, Words, contact_texts, lexicon_ids, load_words, store_signals, words_digest
-from analyzer.text.signals import SIGNALS, signals_of
+from analyzer.text import TextReader, Words, contact_texts, lexicon_ids, load_words, read_here, store_signals, words_digest
 
 FORMAT = "dunaudit-shards-1"
 HEAD = "head.json"
@@ -242,13 +241,9 @@ def judge_shard(rows: pa.Table, law: Law, reader: TextReader | None = None) -> p
         settings, head = law.head.settings(), law.head
         store.derive_cases(con, settings, head.zones)
         texts = contact_texts(con, store.spoken_to(con, head.bases))
-        if reader is None:
-            words = _words(where, entities_of(law.rules))
-            signals = pa.Table.from_batches([signals_of(batch, words) for batch in texts], SIGNALS)
-        else:
-            signals = reader.read(texts)
+        read = reader.read(texts) if reader else read_here(texts, _words(where, entities_of(law.rules)))
         store.derive_contacts(con, settings, head.zones, head.bases)
-        store_signals(con, signals, shard * _NUMBERS)
+        store_signals(con, read, shard * _NUMBERS)
         judge(con, law.rules)
         parts = {name: _plain(con, name) for name in _CANONICAL}
         parts |= {"hits": con.sql("SELECT * FROM hits ORDER BY ALL").to_arrow_table(), "rule_results": con.sql("SELECT * FROM rule_results ORDER BY ALL").to_arrow_table()}

@@ -37,6 +37,13 @@ CLASSES = ((0, "C"), (30, "M1"), (60, "M2"), (90, "M3"))
 LAST_CLASS = "M3+"
 TRACKING_DAYS = 2
 OBLIGED = ("self", "guarantor", "co_borrower")
+HIDDEN = "龥"
+"""A character that no text and no lexicon has: each of a name's is written so for the reader of texts."""
+# The hundred commonest surnames but those that begin a word for somebody (车主, 房东, 师傅): a column of names may hold such words too.
+_NAME = (
+    "[王李张刘陈杨黄赵周吴徐孙马朱胡郭何林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘蒋蔡杜叶苏魏吕丁任沈姚卢姜崔钟谭陆汪范廖邱邹熊孟秦白江阎薛尹段雷黎史陶贺"
+    "顾毛郝龚邵万覃武戴严莫孔向汤余程夏方石金侯][一-龥]{1,2}"
+)
 
 
 @dataclass(frozen=True)
@@ -203,6 +210,7 @@ def derive_cases(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_bat
     fill_agents(con)
     _arrears(con)
     _owners(con)
+    con.execute(f"CREATE OR REPLACE TABLE memory.main.debtors AS {debtor_names()}")
 
 
 def derive_contacts(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: dict[int, str], bases: Mapping[int, int] | None = None) -> None:
@@ -217,18 +225,36 @@ def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = 
     """SELECT of seq, text, owes, knows for each contact with a text of ours, from the input tables.
 
     `owes`: whether the person contacted is bound by the debt (NULL: not known who it is). `knows`: whether a person
-    who is not knew of the loan on the date as written. A customer's own messages (inbound, not a call) are left out.
+    who is not knew of the loan on the date as written. A customer's own messages (inbound, not a call) are left out. In `text`
+    the names of the case's debtor are hidden (`without_names`): no word is found in a name, and what is written from a template is the same text.
     """
     contacts = input_table(con, "contacts")
     owes = f"coalesce(t.relation, p.relation) IN {literal(OBLIGED)}"
     return (
-        f"SELECT t.row_no + {_row_base(con, contacts, bases)} AS seq, t.text,"
+        f"SELECT t.row_no + {_row_base(con, contacts, bases)} AS seq, {without_names('t.text', 'd.names')} AS text,"
         f" CASE WHEN {owes} THEN true WHEN p.obliged THEN true WHEN coalesce(t.relation, p.relation) IS NOT NULL THEN false END AS owes,"
         f" CASE WHEN {owes} OR p.obliged THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows"
         f" FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number"
         " LEFT JOIN persons p ON p.person_id = coalesce(t.person_id, o.person_id) AND p.case_id = t.case_id"
+        " LEFT JOIN memory.main.debtors d ON d.case_id = t.case_id"
         " WHERE t.text IS NOT NULL AND NOT (t.direction IS NOT DISTINCT FROM 'inbound' AND t.channel NOT IN ('call', 'ai_call'))"
     )
+
+
+def debtor_names(database: str = "") -> str:
+    """SELECT of case_id, names: what the debtor of a case is called (at most two names), where that is a Chinese name and nothing else."""
+    return (
+        f"SELECT case_id, list_sort(list(DISTINCT name))[:2] AS names FROM (SELECT case_id, debtor_name AS name FROM {database}cases"
+        f" UNION ALL SELECT case_id, name FROM {database}persons WHERE relation = 'self') WHERE regexp_full_match(name, {literal(_NAME)}) GROUP BY case_id"
+    )
+
+
+def without_names(text: str, names: str) -> str:
+    """SQL: a text with each name written as so many characters that stand for nothing."""
+    for place in (1, 2):
+        name = f"coalesce({names}[{place}], '')"
+        text = f"replace({text}, {name}, repeat({literal(HIDDEN)}, length({name})))"
+    return text
 
 
 class _Clock:

@@ -6,11 +6,11 @@ The stages are separate modules, cheapest first: `normalise`, `lexicon` and `ter
 
 from analyzer.text.finder import Signal, find
 from analyzer.text.lexicon import Lexicons, labels_of, lexicon_ids, load_lexicons
-from analyzer.text.reading import TextReader, words_digest
+from analyzer.text.reading import TextReader, read_here, scan_contacts, words_digest
 from analyzer.text.second_reader import Words, load_words
-from analyzer.text.signals import contact_texts, scan_contacts, store_signals
+from analyzer.text.signals import Read, contact_texts, store_signals
 
 __all__ = [
-    "Lexicons", "Signal", "TextReader", "Words", "contact_texts", "find", "labels_of", "lexicon_ids", "load_lexicons", "load_words", "scan_contacts",
-    "store_signals", "words_digest",
+    "Lexicons", "Read", "Signal", "TextReader", "Words", "contact_texts", "find", "labels_of", "lexicon_ids", "load_lexicons", "load_words",
+    "read_here", "scan_contacts", "store_signals", "words_digest",
 ]  # fmt: skip

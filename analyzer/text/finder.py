@@ -11,7 +11,7 @@ import numpy as np
 
 from analyzer.text.context import Context, Index, Mask
 from analyzer.text.lexicon import LABELS, MARKERS, Lexicon, Lexicons, Pattern
-from analyzer.text.normalise import normalise
+from analyzer.text.normalise import FIGURE, normalise
 
 # What a pattern looks at in one clause, sentence or text is bounded, so that no text can make it slow.
 MOST_OF_ONE, MOST_COMBINATIONS, LONGEST_SCOPE = 8, 512, 1_000
@@ -42,6 +42,8 @@ class Signal(NamedTuple):
 
 
 SURE, DOUBTFUL = 0.9, 0.5
+# That a figure is written like others in the normal form is no disguise.
+_ALIKE = str.maketrans("0123456789", FIGURE * 10)
 
 
 def find(texts: Sequence[str], lexicons: Lexicons, owes: Mask | None = None) -> list[Signal]:
@@ -141,7 +143,7 @@ class Finder:
     def _signal(self, hit: _Hit, text: int, first: int, last: int, negated: bool, reported: bool, lesson: bool) -> Signal:
         start, end_backwards, weak, lexicon, detail, anyone, despite = hit
         words = self.texts[text][first:last]
-        why = "literal" if words == self._whole[start:-end_backwards] else "normalised"
+        why = "literal" if words.translate(_ALIKE) == self._whole[start:-end_backwards].translate(_ALIKE) else "normalised"
         if weak:
             why += ", weak"
         taken_back = False

@@ -28,6 +28,12 @@ _ZERO_WIDTH = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\u061c\u180e\u202
 _INSERTED = " \t\u00a0\u3000·•・.*_-~|/\\^+=#@&`'\"…"
 _APOSTROPHES = "'’‘ʼ"
 _UNSEEN, _MARK, _APOSTROPHE, _HAN, _LATIN, _LEET = 1, 2, 4, 8, 16, 32
+_UNIT, _ANNOUNCES, _REFERENCE, _JOINT = 1, 2, 4, 16
+# Digits of amounts, dates and numbers of days and of references stand for this one. The unit that follows, or what stands before.
+FIGURE = "1"
+_UNITS, _ANNOUNCED = "元块天月日号", "欠余逾额还$£€¥₹"
+_REFERENCES = ("编号", "单号", "流水")
+_LONGEST_FIGURE = 7
 _LEET_LETTERS = {"@": "a", "0": "o", "1": "i", "3": "e", "$": "s", "!": "i"}
 # One picture, one character, so that everything keeps its place.
 _EMOJI = {
@@ -66,6 +72,7 @@ def normalise(texts: Sequence[str]) -> Normal:
     """Lay the texts end to end and normalise them: see the steps."""
     original = code_points(SEPARATOR.join(texts) if not any(SEPARATOR in t for t in texts) else SEPARATOR.join(t.replace(SEPARATOR, " ") for t in texts))
     points = fold_characters(original)
+    points[figures(points)] = ord(FIGURE)
     classes = _classes()[points]
     points = without_leet(points, classes)
     gone = zero_width(classes) | inserted_marks(classes) | apostrophes(classes)
@@ -95,6 +102,38 @@ def code_points(text: str) -> Points:
 def fold_characters(points: Points) -> Points:
     """Full width to half width (NFKC), upper to lower case, traditional to simplified; one character stays one."""
     return _folding()[points]
+
+
+def figures(points: Points) -> Mask:
+    """Digits of amounts, dates, days and references (欠8,423元, 3月12日, 逾期45天, 编号4711): which ones they are changes nothing of what is said.
+
+    Only whether a character is a digit decides, so that a text and the same text with other digits there have one normal form.
+    """
+    found = np.zeros(len(points), dtype=np.bool_)
+    where = np.flatnonzero((points >= 48) & (points <= 57))
+    if not len(where):
+        return found
+    begins = np.diff(where, prepend=-2) > 1
+    first = where[begins]
+    last = where[np.append(np.flatnonzero(begins)[1:] - 1, len(where) - 1)]
+    role = _roles()
+    padded = np.concatenate([np.zeros(2, points.dtype), points, np.zeros(1, points.dtype)])
+    before, after = padded[first + 1], padded[last + 3]
+    taken = role[after] & _UNIT != 0
+    taken |= (role[before] & _ANNOUNCES != 0) & (role[after] & _HAN == 0)
+    references = np.flatnonzero(role[before] & _REFERENCE)
+    for at in references.tolist():
+        taken[at] |= chr(int(padded[first[at]])) + chr(int(before[at])) in _REFERENCES
+    short = last - first < _LONGEST_FIGURE
+    taken &= short
+    # 8,423.50元 is one figure: what holds of a part of it holds of the others.
+    joined = np.zeros(len(first), dtype=np.bool_)
+    joined[1:] = (first[1:] == last[:-1] + 2) & (role[points[first[1:] - 1]] & _JOINT != 0)
+    number = np.cumsum(~joined) - 1
+    whole = np.zeros(int(number[-1]) + 1, dtype=np.bool_)
+    whole[number[taken]] = True
+    found[where] = (whole[number] & short)[np.cumsum(begins) - 1]
+    return found
 
 
 def zero_width(classes: Classes) -> Mask:
@@ -212,6 +251,18 @@ def _split_firsts() -> Mask:
     """Which code points can be the first part of a split character."""
     table = np.zeros(0x110000, dtype=np.bool_)
     table[[first for first, _ in _split_wholes()]] = True
+    return table
+
+
+@cache
+def _roles() -> Classes:
+    """Code point -> what it is beside a figure, a bit each."""
+    table = np.zeros(0x110000, dtype=np.uint8)
+    table[0x3400:0xA000] |= _HAN
+    table[[ord(c) for c in _UNITS]] |= _UNIT
+    table[[ord(c) for c in _ANNOUNCED]] |= _ANNOUNCES
+    table[[ord(name[-1]) for name in _REFERENCES]] |= _REFERENCE
+    table[[ord(c) for c in ",."]] |= _JOINT
     return table
 
 

@@ -16,21 +16,26 @@ from contextlib import suppress
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
-from threading import Lock
+from threading import Condition, Lock
 from types import TracebackType
 from typing import IO
 
+import duckdb
 import pyarrow as pa
 from pyarrow import ipc
 
 from analyzer.errors import UsageError
+from analyzer.store import spoken_to
 from analyzer.text import segment
 from analyzer.text.lexicon import load_lexicons
 from analyzer.text.second_reader import Words, load_words
-from analyzer.text.signals import SIGNALS, TEXTS, signals_of
+from analyzer.text.shapes import Shapes
+from analyzer.text.signals import SIGNALS, TEXTS, Read, contact_texts, signals_of
 
 # More would mostly wait for the database and cost some hundred megabytes each.
 MOST_PROCESSES = 4
+# Loading the words costs a process more than a second: another is started when so many batches more are not the last.
+PATIENCE = 4
 
 
 def words_digest(lexicon_folder: Path, entities: Iterable[str] = ()) -> str:
@@ -42,14 +47,16 @@ def words_digest(lexicon_folder: Path, entities: Iterable[str] = ()) -> str:
 
 
 class TextReader:
-    """Reads batches of texts (`TEXTS`) into one table of signals (`SIGNALS`). Loading begins when it is made."""
+    """Reads batches of texts (`TEXTS`), each shape of them once. Loading begins when it is made; further processes start when there is much to read."""
 
     def __init__(self, lexicon_folder: Path, many: bool, entities: Iterable[str] = ()) -> None:
         """`many`: whether the texts are so many that processes of their own pay. `entities`: personal data to look for."""
-        self._folder = lexicon_folder
+        self._folder, self._entities = lexicon_folder, frozenset(entities)
         count = min(os.cpu_count() or 1, MOST_PROCESSES) if many else 0
         self._background = ThreadPoolExecutor(max(1, count))
-        self._processes = [_Reading(_start(lexicon_folder, entities)) for _ in range(count)]
+        self._processes = [_Reading(lexicon_folder, self._entities) for _ in range(count)]
+        for reading in self._processes[:1]:
+            reading.start()
         self._words = None if many else self._background.submit(_load, lexicon_folder, entities)
 
     def __enter__(self) -> TextReader:
@@ -59,16 +66,13 @@ class TextReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """End the processes; what they still do is of no use."""
         for reading in self._processes:
-            reading.process.kill()
-            reading.process.wait()
+            reading.end()
         self._background.shutdown(wait=True)
         for reading in self._processes:
-            for pipe in (reading.process.stdin, reading.process.stdout):
-                with suppress(BrokenPipeError):
-                    pipe.close()  # type: ignore[union-attr]
+            reading.close()
 
-    def read(self, batches: Iterable[pa.RecordBatch], progress: Callable[[int], None] = lambda _: None) -> pa.Table:
-        """The signals of all texts, in no order.
+    def read(self, batches: Iterable[pa.RecordBatch], progress: Callable[[int], None] = lambda _: None) -> Read:
+        """What is found in all texts, in no order.
 
         Args:
             batches: of `TEXTS`; taken one at a time, but from whatever thread has nothing else to do.
@@ -78,60 +82,113 @@ class TextReader:
             RuleErrors: the lexicons cannot be used.
             UsageError: a process ended before its work was done.
         """
-        taken = _Shared(batches, progress)
+        shapes = Shapes(self._entities, progress)
         if self._words is not None:
             words = self._words.result()
-            found = [signals_of(batch, words) for batch in taken]
+            found = [signals_of(batch, words) for batch in shapes.new(batches)]
         else:
-            working = [self._background.submit(self._ask, process, taken) for process in self._processes]
+            taken = _Shared(shapes.new(batches))
+            working = [self._background.submit(self._ask, process, taken, number * PATIENCE) for number, process in enumerate(self._processes)]
             found = [answer for work in working for answer in work.result()]
-        return pa.Table.from_batches(found, schema=SIGNALS)
+        return shapes.read(pa.Table.from_batches(found, schema=SIGNALS))
 
-    def _ask(self, reading: _Reading, taken: _Shared) -> list[pa.RecordBatch]:
-        """One batch after the other there, its answer back, until there are no more."""
+    def _ask(self, reading: _Reading, taken: _Shared, after: int) -> list[pa.RecordBatch]:
+        """One batch after the other there, its answer back, until there are no more; from when `after` of them were taken."""
         try:
-            return [reading.ask(batch) for batch in taken]
+            return [reading.ask(batch) for batch in taken.after(after)]
         except (OSError, StopIteration, pa.ArrowInvalid) as error:
             load_lexicons(self._folder)
-            raise UsageError("run.words_process", code=reading.process.wait()) from error
+            raise UsageError("run.words_process", code=reading.code()) from error
+        finally:
+            taken.stop()
 
 
 class _Reading:
     """A process that reads texts, and the two streams between it and us, which last as long as it does."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
+    def __init__(self, folder: Path, entities: Iterable[str]) -> None:
+        self._folder, self._entities = folder, entities
+        self.process: subprocess.Popen[bytes] | None = None
+        self._ended = False
+        self._lock = Lock()
         self._out: ipc.RecordBatchStreamWriter | None = None
         self._answers: ipc.RecordBatchReader | None = None
 
+    def start(self) -> subprocess.Popen[bytes]:
+        """The process, started if it is not there yet."""
+        with self._lock:
+            if self._ended:
+                raise OSError
+            self.process = self.process or _start(self._folder, self._entities)
+            return self.process
+
     def ask(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self._out = self._out or ipc.new_stream(self.process.stdin, TEXTS)
+        """The signals of a batch."""
+        process = self.start()
+        assert process.stdin is not None and process.stdout is not None
+        self._out = self._out or ipc.new_stream(process.stdin, TEXTS)
         self._out.write_batch(batch.cast(TEXTS))
-        self.process.stdin.flush()
+        process.stdin.flush()
         # The answers' schema comes with the first of them.
-        self._answers = self._answers or ipc.open_stream(self.process.stdout)
+        self._answers = self._answers or ipc.open_stream(process.stdout)
         return self._answers.read_next_batch()
+
+    def code(self) -> int:
+        """What the process ended with."""
+        return self.process.wait() if self.process else 0
+
+    def end(self) -> None:
+        """End the process, now and for good."""
+        with self._lock:
+            self._ended = True
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def close(self) -> None:
+        """Close the streams, when nobody reads them any more."""
+        for pipe in (self.process.stdin, self.process.stdout) if self.process else ():
+            with suppress(BrokenPipeError):
+                pipe.close()  # type: ignore[union-attr]
 
 
 class _Shared:
-    """Batches that several threads take in turn; each is counted when the next is asked for."""
+    """Batches that several threads take in turn."""
 
-    def __init__(self, batches: Iterable[pa.RecordBatch], progress: Callable[[int], None]) -> None:
-        self._batches, self._progress = iter(batches), progress
-        self._lock = Lock()
-        self._done = 0
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self._taken, self._over = 0, False
+        self._lock = Condition()
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
+    def stop(self) -> None:
+        """There are no more, for whoever waits."""
+        with self._lock:
+            self._over = True
+            self._lock.notify_all()
+
+    def after(self, count: int) -> Iterator[pa.RecordBatch]:
+        """The next batches, from when `count` have been taken."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._over or self._taken >= count)
         while True:
             with self._lock:
-                batch = next(self._batches, None)
+                batch = None if self._over else next(self._batches, None)
+                self._taken += 1
+                self._lock.notify_all()
             if batch is None:
                 return
             yield batch
-            with self._lock:
-                self._done += batch.num_rows
-                self._progress(self._done)
+
+
+def scan_contacts(con: duckdb.DuckDBPyConnection, words: Words) -> Read:
+    """What is found in the texts of the contacts in the input tables."""
+    return read_here(contact_texts(con, spoken_to(con)), words)
+
+
+def read_here(batches: Iterable[pa.RecordBatch], words: Words) -> Read:
+    """What is found in batches of `TEXTS`, read in this process."""
+    shapes = Shapes(words.entities)
+    return shapes.read(pa.Table.from_batches([signals_of(batch, words) for batch in shapes.new(batches)], schema=SIGNALS))
 
 
 def _start(folder: Path, entities: Iterable[str]) -> subprocess.Popen[bytes]:

@@ -11,15 +11,15 @@ from pathlib import Path
 import duckdb
 
 from analyzer.sql import literal
-from analyzer.store import spoken_to
+from analyzer.store import debtor_names, spoken_to, without_names
 
 OLD = "earlier"
 """The name under which the earlier run is attached."""
 # Whether a person knew on a date is kept in a run by the recipient's calendar, and was asked by the log's: those texts are read again.
 _READ = f"""
-    SELECT md5_number(c.text) AS text, CASE WHEN c.party IN ('debtor', 'obliged') THEN true WHEN c.party = 'third_party' THEN false END AS owes,
+    SELECT md5_number({without_names("c.text", "d.names")}) AS text, CASE WHEN c.party IN ('debtor', 'obliged') THEN true WHEN c.party = 'third_party' THEN false END AS owes,
            CASE WHEN c.party IN ('debtor', 'obliged') THEN NULL ELSE c.knows END AS knows, min(c.seq) AS old_seq
-    FROM {OLD}.contacts c
+    FROM {OLD}.contacts c LEFT JOIN ({debtor_names(f"{OLD}.")}) d ON d.case_id = c.case_id
     WHERE c.text IS NOT NULL AND NOT (c.direction IS NOT DISTINCT FROM 'inbound' AND c.channel NOT IN ('call', 'ai_call'))
       AND NOT EXISTS (SELECT 1 FROM {OLD}.persons p WHERE p.case_id = c.case_id AND p.person_id = c.person_id AND p.knows_since IS NOT NULL)
     GROUP BY 1, 2, 3

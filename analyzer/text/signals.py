@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analyzer.store import spoken_to
 from analyzer.text import segment
 from analyzer.text.finder import Finder, Signal
 from analyzer.text.personal_data import PERSONAL_DATA, find_personal_data
@@ -24,6 +24,16 @@ SIGNALS = pa.schema([
     ("confidence", pa.float64()), ("why", pa.string()), ("lexicon_version", pa.string()),
 ])  # fmt: skip
 """What is found in texts: the columns of the table `signals` but its first."""
+SHAPES = pa.schema([("seq", pa.int64()), ("shape", pa.int64())])
+"""Which text has which shape: see `shapes`."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read of texts: `signals` (`SIGNALS`, their `seq` the number of a shape), and which text has which shape (`SHAPES`)."""
+
+    signals: pa.Table
+    shapes: pa.Table
 
 
 def signals_of(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
@@ -53,16 +63,17 @@ def contact_texts(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[pa.Rec
     yield from con.sql(query).to_arrow_reader(BATCH)
 
 
-def scan_contacts(con: duckdb.DuckDBPyConnection, words: Words) -> pa.Table:
-    """The signals of the texts of the contacts in the input tables."""
-    return pa.Table.from_batches([signals_of(batch, words) for batch in contact_texts(con, spoken_to(con))], SIGNALS)
-
-
-def store_signals(con: duckdb.DuckDBPyConnection, found: pa.Table, first: int = 0) -> None:
-    """Put rows of `SIGNALS` into the table `signals`, numbered from `first`."""
-    con.register("signals_found", found)
-    con.execute(f"INSERT INTO signals SELECT {first} + row_number() OVER () - 1, * FROM signals_found")
+def store_signals(con: duckdb.DuckDBPyConnection, read: Read, first: int = 0) -> None:
+    """Put the signals of each contact's text into the table `signals`, numbered from `first` by contact and place. The words are those of its own text."""
+    con.register("signals_found", read.signals)
+    con.register("shapes_found", read.shapes)
+    con.execute(
+        f"INSERT INTO signals SELECT {first} - 1 + row_number() OVER (ORDER BY p.seq, s.start_at, s.end_at, s.concept, s.detail, s.label),"
+        " p.seq, s.* EXCLUDE (seq) REPLACE (substring(c.text, s.start_at + 1, s.end_at - s.start_at) AS words)"
+        " FROM signals_found s JOIN shapes_found p ON p.shape = s.seq JOIN contacts c ON c.seq = p.seq"
+    )
     con.unregister("signals_found")
+    con.unregister("shapes_found")
 
 
 def _batch(found: list[Signal], seqs: npt.NDArray[np.int64]) -> pa.RecordBatch:
