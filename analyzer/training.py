@@ -130,7 +130,7 @@ def fit(seen: csr_matrix, truth: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.i
     for number in range(count):
         weighed = {1: _FOR, 0: 1.0} if number < ABOUT else "balanced"
         said = truth[:, number] >= 0
-        model = LogisticRegression(C=_STRENGTH, max_iter=_STEPS, tol=1e-3, class_weight=weighed)
+        model = LogisticRegression(C=_STRENGTH, max_iter=_STEPS, tol=1e-4, class_weight=weighed)
         model.fit(x[said], truth[said, number], sample_weight=weight_of[said])
         # Rounded to eight bits: what the last bits of a sum depend on (the order of threads, the processor) goes with them.
         weight = model.coef_[0] * rarity
