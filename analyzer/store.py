@@ -39,10 +39,10 @@ TRACKING_DAYS = 2
 OBLIGED = ("self", "guarantor", "co_borrower")
 HIDDEN = "龥"
 """A character that no text and no lexicon has: each of a name's is written so for the reader of texts."""
-# The hundred commonest surnames but those that begin a word for somebody (车主, 房东, 师傅): a column of names may hold such words too.
+# The commonest surnames but those that begin a word for somebody (车主, 房东, 师傅): a column of names may hold such words too.
 _NAME = (
     "[王李张刘陈杨黄赵周吴徐孙马朱胡郭何林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘蒋蔡杜叶苏魏吕丁任沈姚卢姜崔钟谭陆汪范廖邱邹熊孟秦白江阎薛尹段雷黎史陶贺"
-    "顾毛郝龚邵万覃武戴严莫孔向汤余程夏方石金侯][一-龥]{1,2}"
+    "顾毛郝龚邵万覃武戴严莫孔向汤余程夏方石金侯高钱常文安易乔龙倪殷施牛洪葛伍庞樊兰梅庄章鲁韦申尤苗翁季骆祝左颜][一-龥]{1,2}"
 )
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from analyzer import audit, explain, rules, summary
 from analyzer.casebook import bench, outcomes
 from analyzer.checks import prepare
+from analyzer.checks.judge import _STANDINGS, _standings
 from analyzer.model import Rule
 from analyzer.text import Words
 from tests.conftest import ROOT
@@ -144,6 +145,23 @@ def test_the_six_outcomes_of_a_rule_add_up_to_all_contacts(sample: audit.RunResu
                 "SELECT count(DISTINCT seq) FROM finding_evidence JOIN findings USING (finding_id) WHERE rule = ? AND role = 'breach'", [row["rule"]]
             ).fetchall()[0][0]
             assert breaching == row["breach"]
+
+
+def test_contacts_counted_by_their_kinds_have_the_standing_of_each(sample: audit.RunResult) -> None:
+    """Every shipped rule, over contacts of several jurisdictions of which facts are missing."""
+    every = prepare(rules.select(ROOT / "rules"))
+    with duckdb.connect(":memory:") as con:
+        con.execute(f"ATTACH '{sample.path}' AS r (READ_ONLY)")
+        for (name,) in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'r' AND table_name <> 'contacts'").fetchall():
+            con.execute(f"CREATE VIEW {name} AS FROM r.{name}")
+        lacking = ", ".join(f"CASE WHEN seq % {step} > 0 THEN {column} END AS {column}" for step, column in enumerate(("direction", "outcome", "party", "channel", "on_date", "local_at", "call_type", "dpd", "at_utc"), start=5))
+        con.execute(f"CREATE TABLE contacts AS SELECT * REPLACE ({lacking}, ['CN', 'US-NY', 'UK', 'IN', 'CN-GD', 'JP'][seq % 6 + 1] AS jurisdiction, CASE WHEN seq % 4 > 0 THEN lender_kind END AS lender_kind, CASE WHEN seq % 3 = 0 THEN 'America/New_York' ELSE zone END AS zone) FROM r.contacts")
+        told = dict(zip((p.rule.ref for p in every), _standings(con, every), strict=True))
+        assert len(told) > 150
+        for prepared in every:
+            each = dict(con.execute(f"SELECT standing, count(*) FROM ({prepared.compiled.standing}) GROUP BY 1").fetchall())
+            assert each == {standing: contacts for standing, contacts in told[prepared.rule.ref].items() if contacts}, prepared.rule.ref
+        assert {standing for counts in told.values() for standing, contacts in counts.items() if contacts} == set(_STANDINGS)
 
 
 def test_findings_do_not_depend_on_the_order_of_files_or_rows(sample: audit.RunResult, tmp_path: Path) -> None:

@@ -72,14 +72,36 @@ Figure = int | Annotated[str, Field(pattern=r"^\$[a-z_]+$")]
 Moment = Annotated[str, Field(pattern=r"^(\$[a-z_]+|[0-2][0-9]:[0-5][0-9](:[0-5][0-9])?)$")]
 
 
+ITS_DAY = "$day"
+"""Stands for the date in `Reach.in_force`."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What decides the standing of one contact `c`, as SQL: whether the pack binds it, whether it is in the scope, its date by the
+    rule's clock, and whether the rule was in force on that date (written `ITS_DAY`)."""
+
+    applies: str
+    scope: str
+    day: str
+    in_force: str
+
+    @property
+    def case(self) -> str:
+        """SQL: the standing, all together."""
+        return (
+            f"CASE WHEN NOT ({self.applies}) OR ({self.scope}) IS FALSE THEN 'not_applicable'"
+            f" WHEN {self.day} IS NULL THEN 'undetermined' WHEN NOT {self.in_force.replace(ITS_DAY, self.day)} THEN 'not_in_force'"
+            f" WHEN ({self.scope}) IS NULL THEN 'undetermined' ELSE 'in_scope' END"
+        )
+
+
 @dataclass(frozen=True)
 class Compiled:
-    """The two SELECTs of a rule (see the module's docstring); `standing_case` is the standing of one contact `c`,
-    `applies` whether the pack binds it at all."""
+    """The two SELECTs of a rule (see the module's docstring), and the parts of the first."""
 
     standing: str
-    standing_case: str
-    applies: str
+    reach: Reach
     hits: str
 
 
@@ -198,16 +220,11 @@ class Compiler:
             f" WHERE {self.applies} AND ({self.scope}) IS NOT FALSE{force} AND {where}"
         )
 
-    def standing(self) -> tuple[str, str, str]:
-        """The SELECT that says of every contact whether the rule applies to it, the CASE in it that does, and where the pack binds."""
-        day = f"({self.day})"
-        case = (
-            f"CASE WHEN NOT ({self.applies}) OR ({self.scope}) IS FALSE THEN 'not_applicable'"
-            f" WHEN {day} IS NULL THEN 'undetermined' WHEN NOT {self.in_force(day)} THEN 'not_in_force'"
-            f" WHEN ({self.scope}) IS NULL THEN 'undetermined' ELSE 'in_scope' END"
-        )
+    def standing(self) -> tuple[str, Reach]:
+        """The SELECT that says of every contact whether the rule applies to it, and its parts."""
+        reach = Reach(self.applies, self.scope, f"({self.day})", self.in_force(ITS_DAY))
         missing = self.missing([*self.needs, "at_utc"])
-        return f"SELECT c.seq, {case} AS standing, {missing} AS missing FROM contacts c", case, self.applies
+        return f"SELECT c.seq, {reach.case} AS standing, {missing} AS missing FROM contacts c", reach
 
 
 def _told(column: str) -> str:

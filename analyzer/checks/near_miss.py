@@ -57,7 +57,7 @@ def compile_near_miss(rule: Rule, params: NearMiss, others: Mapping[str, Rule]) 
         f"WITH near AS ({near.hits}), plain AS (SELECT DISTINCT seq FROM ({plain.hits}) WHERE role IN ('breach', 'undetermined'))"
         f" SELECT {HITS} FROM near WHERE role = 'breach' AND seq NOT IN (SELECT seq FROM plain)"
     )
-    return Compiled(near.standing, near.standing_case, near.applies, hits)
+    return Compiled(near.standing, near.reach, hits)
 
 
 def _later(one: date | None, other: date | None) -> date | None:

@@ -35,7 +35,7 @@ from analyzer.text.signals import SIGNALS, TEXTS, Read, contact_texts, signals_o
 # More would mostly wait for the database and cost some hundred megabytes each.
 MOST_PROCESSES = 4
 # Loading the words costs a process more than a second: another is started when so many batches more are not the last.
-PATIENCE = 4
+PATIENCE = 16
 
 
 def words_digest(lexicon_folder: Path, entities: Iterable[str] = ()) -> str:
@@ -87,9 +87,10 @@ class TextReader:
             words = self._words.result()
             found = [signals_of(batch, words) for batch in shapes.new(batches)]
         else:
-            taken = _Shared(shapes.new(batches))
-            working = [self._background.submit(self._ask, process, taken, number * PATIENCE) for number, process in enumerate(self._processes)]
-            found = [answer for work in working for answer in work.result()]
+            with ThreadPoolExecutor(1) as ahead:
+                taken = _Shared(shapes.new(batches), ahead)
+                working = [self._background.submit(self._ask, process, taken, number * PATIENCE) for number, process in enumerate(self._processes)]
+                found = [answer for work in working for answer in work.result()]
         return shapes.read(pa.Table.from_batches(found, schema=SIGNALS))
 
     def _ask(self, reading: _Reading, taken: _Shared, after: int) -> list[pa.RecordBatch]:
@@ -153,10 +154,11 @@ class _Reading:
 
 
 class _Shared:
-    """Batches that several threads take in turn."""
+    """Batches that several threads take in turn; the next is made while the last are read."""
 
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
-        self._batches = iter(batches)
+    def __init__(self, batches: Iterable[pa.RecordBatch], ahead: ThreadPoolExecutor) -> None:
+        self._batches, self._ahead = iter(batches), ahead
+        self._next = ahead.submit(next, self._batches, None)
         self._taken, self._over = 0, False
         self._lock = Condition()
 
@@ -172,7 +174,9 @@ class _Shared:
             self._lock.wait_for(lambda: self._over or self._taken >= count)
         while True:
             with self._lock:
-                batch = None if self._over else next(self._batches, None)
+                batch = None if self._over else self._next.result()
+                if batch is not None:
+                    self._next = self._ahead.submit(next, self._batches, None)
                 self._taken += 1
                 self._lock.notify_all()
             if batch is None:
