@@ -81,6 +81,25 @@ def test_a_text_said_to_somebody_else_is_read_again(tmp_path: Path, monkeypatch:
     assert differences(audit.run([str(logs)], tmp_path / "runs", run_id="full", packs=["cn-gbt-45251"]).path, since.path) == {}
 
 
+def test_a_text_with_a_name_in_it_is_read_again_where_nobody_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A debtor's name is no word in his own case: what was read there says nothing of the same text in another's."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "cases.csv").write_text("case_id,debtor_name\nK1,王老赖\nK2,李四\n", encoding="utf-8")
+    line = "{0},K{0},P{0},本人,短信,呼出,2026-03-01 10:0{0}:00,送达,,A1,你就是个王老赖，骗子\n"
+    (logs / "a.csv").write_text(f"{HEADER}\n{line.format(1)}", encoding="utf-8")
+    first = audit.run([str(logs)], tmp_path / "runs", run_id="first", packs=["cn-gbt-45251"])
+    (logs / "a.csv").write_text(f"{HEADER}\n{line.format(1)}{line.format(2)}", encoding="utf-8")
+    read = _Counted(monkeypatch)
+    since = audit.run([str(logs)], tmp_path / "runs", run_id="since", packs=["cn-gbt-45251"], since=first.path)
+    assert read.texts == 1
+    full = audit.run([str(logs)], tmp_path / "runs", run_id="full", packs=["cn-gbt-45251"])
+    assert differences(full.path, since.path) == {}
+    with duckdb.connect(str(full.path), read_only=True) as con:
+        found = con.execute("SELECT case_id, words FROM signals JOIN contacts USING (seq) WHERE contains(words, '老赖')").fetchall()
+    assert {case for case, _ in found} == {"K2"}
+
+
 def test_what_was_read_with_other_words_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logs, own = tmp_path / "logs", tmp_path / "rules"
     logs.mkdir()

@@ -125,7 +125,6 @@ def figures(points: Points) -> Mask:
     for at in references.tolist():
         taken[at] |= chr(int(padded[first[at]])) + chr(int(before[at])) in _REFERENCES
     short = last - first < _LONGEST_FIGURE
-    taken &= short
     # 8,423.50元 is one figure: what holds of a part of it holds of the others.
     joined = np.zeros(len(first), dtype=np.bool_)
     joined[1:] = (first[1:] == last[:-1] + 2) & (role[points[first[1:] - 1]] & _JOINT != 0)

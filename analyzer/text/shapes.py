@@ -36,10 +36,12 @@ class Shapes:
         self._of: list[pa.RecordBatch] = []
 
     def new(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Of batches of `TEXTS`, one text of each shape that was not there before, its `seq` the number of the shape."""
+        """Of batches of `TEXTS`, one text of each shape that was not there before, its `seq` the number of the shape; no batch is empty."""
         waiting: list[pa.RecordBatch] = []
         for batch in batches:
-            waiting.append(self._take(batch))
+            unread = self._take(batch)
+            if unread.num_rows:
+                waiting.append(unread)
             if sum(b.num_rows for b in waiting) >= BATCH:
                 yield pa.concat_batches(waiting)
                 waiting = []
