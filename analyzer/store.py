@@ -24,6 +24,7 @@ from analyzer.calendars import WorkDay
 from analyzer.errors import UsageError
 from analyzer.intake import Settings, input_table
 from analyzer.model import UNNAMED
+from analyzer.rules import rules_folder
 from analyzer.sql import literal
 
 # The one legal time of a jurisdiction that has one; a debtor there needs no zone of his own.
@@ -39,11 +40,6 @@ TRACKING_DAYS = 2
 OBLIGED = ("self", "guarantor", "co_borrower")
 HIDDEN = "龥"
 """A character that no text and no lexicon has: each of a name's is written so for the reader of texts."""
-# The commonest surnames but those that begin a word for somebody (车主, 房东, 师傅): a column of names may hold such words too.
-_NAME = (
-    "[王李张刘陈杨黄赵周吴徐孙马朱胡郭何林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘蒋蔡杜叶苏魏吕丁任沈姚卢姜崔钟谭陆汪范廖邱邹熊孟秦白江阎薛尹段雷黎史陶贺"
-    "顾毛郝龚邵万覃武戴严莫孔向汤余程夏方石金侯高钱常文安易乔龙倪殷施牛洪葛伍庞樊兰梅庄章鲁韦申尤苗翁季骆祝左颜][一-龥]{1,2}"
-)
 
 
 @dataclass(frozen=True)
@@ -245,8 +241,15 @@ def debtor_names(database: str = "") -> str:
     """SELECT of case_id, names: what the debtor of a case is called (at most two names), where that is a Chinese name and nothing else."""
     return (
         f"SELECT case_id, list_sort(list(DISTINCT name))[:2] AS names FROM (SELECT case_id, debtor_name AS name FROM {database}cases"
-        f" UNION ALL SELECT case_id, name FROM {database}persons WHERE relation = 'self') WHERE regexp_full_match(name, {literal(_NAME)}) GROUP BY case_id"
+        f" UNION ALL SELECT case_id, name FROM {database}persons WHERE relation = 'self') WHERE regexp_full_match(name, {literal(_name())}) GROUP BY case_id"
     )
+
+
+@cache
+def _name() -> str:
+    """What a Chinese name looks like: a surname of rules/surnames.txt and one or two characters more."""
+    lines = (rules_folder() / "surnames.txt").read_text(encoding="utf-8").splitlines()
+    return f"[{''.join(line.strip() for line in lines if not line.startswith('#'))}][\u4e00-{HIDDEN}]{{1,2}}"
 
 
 def without_names(text: str, names: str) -> str:

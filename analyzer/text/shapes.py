@@ -72,7 +72,7 @@ class Shapes:
         """(the number of each shape, the places of those that are new)."""
         numbers, unread = np.zeros(len(told), np.int64), []
         for place, text in enumerate(told.cast(pa.binary()).to_pylist()):
-            # Their digests and not the texts are kept; two of different texts are the same once in 10^26 pairs.
+            # Their digests and not the texts are kept; two of different texts are the same once in 10^28 pairs.
             digest = blake2b(text, digest_size=12).digest()
             number = self._numbers.get(digest)
             if number is None:
