@@ -12,10 +12,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from analyzer import audit, runs
+from analyzer import audit, runs, store
 from analyzer.errors import DunAuditError
 from analyzer.rules import rules_folder
-from analyzer.text import TextReader
+from analyzer.text import TextReader, words_digest
 from tests.conftest import HEADER, ROOT
 from tests.same import differences
 from tests.test_cluster import _world
@@ -67,37 +67,44 @@ def test_late_corrected_and_withdrawn_rows_come_out_as_in_a_full_audit(seed: int
     assert 0 < read.texts < texts * 0.6
 
 
+def _grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str) -> tuple[int, Path]:
+    """(how many texts are read again when a log has grown, the full run), after the run since the one before was seen to equal it."""
+    log, packs = tmp_path / "logs" / "a.csv", ["cn-gbt-45251"]
+    log.parent.mkdir(exist_ok=True)
+    log.write_text(f"{HEADER}\n{before}", encoding="utf-8")
+    first = audit.run([str(log.parent)], tmp_path / "runs", run_id="first", packs=packs)
+    log.write_text(f"{HEADER}\n{after}", encoding="utf-8")
+    full = audit.run([str(log.parent)], tmp_path / "runs", run_id="full", packs=packs)
+    read = _Counted(monkeypatch)
+    since = audit.run([str(log.parent)], tmp_path / "runs", run_id="since", packs=packs, since=first.path)
+    assert differences(full.path, since.path) == {}
+    return read.texts, full.path
+
+
 def test_a_text_said_to_somebody_else_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same words to the debtor and to his friend are two things: only what was said to the same kind of person is taken over."""
-    logs = tmp_path / "logs"
-    logs.mkdir()
     line = "{0},K1,P{0},{1},电话,呼出,2026-03-01 10:0{0}:00,接通,交互式,A1,您朋友欠我们的钱逾期三个月了\n"
-    (logs / "a.csv").write_text(f"{HEADER}\n{line.format(1, '本人')}", encoding="utf-8")
-    first = audit.run([str(logs)], tmp_path / "runs", run_id="first", packs=["cn-gbt-45251"])
-    (logs / "a.csv").write_text(f"{HEADER}\n{line.format(1, '本人')}{line.format(2, '朋友')}{line.format(3, '本人')}", encoding="utf-8")
-    read = _Counted(monkeypatch)
-    since = audit.run([str(logs)], tmp_path / "runs", run_id="since", packs=["cn-gbt-45251"], since=first.path)
-    assert read.texts == 1
-    assert differences(audit.run([str(logs)], tmp_path / "runs", run_id="full", packs=["cn-gbt-45251"]).path, since.path) == {}
+    read, _ = _grown(tmp_path, monkeypatch, line.format(1, "本人"), line.format(1, "本人") + line.format(2, "朋友") + line.format(3, "本人"))
+    assert read == 1
 
 
 def test_a_text_with_a_name_in_it_is_read_again_where_nobody_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A debtor's name is no word in his own case: what was read there says nothing of the same text in another's."""
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    (logs / "cases.csv").write_text("case_id,debtor_name\nK1,王老赖\nK2,李四\n", encoding="utf-8")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "cases.csv").write_text("case_id,debtor_name\nK1,王老赖\nK2,李四\n", encoding="utf-8")
     line = "{0},K{0},P{0},本人,短信,呼出,2026-03-01 10:0{0}:00,送达,,A1,你就是个王老赖，骗子\n"
-    (logs / "a.csv").write_text(f"{HEADER}\n{line.format(1)}", encoding="utf-8")
-    first = audit.run([str(logs)], tmp_path / "runs", run_id="first", packs=["cn-gbt-45251"])
-    (logs / "a.csv").write_text(f"{HEADER}\n{line.format(1)}{line.format(2)}", encoding="utf-8")
-    read = _Counted(monkeypatch)
-    since = audit.run([str(logs)], tmp_path / "runs", run_id="since", packs=["cn-gbt-45251"], since=first.path)
-    assert read.texts == 1
-    full = audit.run([str(logs)], tmp_path / "runs", run_id="full", packs=["cn-gbt-45251"])
-    assert differences(full.path, since.path) == {}
-    with duckdb.connect(str(full.path), read_only=True) as con:
+    read, full = _grown(tmp_path, monkeypatch, line.format(1), line.format(1) + line.format(2))
+    assert read == 1
+    with duckdb.connect(str(full), read_only=True) as con:
         found = con.execute("SELECT case_id, words FROM signals JOIN contacts USING (seq) WHERE contains(words, '老赖')").fetchall()
     assert {case for case, _ in found} == {"K2"}
+
+
+def test_what_is_taken_for_a_name_is_part_of_what_texts_are_read_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = words_digest(ROOT / "rules/lexicon")
+    assert before == words_digest(ROOT / "rules/lexicon")
+    monkeypatch.setattr(store, "_name", lambda: "[王][一-龥]")
+    assert before != words_digest(ROOT / "rules/lexicon")
 
 
 def test_what_was_read_with_other_words_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import duckdb
 
-from analyzer.checks.base import HITS, ITS_DAY
+from analyzer.checks.base import HITS, ITS_DAY, Reach
 from analyzer.checks.bind import Prepared
 from analyzer.model import Outcome
 
@@ -68,6 +68,9 @@ def _binding(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared]) -> list[
     return [prepared for prepared, binds in zip(rules, row, strict=True) if binds]
 
 
+_STANDINGS = ("in_scope", Outcome.UNDETERMINED.value, Outcome.NOT_APPLICABLE.value, Outcome.NOT_IN_FORCE.value)
+
+
 def _standings(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared]) -> list[dict[str, int]]:
     """How many contacts have each standing, per rule.
 
@@ -83,35 +86,19 @@ def _standings(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared]) -> lis
     def named(known: dict[str, str], sql: str, letter: str) -> str:
         return known.setdefault(sql, f"{letter}{len(known)}")
 
-    asked = []
+    cases = []
     for reach in (prepared.compiled.reach for prepared in rules):
         day = named(days, reach.day, "d")
         force = named(dated, reach.in_force.replace(ITS_DAY, day), "f")
-        asked.append((named(columns, reach.applies, "c"), named(columns, reach.scope, "c"), f"{day}_known", force))
+        cases.append(Reach(named(columns, reach.applies, "c"), named(columns, reach.scope, "c"), f"nullif({day}_known, false)", force).case)
     first = ", ".join(f"({sql}) AS {name}" for known in (columns, days) for sql, name in known.items())
     keys = [*columns.values(), *(f"{name} IS NOT NULL AS {name}_known" for name in days.values()), *(f"({sql}) AS {name}" for sql, name in dated.items())]
-    found = con.execute(f"SELECT {', '.join(keys)}, count(*) AS contacts FROM (SELECT {first} FROM contacts c) GROUP BY ALL")
-    names = [column[0] for column in found.description]
+    kinds = f"SELECT {', '.join(keys)}, count(*) AS contacts FROM (SELECT {first} FROM contacts c) GROUP BY ALL"
     counted: list[dict[str, int]] = [dict.fromkeys(_STANDINGS, 0) for _ in rules]
-    for row in found.fetchall():
-        kind = dict(zip(names, row, strict=True))
-        for counts, (applies, scope, known, force) in zip(counted, asked, strict=True):
-            counts[_standing(kind[applies], kind[scope], kind[known], kind[force])] += kind["contacts"]
+    for contacts, *standings in con.execute(f"SELECT contacts, {', '.join(cases)} FROM ({kinds})").fetchall():
+        for counts, standing in zip(counted, standings, strict=True):
+            counts[standing] += contacts
     return counted
-
-
-_STANDINGS = ("in_scope", Outcome.UNDETERMINED.value, Outcome.NOT_APPLICABLE.value, Outcome.NOT_IN_FORCE.value)
-
-
-def _standing(applies: bool | None, scope: bool | None, known: bool, in_force: bool | None) -> str:
-    """`Reach.case`."""
-    if applies is False or scope is False:
-        return Outcome.NOT_APPLICABLE.value
-    if not known:
-        return Outcome.UNDETERMINED.value
-    if in_force is False:
-        return Outcome.NOT_IN_FORCE.value
-    return Outcome.UNDETERMINED.value if scope is None else "in_scope"
 
 
 def _run(con: duckdb.DuckDBPyConnection, prepared: Prepared, standing: dict[str, int]) -> None:

@@ -25,7 +25,8 @@ import pyarrow as pa
 from pyarrow import ipc
 
 from analyzer.errors import UsageError
-from analyzer.store import spoken_to
+from analyzer.rules import rules_folder
+from analyzer.store import debtor_names, spoken_to, without_names
 from analyzer.text import segment
 from analyzer.text.lexicon import load_lexicons
 from analyzer.text.second_reader import Words, load_words
@@ -39,9 +40,11 @@ PATIENCE = 16
 
 
 def words_digest(lexicon_folder: Path, entities: Iterable[str] = ()) -> str:
-    """SHA-256 over all that decides what is found in a text: the lexicons, the second reader beside them, the kinds of personal data, this program and what it reads with."""
-    files = sorted([*lexicon_folder.glob("*.yaml"), *(lexicon_folder.parent / "examples").glob("*.npz"), *Path(__file__).parent.glob("*.py")], key=lambda p: (p.suffix, p.name))
-    told = [sha256(path.read_bytes()).hexdigest() for path in files] + sorted(entities)
+    """SHA-256 over all that decides what is found in a text: the lexicons, the second reader beside them, the kinds of personal data, how names
+    are hidden, this program and what it reads with."""
+    files = [*lexicon_folder.glob("*.yaml"), *(lexicon_folder.parent / "examples").glob("*.npz"), *rules_folder().glob("*.txt"), *Path(__file__).parent.glob("*.py")]
+    told = [sha256(path.read_bytes()).hexdigest() for path in sorted(files, key=lambda p: (p.suffix, p.name))]
+    told += [*sorted(entities), debtor_names(), without_names("text", "names")]
     told += [f"{name} {metadata.version(name)}" for name in ("jieba", "OpenCC", "presidio-analyzer")]
     return sha256("\n".join(told).encode()).hexdigest()
 
@@ -82,15 +85,13 @@ class TextReader:
             RuleErrors: the lexicons cannot be used.
             UsageError: a process ended before its work was done.
         """
-        shapes = Shapes(self._entities, progress)
         if self._words is not None:
-            words = self._words.result()
-            found = [signals_of(batch, words) for batch in shapes.new(batches)]
-        else:
-            with ThreadPoolExecutor(1) as ahead:
-                taken = _Shared(shapes.new(batches), ahead)
-                working = [self._background.submit(self._ask, process, taken, number * PATIENCE) for number, process in enumerate(self._processes)]
-                found = [answer for work in working for answer in work.result()]
+            return read_here(batches, self._words.result(), progress)
+        shapes = Shapes(self._entities, progress)
+        with ThreadPoolExecutor(1) as ahead:
+            taken = _Shared(shapes.new(batches), ahead)
+            working = [self._background.submit(self._ask, process, taken, number * PATIENCE) for number, process in enumerate(self._processes)]
+            found = [answer for work in working for answer in work.result()]
         return shapes.read(pa.Table.from_batches(found, schema=SIGNALS))
 
     def _ask(self, reading: _Reading, taken: _Shared, after: int) -> list[pa.RecordBatch]:
@@ -189,9 +190,9 @@ def scan_contacts(con: duckdb.DuckDBPyConnection, words: Words) -> Read:
     return read_here(contact_texts(con, spoken_to(con)), words)
 
 
-def read_here(batches: Iterable[pa.RecordBatch], words: Words) -> Read:
-    """What is found in batches of `TEXTS`, read in this process."""
-    shapes = Shapes(words.entities)
+def read_here(batches: Iterable[pa.RecordBatch], words: Words, progress: Callable[[int], None] = lambda _: None) -> Read:
+    """What is found in batches of `TEXTS`, read in this process; `progress` as in `TextReader.read`."""
+    shapes = Shapes(words.entities, progress)
     return shapes.read(pa.Table.from_batches([signals_of(batch, words) for batch in shapes.new(batches)], schema=SIGNALS))
 
 
