@@ -1,14 +1,15 @@
 """How well the words are read: `python -m analyzer.evaluation [DATA]`, or `make evaluate`.
 
-Measures the bench (`scan`) on the development test set under tests/development, which nothing is trained on, chooses the
-second reader's thresholds there, counts false alarms on the ordinary sets where DATA holds them, and writes
-docs/words-report.md. Intervals are Wilson's at 95 %.
+Measures the bench (`scan`) on the test sets under tests/development, which nothing is trained on: one on which the second reader's
+thresholds are chosen, and one by another author on which nothing is. Counts false alarms on the ordinary sets where DATA holds them, and
+writes docs/words-report.md. Intervals are Wilson's at 95 %.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import lzma
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,8 +29,7 @@ from analyzer.text.second_reader import SecondReader, load_reader
 from analyzer.training import Example, fit, given, known_to, matrix, read_examples, to_learn, truth_of
 
 Truth = npt.NDArray[np.bool_]
-# A lower one, 0.1, found hardly more and told more in ordinary messages.
-_GRID = (0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+_GRID = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 _FOLDS = 6
 
 
@@ -163,6 +163,31 @@ def alarm_table(folder: Path, lexicons: Lexicons, reader: SecondReader) -> list[
     return lines
 
 
+OFFENSIVE = "offensive_zh/dev.csv.xz"
+
+
+def offensive_table(folder: Path, lexicons: Lexicons, reader: SecondReader) -> list[str]:
+    """Markdown: forum posts of the COLD set that carry `abuse`, among those its makers call offensive and those they do not, with the words
+    that decide by themselves alone and with the second reader. There is no bar: what is offensive there is prejudice more than insult."""
+    lines = ["| posts | texts | abuse, sure words (95 %) | abuse, with the second reader (95 %) | any label, with the second reader |", "|---|---|---|---|---|"]
+    if not (folder / OFFENSIVE).is_file():
+        return [*lines, f"| {OFFENSIVE} | not here | | | |"]
+    with lzma.open(folder / OFFENSIVE, "rt", encoding="utf-8-sig", newline="") as file:
+        rows = [(row["TEXT"], row["label"] == "1") for row in csv.DictReader(file)]
+    for name, offensive in (("offensive: found", True), ("clean: false alarms", False)):
+        messages = [Message(None, text, "zh", "borrower", None) for text, is_so in rows if is_so == offensive]
+        sure, read = (told_of(judge_messages(messages, lexicons, used)) for used in (None, reader))
+        abuse = LABELS.index("abuse")
+        shares = [_share(int(told.sum()), len(messages)) for told in (sure[:, abuse], read[:, abuse], read.any(axis=1))]
+        lines.append(f"| {name} | {len(messages)} | {' | '.join(shares)} |")
+    return lines
+
+
+def _share(hits: int, of: int) -> str:
+    low, high = interval(hits, of)
+    return f"{hits}, {100 * hits / max(of, 1):.1f} % ({100 * low:.1f}-{100 * high:.1f})"
+
+
 def main() -> None:
     """See the module's docstring."""
     root = rules.rules_folder().parent
@@ -183,12 +208,16 @@ def main() -> None:
         (folder / "thresholds.json").write_text(json.dumps(thresholds, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         reader = replace(reader, settle=thresholds["settle"])
     measured: dict[str, dict[str, list[int]]] = {}
-    lines = ["# How well the words are read", "", "Written by `make evaluate`. The thresholds of the second reader were chosen on the development set together with the training", "examples (each judged by a reader trained without it), which flatters it; the set of others is the real measure.", ""]
+    lines = ["# How well the words are read", "", "Written by `make evaluate`. The thresholds of the second reader were chosen on the development set together with the training", "examples (each judged by a reader trained without it), which flatters it; the set of another author, who saw neither words nor examples, is the", "real measure.", ""]
     for lang, own in development.items():
         truth = truth_of(own)
         told = told_of(judge_messages(messages_of(own), lexicons, reader))
         measured[lang] = {label: [int((told[:, n] & truth[:, n]).sum()), int((told[:, n] & ~truth[:, n]).sum())] for n, label in enumerate(LABELS)}
         lines += [f"## Development set, {lang}", "", *table(told, truth), "", *by_difficulty(own, told, truth), "", "Every error:", "", *errors(own, told, truth), ""]
+    for lang in development:
+        others = read_examples([root / "tests" / "development" / f"others-{lang}.jsonl"])
+        told, truth = told_of(judge_messages(messages_of(others), lexicons, reader)), truth_of(others)
+        lines += [f"## Set of another author, {lang}, on which nothing was chosen", "", *table(told, truth), "", *by_difficulty(others, told, truth), ""]
     told, truth = decided(known, reader.settle), truth_of(examples)
     for lang in ("zh", "en"):
         here = np.array([e.lang == lang for e in examples])
@@ -196,8 +225,9 @@ def main() -> None:
     (folder / MEASURED).write_text(json.dumps(measured, sort_keys=True, indent=1) + "\n", encoding="utf-8")
     data = Path(next((a for a in sys.argv[1:] if not a.startswith("-")), root.parent / "shared" / "data"))
     lines += ["## False alarms on ordinary texts", "", *alarm_table(data, lexicons, reader), ""]
+    lines += ["## Offensive forum posts (COLD, dev): what is found beside what is falsely told", "", *offensive_table(data, lexicons, reader), ""]
     (root / "docs" / "words-report.md").write_text("\n".join(lines), encoding="utf-8")
-    print("\n".join(line for line in lines if "macro" in line or line.startswith("##") or "sms" in line or "reviews" in line))
+    print("\n".join(line for line in lines if "macro" in line or line.startswith("##") or "sms" in line or "reviews" in line or "posts" in line or "offensive:" in line or "clean:" in line))
 
 
 if __name__ == "__main__":

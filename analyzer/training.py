@@ -92,9 +92,9 @@ def given(folder: Path, lexicons: Lexicons) -> list[Example]:
 
 
 def version_of(examples: Sequence[Example], lexicons: Lexicons) -> str:
-    """What a model trained from these examples is called, with the lexicons whose elements of patterns it knows texts by."""
+    """What a model trained from these examples is called, with the lexicons whose elements of patterns it knows texts by and its width."""
     tokens = np.sort(lexicons.set_tokens[lexicons.set_tokens >= 0]).tolist()
-    return sha256(json.dumps([[asdict(e) for e in examples], tokens], sort_keys=True).encode()).hexdigest()[:12]
+    return sha256(json.dumps([[asdict(e) for e in examples], tokens, WIDTH], sort_keys=True).encode()).hexdigest()[:12]
 
 
 def known_to(lexicons: Lexicons) -> frozenset[tuple[str, str]]:

@@ -419,6 +419,10 @@ def test_a_suppression_answers_what_the_page_showed(own: Path, path: Path, tmp_p
     # Now he has seen it, and what he sends again counts.
     at.button(key=f"suppress_save_{finding}").click().run()
     assert not at.exception and not at.error and [e.kind for e in log.log()] == ["verdict", "suppress"]
+    # Who asked does not approve: the page says so, and nothing is written.
+    assert say("page.review.asked", "zh", until=log.log()[-1].told["until"], approver="李主任") in _shown(at)
+    at.button(key=f"approve_{finding}").click().run()
+    assert [e.value for e in at.error] == [say("review.not_asked", "zh", finding=finding)] and [e.kind for e in log.log()] == ["verdict", "suppress"]
 
 
 def test_the_action_log_keeps_what_a_blind_review_must_not_know(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shutil
 import sqlite3
 import sys
 import tomllib
@@ -542,6 +543,39 @@ def browser() -> Iterator[Any]:
         found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-background-networking", "--disable-gpu"])
         yield found
         found.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
+def test_in_a_browser_a_row_opens_in_the_language_and_the_run_in_view(folder: Path, browser: Any, tmp_path: Path) -> None:
+    """What a page opens itself, not a link, is where Streamlit forgets what the widgets of the sidebar were set to."""
+    from playwright.sync_api import expect
+
+    first = runs.locate(folder)
+    both = tmp_path / "runs"
+    both.mkdir()
+    for name in ("a_first", "b_second"):
+        shutil.copy(first, both / f"{name}.duckdb")
+    (both / "current").write_text("b_second\n", encoding="utf-8")
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true", "--", str(both)]
+    with served(command, port, ROOT, {"PYTHONPATH": str(ROOT)}) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/findings?lang=en")
+        chosen, table = page.get_by_role("combobox", name=say("page.run", "en")), page.locator("canvas").first
+        expect(table).to_be_visible(timeout=30_000)
+        page.wait_for_timeout(1_000)
+        chosen.focus()
+        chosen.press("ArrowDown")
+        page.get_by_role("option", name="a_first").click(timeout=10_000)
+        expect(chosen).to_have_value("a_first", timeout=30_000)
+        expect(table).to_be_visible(timeout=30_000)
+        page.wait_for_timeout(2_000)
+        box = table.bounding_box()
+        page.mouse.click(box["x"] + 15, box["y"] + 50)
+        expect(page.get_by_role("heading", name=say("page.finding", "en"), exact=True)).to_be_visible(timeout=30_000)
+        expect(chosen).to_have_value("a_first", timeout=30_000)
+        page.close()
 
 
 @pytest.mark.browser

@@ -119,7 +119,7 @@ def test_a_verdict_is_kept_with_who_and_why(log: review.Reviews, con: duckdb.Duc
         assert log.precision(of) == [{"rule": QUIET, "verdicts": 2, "right": 1, "low": None, "high": None, "stale": 0}]
     assert log.counts(con) == {
         "findings": 2, "open": 0, "claimed": 0, "confirmed": 0, "dismissed": 1, "acceptable": 0, "escalated": 0, "remediated": 1,
-        "suppressed": 0, "waiting": 0, "stale": 0, "appealed": 0, "assigned": 1,
+        "suppressed": 0, "asked": 0, "waiting": 0, "stale": 0, "appealed": 0, "assigned": 1,
     }  # fmt: skip
 
 
@@ -248,12 +248,13 @@ def test_a_verdict_is_stale_when_the_evidence_is_another(tmp_path: Path, url: st
     finding = _findings(first)[0]
     log.decide(con, finding, "甲", "confirmed")
     log.suppress(con, finding, "甲", "已知", "丙", datetime.now(UTC).date())
+    log.answer(con, finding, "丙", True)
     assert not _standing(log, con, finding).stale and log.counts(con)["suppressed"] == 1
     con.close()
     (tmp_path / "calls.csv").write_text(HEADERS + "".join(f"c{i},K0,2026-03-02 23:{at}:00,电话,呼出,接通,本人,提醒还款,A1\n" for i, at in enumerate((10, 40))), encoding="utf-8")
     second = audit.run([str(tmp_path / "calls.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="second").path
     con = runs.connect(second)
-    assert _standing(log, con, finding) == review.Standing(log.history(finding)[0], True, seen=2)
+    assert _standing(log, con, finding) == review.Standing(log.history(finding)[0], True, seen=3)
     assert (log.counts(con)["suppressed"], log.counts(con)["stale"], log.precision(con)[0]["stale"]) == (0, 1, 1)
     # A verdict on what is there now stands again.
     log.decide(con, finding, "乙", "confirmed")
@@ -314,16 +315,46 @@ def test_a_suppression_has_reason_approver_and_end_and_stays_counted(wide: tuple
             log.suppress(con, finding, "甲", comment, approver, until)
         assert caught.value.key == f"review.{key}"
     log.suppress(con, finding, "甲", "系统时钟错", "丙", today + timedelta(days=10))
+    assert [_standing(log, con, finding).suppressed(today), log.counts(con)["suppressed"], log.counts(con)["asked"]] == [False, 0, 1], "nobody has approved it"
+    log.answer(con, finding, " 丙", True, "查过")
     stands = _standing(log, con, finding)
     assert [stands.suppressed(today + timedelta(days=n)) for n in (0, 10, 11)] == [True, True, False] and stands.state == "open"
+    assert log.counts(con)["asked"] == 0
     assert (log.counts(con)["suppressed"], log.counts(con)["findings"], log.counts(con)["open"]) == (1, 30, 30)
     log.decide(con, finding, "乙", "claimed")
     assert _standing(log, con, finding).suppressed(today)
     log.decide(con, finding, "乙", "confirmed")
     assert not _standing(log, con, finding).suppressed(today)
     done = log.suppress_all(con, {"rule": [QUIET]}, "甲", "换系统", "丙", today)
-    assert (len(done.written), log.counts(con)["suppressed"]) == (30, 30)
+    assert (len(done.written), log.counts(con)["asked"]) == (30, 30)
     assert len(log.suppress_all(con, {}, "甲", "再来", "丙", today).written) == 0
+    assert len(log.answer_all(con, {}, "丙", True).written) == 30 and log.counts(con)["suppressed"] == 30
+    assert len(log.suppress_all(con, {}, "甲", "再来", "丙", today).written) == len(log.answer_all(con, {}, "丙", False).written) == 0
+
+
+def test_only_who_was_asked_answers_a_suppression_and_once(wide: tuple[review.Reviews, duckdb.DuckDBPyConnection]) -> None:
+    log, con = wide
+    finding, today = summary.findings(con, limit=1)[0][0]["finding_id"], datetime.now(UTC).date()
+
+    def refused(actor: str, granted: bool = True) -> None:
+        with pytest.raises(UsageError) as caught:
+            log.answer(con, finding, actor, granted)
+        assert caught.value.key == "review.not_asked"
+
+    refused("丙")
+    log.suppress(con, finding, "甲", "系统时钟错", "丙", today)
+    refused("甲")
+    refused("乙")
+    with pytest.raises(UsageError, match="read it first"):
+        log.answer(con, finding, "丙", True, seen=0)
+    entry = log.answer(con, finding, "丙", False, "证据不足")
+    assert entry.told == {"of": 1, "granted": False} and not _standing(log, con, finding).asked(today)
+    refused("丙", False)
+    log.suppress(con, finding, "甲", "补了证据", "丁", today)
+    assert not _standing(log, con, finding).suppressed(today), "what was said of the first request is not said of the second"
+    log.decide(con, finding, "乙", "confirmed")
+    refused("丁")
+    assert log.verify() is None
 
 
 def test_an_appeal_waits_for_a_verdict(wide: tuple[review.Reviews, duckdb.DuckDBPyConnection]) -> None:
@@ -456,9 +487,12 @@ def test_the_command_line_reviews_one_and_many(many: Path, tmp_path: Path, url: 
     assert [e["kind"] for e in _call(run, url, finding, "--appeal", "--by", "A1", "--comment", "agreed with him")[1]][2:] == ["appeal"]
     assert _call(run, url, other, "--suppress-until", day, "--approved-by", "Li", "--by", "Wang", "--comment", "clock")[1][0]["detail"] == json.dumps({"approver": "Li", "until": day})
     assert _call(run, url, "--all", "--rule", QUIET, "--state", "dismissed", "--comment", "holiday", "--by", "Wang")[1] == {"written": 29, "left": 1}
+    assert _call(run, url, other, "--refuse", "--by", "Wang")[0] != 0
     assert _call(run, url, "--all", "--suppress-until", day, "--approved-by", "Li", "--by", "Wang", "--comment", "clock")[1] == {"written": 30, "left": 0}
+    assert json.loads(_call(run, url, other, "--refuse", "--by", "Li")[1][-1]["detail"])["granted"] is False
+    assert _call(run, url, "--all", "--approve", "--by", "Li")[1] == {"written": 29, "left": 1}
     told = _call(run, url)[1]
-    assert (told["counts"]["dismissed"], told["counts"]["suppressed"], told["counts"]["appealed"], told["precision"][0]["verdicts"]) == (29, 30, 1, 30)
+    assert (told["counts"]["dismissed"], told["counts"]["suppressed"], told["counts"]["appealed"], told["precision"][0]["verdicts"]) == (29, 29, 1, 30)
     tasks = _call(run, url, "blind", "--size", "5", "--seed", "s", "--by", "Zhao")[1]["tasks"]
     assert len(tasks) == 5
     # Who is to judge blind is shown no history of it; afterwards it is there.
@@ -577,10 +611,12 @@ def test_what_waits_is_listed_by_whose_it_is(mine: Path, monkeypatch: pytest.Mon
         log.decide(con, ids[2], "赵", "confirmed", "", "")
         log.appeal(con, ids[2], "A1", "不是我打的")
         log.decide(con, ids[3], "赵", "claimed", "", "wang")
-        log.suppress(con, ids[4], "赵", "已知", "孙", datetime.now(UTC).date())
+        for finding in ids[4:6]:
+            log.suppress(con, finding, "赵", "已知", "孙", datetime.now(UTC).date())
+        log.answer(con, ids[4], "孙", True)
     lists = {
         ("王", "mine"): ids[:1], ("王", "second"): [], ("赵", "second"): ids[1:2], ("赵", "mine"): [], (" WANG", "mine"): ids[3:4],
-        ("赵", "appealed"): ids[2:3], ("赵", "suppressed"): ids[4:5], ("赵", "stale"): [],
+        ("赵", "appealed"): ids[2:3], ("赵", "suppressed"): ids[4:5], ("赵", "stale"): [], ("赵", "asked"): [], ("孙", "asked"): ids[5:6],
     }  # fmt: skip
     for (who, name), expected in lists.items():
         at = _show(mine, "review", monkeypatch, review_actor=who, review_list=name)
@@ -653,7 +689,12 @@ def test_all_that_is_listed_is_judged_at_once_from_the_page(mine: Path, monkeypa
     assert [s.value for s in at.success] == [say("talk.reviewed", "en", written=total, left=0)]
     with runs.connect(mine) as con:
         counts = log.counts(con)
-    assert (counts["acceptable"], counts["dismissed"], counts["suppressed"]) == (total - 1, 1, total) and log.verify() is None
+    assert (counts["acceptable"], counts["dismissed"], counts["suppressed"], counts["asked"]) == (total - 1, 1, 0, total) and log.verify() is None
+    at = _show(mine, "review", monkeypatch, review_actor="孙", review_list="asked")
+    at.button(key="review_approve_all").click().run()
+    assert not at.exception and not at.error
+    with runs.connect(mine) as con:
+        assert (log.counts(con)["suppressed"], log.counts(con)["asked"]) == (total, 0)
 
 
 def test_a_coaching_task_is_set_and_checked(many: Path, tmp_path: Path, url: str) -> None:

@@ -15,7 +15,7 @@ from analyzer import store
 from analyzer.intake import Settings, input_table
 from analyzer.text import Read, Words, read_here, scan_contacts, store_signals
 from analyzer.text import shapes as shapes_module
-from analyzer.text.normalise import normalise, normalise_one
+from analyzer.text.normalise import normal_forms, normalise
 from analyzer.text.shapes import Shapes, shape_of
 from analyzer.text.signals import SIGNALS, TEXTS, signals_of
 from tests.conftest import ROOT
@@ -46,7 +46,7 @@ def spread(read: Read) -> list[tuple[object, ...]]:
     ],
 )  # fmt: skip
 def test_figures_that_change_nothing_are_alike(text: str, normal: str) -> None:
-    assert normalise_one(text) == normal
+    assert normal_forms([text]) == [normal]
 
 
 @settings(max_examples=300, deadline=None)

@@ -54,6 +54,7 @@ def review_finding(
     case: CaseFilter = None,
     until: Annotated[str | None, typer.Option("--suppress-until", help=help_("suppress_until"))] = None,
     approver: Annotated[str, typer.Option("--approved-by", help=help_("approved_by"))] = "",
+    approve: Annotated[bool | None, typer.Option("--approve/--refuse", help=help_("approve"))] = None,
     appeal: Annotated[bool, typer.Option("--appeal", help=help_("appeal"))] = False,
     blind: Annotated[bool, typer.Option("--blind", help=help_("blind"))] = False,
     two_level: Annotated[str, typer.Option("--two-level", help=help_("two_level"))] = "",
@@ -64,13 +65,13 @@ def review_finding(
     """See the catalogue."""
     filters = given(rule=rule, agent=agent, vendor=vendor, severity=severity, case=case)
     with errors():
-        if sum((state is not None, until is not None, appeal)) > 1 or (all_ and (finding is not None or appeal or blind)) or (blind and state is None):
+        if sum((state is not None, until is not None, approve is not None, appeal)) > 1 or (all_ and (finding is not None or appeal or blind)) or (blind and state is None):
             raise UsageError("usage.review_one")
         path = runs.locate(run, name)
         log = review.Reviews(path, url)
         with runs.connect(path) as con:
             if all_:
-                _review_all(log, con, filters, actor, state, comment, assignee, approver, until, names(two_level), json_)
+                _review_all(log, con, filters, actor, state, comment, assignee, approver, until, approve, names(two_level), json_)
                 return
             if finding is None:
                 _show_reviews(log, con, json_)
@@ -78,6 +79,8 @@ def review_finding(
             whole = explain.explain(con, finding).finding["finding_id"]
             if appeal:
                 log.appeal(con, whole, actor, comment)
+            elif approve is not None:
+                log.answer(con, whole, actor, approve, comment)
             elif until is not None:
                 log.suppress(con, whole, actor, comment, approver, _need_day(until))
             elif blind and state is not None:
@@ -102,10 +105,12 @@ def _need_day(text: str) -> date:
 
 def _review_all(
     log: review.Reviews, con: Any, filters: dict[str, list[str]], actor: str, state: str | None, comment: str, assignee: str, approver: str, until: str | None,
-    second: Sequence[str], json_: bool,
+    approve: bool | None, second: Sequence[str], json_: bool,
 ) -> None:  # fmt: skip
     if until is not None:
         done = log.suppress_all(con, filters, actor, comment, approver, _need_day(until))
+    elif approve is not None:
+        done = log.answer_all(con, filters, actor, approve, comment)
     elif state is not None:
         done = log.decide_all(con, filters, actor, state, comment, assignee, second)
     else:

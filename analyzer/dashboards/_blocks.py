@@ -108,10 +108,25 @@ def of(hits: int, total: int, share: float | None = None) -> str:
 
 def choose_language() -> None:
     """The switch in the sidebar; `?lang=` sets it at the start."""
+    remember("lang", LANGUAGES)
     if st.session_state.get("lang") not in LANGUAGES:
         asked = st.query_params.get("lang", "")
         st.session_state["lang"] = asked if asked in LANGUAGES else default_lang()
     st.radio(t("page.lang"), LANGUAGES, format_func=_LANGUAGE_NAMES.__getitem__, key="lang", horizontal=True, label_visibility="collapsed")
+    keep("lang")
+
+
+def remember(key: str, options: Sequence[str] | None = None) -> None:
+    """Before a widget: its value as it was kept, if it has lost it and the options still have it. Streamlit forgets what widgets were set to, those of the
+    sidebar too, when a page opens another (a row that is selected, a link to a case)."""
+    kept = st.session_state.get(f"kept_{key}")
+    if key not in st.session_state and kept is not None and (options is None or kept in options):
+        st.session_state[key] = kept
+
+
+def keep(key: str) -> None:
+    """After a widget: its value is kept for `remember`."""
+    st.session_state[f"kept_{key}"] = st.session_state[key]
 
 
 # The run
@@ -125,8 +140,11 @@ def choose_run(folder: Path) -> bool:
         current = runs.locate(folder).stem
         have = runs.list_runs(folder)[::-1]
         if have:
-            name = st.selectbox(t("page.run"), have, index=have.index(current), key="run", on_change=forget)
-            current = name if name in have else current
+            remember("run", have)
+            if st.session_state.get("run") not in have:
+                st.session_state["run"] = current
+            current = st.selectbox(t("page.run"), have, key="run", on_change=forget)
+            keep("run")
         st.session_state["run_path"] = str(runs.locate(folder, current))
         told = ask(summary.run)
     except DunAuditError as error:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import streamlit as st
 
 from analyzer import access
-from analyzer.dashboards._blocks import ask, lang, t
+from analyzer.dashboards._blocks import ask, keep, lang, remember, t
 from analyzer.dashboards._identity import me
 from analyzer.errors import UsageError
 
@@ -18,7 +18,12 @@ T = TypeVar("T")
 def actor(key: str = "review_actor") -> str:
     """Who writes: whoever is logged in; on a page for one person, whoever he says."""
     user = me()
-    return user.id if user.role != access.LOCAL else st.text_input(t("column.actor"), key=key)
+    if user.role != access.LOCAL:
+        return user.id
+    remember(key)
+    name = st.text_input(t("column.actor"), key=key)
+    keep(key)
+    return name
 
 
 def writer() -> str:

@@ -97,6 +97,8 @@ def judge(told: explain.Explained) -> None:
     if may("judge") or may("assign"):
         verdict(log, told, seen)
     if may("suppress"):
+        if standing.asked(datetime.now(UTC).date()):
+            answer(log, told, seen)
         with st.expander(t("page.review.suppress")):
             suppress(log, told, seen)
     if may("appeal"):
@@ -110,8 +112,9 @@ def marks(standing: review.Standing) -> None:
     told = [t(f"word.{standing.state}")]
     if standing.waiting:
         told.append(t("word.waiting"))
-    if standing.suppression and standing.suppressed(today):
-        told.append(t("page.review.suppressed", **{k: standing.suppression.told[k] for k in ("until", "approver")}))
+    for mark, on in (("suppressed", standing.suppressed(today)), ("asked", standing.asked(today))):
+        if standing.suppression and on:
+            told.append(t(f"page.review.{mark}", **{k: standing.suppression.told[k] for k in ("until", "approver")}))
     if standing.appeal:
         told.append(t("word.appealed"))
     if standing.assignee:
@@ -171,6 +174,19 @@ def suppress(log: review.Reviews, told: explain.Explained, seen: int) -> None:
     if sent:
         access.require(me(), "suppress")
         save(finding, log.suppress, finding, writer(), comment, approver, until, seen)
+
+
+def answer(log: review.Reviews, told: explain.Explained, seen: int) -> None:
+    """The form of who was asked to approve a suppression."""
+    finding = told.finding["finding_id"]
+    with st.form(f"answer_{finding}"):
+        comment = st.text_area(t("column.comment"), key=f"answer_comment_{finding}", max_chars=review.LONGEST_COMMENT)
+        left, right = st.columns(2)
+        granted = left.form_submit_button(t("page.review.approve"), key=f"approve_{finding}")
+        refused = right.form_submit_button(t("page.review.refuse"), key=f"refuse_{finding}")
+    if granted or refused:
+        access.require(me(), "suppress")
+        save(finding, log.answer, finding, writer(), granted, comment, seen)
 
 
 def appeal(log: review.Reviews, told: explain.Explained) -> None:

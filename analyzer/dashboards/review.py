@@ -35,6 +35,7 @@ def waits(who: str) -> Mapping[str, Callable[[review.Standing], bool]]:
         "second": lambda one: one.waiting and one.entry is not None and not one.entry.by(who),
         "appealed": lambda one: one.appeal is not None,
         "stale": lambda one: one.stale,
+        "asked": lambda one: one.asked(today, who),
         "suppressed": lambda one: one.suppressed(today),
     }
 
@@ -56,6 +57,19 @@ def waiting(log: review.Reviews) -> None:
     st.caption(t("page.range", first=1, last=len(rows), total=total))
     event = table(told, COLUMNS, t("page.review.waiting"), on_select="rerun", selection_mode="single-row", key=f"review_waiting_{chosen}")
     open_picked(event, told, 0, (filters, "severity"))
+    if chosen == "asked" and may("suppress"):
+        answer_all(log, ids, who)
+
+
+def answer_all(log: review.Reviews, ids: list[str], who: str) -> None:
+    """One word on all suppressions that wait for somebody."""
+    with st.form("review_answer"):
+        comment = st.text_area(t("column.comment"), key="review_answer_comment", max_chars=review.LONGEST_COMMENT)
+        left, right = st.columns(2)
+        granted = left.form_submit_button(t("page.review.approve_all", total=f"{len(ids):,}"), key="review_approve_all")
+        refused = right.form_submit_button(t("page.review.refuse_all", total=f"{len(ids):,}"), key="review_refuse_all")
+    if granted or refused:
+        sent("suppress", log.answer_all, {"finding": ids}, who, granted, comment)
 
 
 def blind(log: review.Reviews) -> None:

@@ -19,6 +19,7 @@ from analyzer.review.database import Session, Sqlite, database
 from analyzer.review.entries import (
     ACTS,
     APPEAL,
+    APPROVE,
     ASSIGN,
     BLIND,
     BLIND_DRAWN,
@@ -129,7 +130,7 @@ class Reviews:
     def suppress(
         self, run: duckdb.DuckDBPyConnection, finding_id: str, actor: str, comment: str, approver: str, until: date, seen: int | None = None
     ) -> Entry:
-        """Keep a finding out of the way until a day. It stays in every list and figure, marked; a new verdict, or another rule or evidence, ends it.
+        """Ask another person to keep a finding out of the way until a day: see `answer`. It stays in every list and figure, marked; a new verdict, or another rule or evidence, ends it.
 
         Raises:
             UsageError: no reason, no approver or the same person, a day that is past or more than `LONGEST_SUPPRESSION` ahead, or as `decide`.
@@ -144,14 +145,40 @@ class Reviews:
         return self._write(run, actor, [self._row(run, finding_id)], entry)[0]
 
     def suppress_all(self, run: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]], actor: str, comment: str, approver: str, until: date) -> Bulk:
-        """Suppress all findings that fit, with one reason; those that are suppressed already are left.
+        """Ask to suppress all findings that fit, with one reason; those that are suppressed already, or for which somebody has asked, are left.
 
         Raises:
             UsageError: as `suppress`, or no finding fits.
         """
         actor, comment, _ = _checked(actor, comment, "")
         told, today = _suppression(actor, comment, approver, until), datetime.now(UTC).date()
-        return self._bulk(run, filters, actor, lambda _, was: None if was.suppressed(today) else {"kind": SUPPRESS, "state": was.state, "comment": comment, "detail": told})
+        return self._bulk(run, filters, actor, lambda _, was: None if was.suppressed(today) or was.asked(today) else {"kind": SUPPRESS, "state": was.state, "comment": comment, "detail": told})
+
+    def answer(self, run: duckdb.DuckDBPyConnection, finding_id: str, actor: str, granted: bool, comment: str = "", seen: int | None = None) -> Entry:
+        """Approve or refuse a suppression that waits for this person: nothing is out of the way before. Its detail: of (place of the request), granted.
+
+        Raises:
+            UsageError: nobody named, none waits for him, or as `decide`.
+        """
+        actor, comment, _ = _checked(actor, comment, "")
+
+        def entry(_: Row, was: Standing) -> dict[str, Any]:
+            _unchanged(was, seen, finding_id)
+            told = _answer(was, actor, granted, comment)
+            if told is None:
+                raise UsageError("review.not_asked", finding=finding_id)
+            return told
+
+        return self._write(run, actor, [self._row(run, finding_id)], entry)[0]
+
+    def answer_all(self, run: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]], actor: str, granted: bool, comment: str = "") -> Bulk:
+        """Approve or refuse all suppressions that wait for this person among the findings that fit; all others are left.
+
+        Raises:
+            UsageError: nobody named, or no finding fits.
+        """
+        actor, comment, _ = _checked(actor, comment, "")
+        return self._bulk(run, filters, actor, lambda _, was: _answer(was, actor, granted, comment))
 
     def appeal(self, run: duckdb.DuckDBPyConnection, finding_id: str, actor: str, comment: str) -> Entry:
         """The collector's objection: the finding waits for a verdict that answers it.
@@ -354,13 +381,13 @@ class Reviews:
         return {row["finding_id"]: standing(by[row["finding_id"]], row) for row in rows}
 
     def counts(self, run: duckdb.DuckDBPyConnection) -> dict[str, int]:
-        """Findings of a run: `findings` in all = the sum over `STATES`; and of these suppressed, waiting (for a second person), stale, appealed, assigned."""
+        """Findings of a run: `findings` in all = the sum over `STATES`; and of these suppressed, asked (a suppression waits to be approved), waiting (for a second person), stale, appealed, assigned."""
         standings, today = self.all_standings(run).values(), datetime.now(UTC).date()
         total = int(run.execute("SELECT count(*) FROM findings").fetchall()[0][0])
         told = {state: sum(one.state == state for one in standings) for state in STATES}
         told["open"] += total - len(standings)
         marks: dict[str, Callable[[Standing], bool]] = {
-            "suppressed": lambda one: one.suppressed(today), "waiting": lambda one: one.waiting, "stale": lambda one: one.stale,
+            "suppressed": lambda one: one.suppressed(today), "asked": lambda one: one.asked(today), "waiting": lambda one: one.waiting, "stale": lambda one: one.stale,
             "appealed": lambda one: one.appeal is not None, "assigned": lambda one: bool(one.assignee),
         }  # fmt: skip
         return {"findings": total, **told, **{name: sum(map(mark, standings)) for name, mark in marks.items()}}
@@ -445,6 +472,12 @@ def _suppression(actor: str, comment: str, approver: str, until: date) -> dict[s
     if not today <= until <= today + LONGEST_SUPPRESSION:
         raise UsageError("review.until", day=until.isoformat(), most=LONGEST_SUPPRESSION.days)
     return {"until": until.isoformat(), "approver": approver}
+
+
+def _answer(was: Standing, actor: str, granted: bool, comment: str) -> dict[str, Any] | None:
+    if was.suppression is None or not was.asked(datetime.now(UTC).date(), actor):
+        return None
+    return {"kind": APPROVE, "state": was.state, "comment": comment, "detail": {"of": was.suppression.seq, "granted": granted}}
 
 
 def _unchanged(was: Standing, seen: int | None, finding_id: str) -> None:

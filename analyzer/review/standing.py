@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from analyzer.review.entries import APPEAL, ASSIGN, BLIND, DECIDED, SECOND, SUPPRESS, VERDICT, Entry
+from analyzer.review.entries import APPEAL, APPROVE, ASSIGN, BLIND, DECIDED, SECOND, SUPPRESS, VERDICT, Entry, same_person
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Standing:
     """What is in force for a finding.
 
     `entry`: the last verdict or claim (None: nobody has looked at it); `second`: the second person's word on it; `stale`: rule or evidence
-    have changed since; `assignee`: whose task it is; `suppression`: the entry that keeps it out of the way, void once rule or evidence changed;
-    `appeal`: one that no verdict has answered yet; `seen`: the place of its last entry, for `Reviews.decide`; blind ones do not count.
+    have changed since; `assignee`: whose task it is; `suppression`: the entry that asks to keep it out of the way, void once refused or once rule or evidence changed;
+    `approval`: the other person's word that grants it; `appeal`: one that no verdict has answered yet; `seen`: the place of its last entry, for `Reviews.decide`; blind ones do not count.
     """
 
     entry: Entry | None = None
@@ -24,6 +24,7 @@ class Standing:
     second: Entry | None = None
     assignee: str = ""
     suppression: Entry | None = None
+    approval: Entry | None = None
     appeal: Entry | None = None
     seen: int = 0
 
@@ -45,7 +46,14 @@ class Standing:
         return self.state in DECIDED and not self.waiting and not self.stale
 
     def suppressed(self, today: date) -> bool:
-        """Whether it is kept out of the way on this day: until and including the day named."""
+        """Whether it is kept out of the way on this day: until and including the day named, once approved."""
+        return self.approval is not None and self._lasts(today)
+
+    def asked(self, today: date, of: str | None = None) -> bool:
+        """Whether its suppression waits to be approved, by this person if one is named."""
+        return self.approval is None and self._lasts(today) and (of is None or (self.suppression is not None and same_person(self.suppression.told["approver"], of)))
+
+    def _lasts(self, today: date) -> bool:
         return self.suppression is not None and today.isoformat() <= self.suppression.told["until"]
 
 
@@ -60,11 +68,13 @@ def standing(entries: Iterable[Entry], row: Mapping[str, Any]) -> Standing:
         match entry.kind:
             case "verdict":
                 # A new verdict answers an appeal, ends a suppression and stands alone until it is confirmed; a claim only says who will see to it.
-                last |= {"entry": entry, "second": None} | ({} if entry.state == "claimed" else {"appeal": None, "suppression": None})
+                last |= {"entry": entry, "second": None} | ({} if entry.state == "claimed" else {"appeal": None, "suppression": None, "approval": None})
             case "second":
                 last |= {"second": entry, "appeal": None}
             case "suppress":
-                last["suppression"] = entry
+                last |= {"suppression": entry, "approval": None}
+            case "approve":
+                last |= {"approval": entry} if entry.told["granted"] else {"suppression": None, "approval": None}
             case "appeal":
                 last["appeal"] = entry
         if entry.kind in (VERDICT, ASSIGN, SECOND) and entry.assignee:
@@ -72,9 +82,9 @@ def standing(entries: Iterable[Entry], row: Mapping[str, Any]) -> Standing:
     changed = {name for name in ("entry", "suppression") if last.get(name) and (last[name].rule_digest, last[name].evidence_digest) != digests}
     if "suppression" in changed:
         # It was given for what is no longer there.
-        last["suppression"] = None
+        last |= {"suppression": None, "approval": None}
     return Standing(**last, stale="entry" in changed)
 
 
-JUDGING = (VERDICT, SECOND, ASSIGN, SUPPRESS, APPEAL)
+JUDGING = (VERDICT, SECOND, ASSIGN, SUPPRESS, APPROVE, APPEAL)
 """The kinds of entry that bear on where a finding stands."""

@@ -23,7 +23,7 @@ from pydantic import Field
 from analyzer.errors import RuleErrors, RuleProblem
 from analyzer.model import Text2
 from analyzer.rules import rules_folder, validated
-from analyzer.text.normalise import SEPARATOR, normalise, normalise_one
+from analyzer.text.normalise import normal_forms
 from analyzer.text.safe_regex import compile_safe, necessary
 from analyzer.text.terms import LONGEST_TERM, Terms
 from analyzer.yamlfile import Both, Strict
@@ -215,6 +215,7 @@ class _Sets:
         self._groups: dict[str, dict[str, int]] = {}
         self._unions: dict[tuple[int, ...], int] = {}
         self._members: list[dict[str, None]] = []
+        self._waiting: list[tuple[int, str]] = []
 
     def number(self, concept: str, group: str) -> int:
         """The number of a set, a new one if it is not there yet."""
@@ -227,12 +228,16 @@ class _Sets:
         self._members.append({})
         return len(self._members) - 1
 
-    def add(self, number: int, words: Sequence[str]) -> None:
-        """Words to a set, in their normal form."""
-        # All at once: the normal form of one word costs as much as that of a thousand.
-        for term in normalise(list(words)).text().split(SEPARATOR) if words else ():
+    def add(self, number: int, words: Iterable[str]) -> None:
+        """Words to a set, in their normal form once `settled`."""
+        self._waiting += [(number, word) for word in words]
+
+    def settled(self) -> None:
+        """Put the words added into their sets. All at once: the normal form of one word costs as much as that of a thousand."""
+        for (number, _), term in zip(self._waiting, normal_forms([word for _, word in self._waiting]), strict=True):
             if term:
                 self._members[number][term] = None
+        self._waiting = []
 
     def of(self, concept: str, group: str = "") -> tuple[int, ...]:
         """The numbers of a concept's groups, or of the one named."""
@@ -370,9 +375,10 @@ def _compiled(folder: Path, files: Sequence[tuple[Path, _LexiconFile]], sets: _S
         for group, words in raw.groups.items():
             sets.add(sets.number(raw.id, group), words)
             if group in raw.disguised:
-                sets.add(sets.number(raw.id, group), [form for word in words for form in disguises(normalise_one(word))])
+                sets.add(sets.number(raw.id, group), [form for word in normal_forms(words) for form in disguises(word)])
         sets.add(sets.number(raw.id, _INNOCENT), raw.exclude)
     items = [_compile(path, raw, sets, problems) for path, raw in files]
+    sets.settled()
     if (long := sets.too_long()) is not None:
         problems.append(RuleProblem(_shown(folder), 0, "rules.wrong_value", (("where", long[:20]), ("why", f"> {LONGEST_TERM}"))))
     if problems:

@@ -89,9 +89,9 @@ def language_of(text: str) -> str:
     return "zh" if _CHINESE.search(text) else "en"
 
 
-def normalise_one(text: str) -> str:
-    """The normal form of one text."""
-    return normalise([text]).text()
+def normal_forms(texts: Sequence[str]) -> list[str]:
+    """The normal form of each text."""
+    return normalise([text.replace(SEPARATOR, " ") for text in texts]).text().split(SEPARATOR) if texts else []
 
 
 def code_points(text: str) -> Points:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Index = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 
-_BITS = 18
+_BITS = 20
 WIDTH = 1 << _BITS
 # The longest n-grams that are features: with a Chinese character (four of them are seldom seen twice), and without one. Chinese ones count
 # as often as they occur, which hardly ever is twice; without that the same letters and words of English would.
@@ -55,8 +55,8 @@ OVERRULED, AROUND = 0.1, 30
 VAGUE = 0.7
 """How much nearer to certainty the score must be where the words alone are everyday ones."""
 # Whether a text speaks of collection must be all but certain; elsewhere doubtful and sure words need these scores.
-SPEAKS = 0.95
-DOUBTFUL_ELSEWHERE, OVERRULED_ELSEWHERE = 0.99, 0.2
+SPEAKS = 0.98
+DOUBTFUL_ELSEWHERE, OVERRULED_ELSEWHERE = 0.998, 0.3
 ABOUT = len(LABELS)
 """The column of the scores that says whether a text speaks of collection; before it come the labels."""
 # Never overruled: whether a disclosure is one depends on who is told and what he knows, which rules look at themselves.
