@@ -56,7 +56,7 @@ VAGUE = 0.7
 """How much nearer to certainty the score must be where the words alone are everyday ones."""
 # Whether a text speaks of collection must be all but certain; elsewhere doubtful and sure words need these scores.
 SPEAKS = 0.98
-DOUBTFUL_ELSEWHERE, OVERRULED_ELSEWHERE = 0.998, 0.3
+DOUBTFUL_ELSEWHERE, OVERRULED_ELSEWHERE = 0.998, 0.2
 ABOUT = len(LABELS)
 """The column of the scores that says whether a text speaks of collection; before it come the labels."""
 # Never overruled: whether a disclosure is one depends on who is told and what he knows, which rules look at themselves.
