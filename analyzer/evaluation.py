@@ -227,7 +227,7 @@ def main() -> None:
     lines += ["## False alarms on ordinary texts", "", *alarm_table(data, lexicons, reader), ""]
     lines += ["## Offensive forum posts (COLD, dev): what is found beside what is falsely told", "", *offensive_table(data, lexicons, reader), ""]
     (root / "docs" / "words-report.md").write_text("\n".join(lines), encoding="utf-8")
-    print("\n".join(line for line in lines if "macro" in line or line.startswith("##") or "sms" in line or "reviews" in line or "posts" in line or "offensive:" in line or "clean:" in line))
+    print("\n".join(line for line in lines if line.startswith("## ") or any(word in line for word in ("macro", "sms", "reviews", "offensive:", "clean:"))))
 
 
 if __name__ == "__main__":

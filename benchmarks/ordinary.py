@@ -1,8 +1,8 @@
 """How many ordinary messages each rule flags: `python benchmarks/ordinary.py [FOLDER]`.
 
 FOLDER holds `ordinary_sms_zh.csv` (private messages, so that every hit is false); `../shared/data` by default. Each message is audited as an SMS sent
-to a borrower in China at ten in the morning, once for each kind of lender, with every pack that is used by default. Prints per rule that looks
-at words the messages it flags, as counted by the run itself (`rule_results`); rules that flag none are counted in the last line.
+to a borrower in China at ten in the morning, once for each kind of lender, with every pack that is used by default. Prints per rule that reads
+words (its SELECT asks `signals`) the messages it flags, as counted by the run itself (`rule_results`); rules that flag none are counted in the last line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from analyzer.store import open_run
 
 NAME = "ordinary_sms_zh.csv"
 KINDS = ("bank", "consumer_finance", "microloan", "agency")
-READS_WORDS = ("wording", "disclosure", "personal_data")
 
 
 def flagged(texts: list[str], kind: str, folder: Path) -> dict[str, int]:
@@ -38,8 +37,7 @@ def flagged(texts: list[str], kind: str, folder: Path) -> dict[str, int]:
     with open_run(path) as con:
         found = con.execute(
             "SELECT r.rule, coalesce(sum(n.contacts) FILTER (WHERE n.outcome = 'breach'), 0) FROM rules r JOIN rule_results n USING (rule)"
-            " WHERE r.kind IN (SELECT unnest(?)) AND n.outcome IN ('breach', 'clear') GROUP BY ALL",
-            [list(READS_WORDS)],
+            " WHERE contains(r.hits_sql, 'signals') AND n.outcome IN ('breach', 'clear') GROUP BY ALL"
         ).fetchall()
     return {rule: int(number) for rule, number in found}
 

@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from datetime import time as dtime
 from html import escape
@@ -507,10 +508,14 @@ def test_the_theme_is_one_and_legible() -> None:
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true", "--", str(folder)]
-    with served(command, port, ROOT, {"PYTHONPATH": str(ROOT)}) as address:
+    with _serving(folder) as address:
         yield address
+
+
+def _serving(runs_folder: Path) -> AbstractContextManager[str]:
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true", "--", str(runs_folder)]
+    return served(command, port, ROOT, {"PYTHONPATH": str(ROOT)})
 
 
 @pytest.mark.browser
@@ -547,7 +552,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.mark.browser
 @pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
-def test_in_a_browser_a_row_opens_in_the_language_and_the_run_in_view(folder: Path, browser: Any, tmp_path: Path) -> None:
+def test_in_a_browser_a_row_opens_in_the_language_the_run_and_the_name_given(folder: Path, browser: Any, tmp_path: Path) -> None:
     """What a page opens itself, not a link, is where Streamlit forgets what the widgets of the sidebar were set to."""
     from playwright.sync_api import expect
 
@@ -557,11 +562,14 @@ def test_in_a_browser_a_row_opens_in_the_language_and_the_run_in_view(folder: Pa
     for name in ("a_first", "b_second"):
         shutil.copy(first, both / f"{name}.duckdb")
     (both / "current").write_text("b_second\n", encoding="utf-8")
-    port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true", "--", str(both)]
-    with served(command, port, ROOT, {"PYTHONPATH": str(ROOT)}) as address:
+    with _serving(both) as address:
         page = browser.new_page()
-        page.goto(f"{address}/findings?lang=en")
+        page.goto(f"{address}/review?lang=en")
+        reviewer = page.get_by_label(say("column.actor", "en")).first
+        reviewer.fill("Wang")
+        reviewer.press("Enter")
+        page.wait_for_timeout(1_000)
+        page.get_by_role("link", name=say("page.findings", "en"), exact=True).click()
         chosen, table = page.get_by_role("combobox", name=say("page.run", "en")), page.locator("canvas").first
         expect(table).to_be_visible(timeout=30_000)
         page.wait_for_timeout(1_000)
@@ -575,6 +583,7 @@ def test_in_a_browser_a_row_opens_in_the_language_and_the_run_in_view(folder: Pa
         page.mouse.click(box["x"] + 15, box["y"] + 50)
         expect(page.get_by_role("heading", name=say("page.finding", "en"), exact=True)).to_be_visible(timeout=30_000)
         expect(chosen).to_have_value("a_first", timeout=30_000)
+        expect(reviewer).to_have_value("Wang", timeout=30_000)
         page.close()
 
 

@@ -249,12 +249,13 @@ def test_a_verdict_is_stale_when_the_evidence_is_another(tmp_path: Path, url: st
     log.decide(con, finding, "甲", "confirmed")
     log.suppress(con, finding, "甲", "已知", "丙", datetime.now(UTC).date())
     log.answer(con, finding, "丙", True)
+    log.suppress(con, finding, "甲", "再延长", "丙", datetime.now(UTC).date())
     assert not _standing(log, con, finding).stale and log.counts(con)["suppressed"] == 1
     con.close()
     (tmp_path / "calls.csv").write_text(HEADERS + "".join(f"c{i},K0,2026-03-02 23:{at}:00,电话,呼出,接通,本人,提醒还款,A1\n" for i, at in enumerate((10, 40))), encoding="utf-8")
     second = audit.run([str(tmp_path / "calls.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="second").path
     con = runs.connect(second)
-    assert _standing(log, con, finding) == review.Standing(log.history(finding)[0], True, seen=3)
+    assert _standing(log, con, finding) == review.Standing(log.history(finding)[0], True, seen=4)
     assert (log.counts(con)["suppressed"], log.counts(con)["stale"], log.precision(con)[0]["stale"]) == (0, 1, 1)
     # A verdict on what is there now stands again.
     log.decide(con, finding, "乙", "confirmed")
@@ -352,6 +353,12 @@ def test_only_who_was_asked_answers_a_suppression_and_once(wide: tuple[review.Re
     refused("丙", False)
     log.suppress(con, finding, "甲", "补了证据", "丁", today)
     assert not _standing(log, con, finding).suppressed(today), "what was said of the first request is not said of the second"
+    log.answer(con, finding, "丁", True)
+    log.suppress(con, finding, "甲", "再延长", "丙", today + timedelta(days=5))
+    log.answer(con, finding, "丙", False)
+    stands = _standing(log, con, finding)
+    assert stands.suppressed(today) and not stands.suppressed(today + timedelta(days=1)), "a longer one was refused: the one in force stays"
+    log.suppress(con, finding, "甲", "再延长", "丁", today + timedelta(days=5))
     log.decide(con, finding, "乙", "confirmed")
     refused("丁")
     assert log.verify() is None

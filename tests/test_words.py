@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import re
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer import scan, store, training
+from analyzer import evaluation, scan, store, training
 from analyzer.errors import RuleErrors, UsageError
 from analyzer.intake import Settings, input_table
 from analyzer.text import Lexicons, TextReader, Words, find, load_lexicons, reading, segment, shapes
@@ -415,3 +416,13 @@ def test_disguised_words_are_marked_whole(text: str, lexicons: Lexicons) -> None
     assert found and all(text[s.start : s.end] == s.words for s in found)
     assert any(s.words.startswith("弄") and not s.words.endswith("亻") for s in found), found
     assert not any(s.words.endswith("亻") or (s.end < len(text) and text[s.end] == "尔") for s in found), found
+
+
+def test_insults_found_and_falsely_told_stand_side_by_side(words: Words, tmp_path: Path) -> None:
+    """COLD as its makers wrote it: a row whose label is 1 is offensive."""
+    assert words.reader is not None and "not here" in evaluation.offensive_table(tmp_path, words.lexicons, words.reader)[-1]
+    (tmp_path / "offensive_zh").mkdir()
+    posts = ["0,dev,race,1,你就是个傻逼老赖，骗钱的畜生", "1,dev,race,1,那里的人都不行", "2,dev,race,0,您好，请按时还款"]
+    (tmp_path / evaluation.OFFENSIVE).write_bytes(lzma.compress("\n".join(["\ufeff,split,topic,label,TEXT", *posts]).encode()))
+    found, false = evaluation.offensive_table(tmp_path, words.lexicons, words.reader)[-2:]
+    assert found.startswith("| offensive: found | 2 | 1, 50.0 %") and false.startswith("| clean: false alarms | 1 | 0, 0.0 %")

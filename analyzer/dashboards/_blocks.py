@@ -108,20 +108,20 @@ def of(hits: int, total: int, share: float | None = None) -> str:
 
 def choose_language() -> None:
     """The switch in the sidebar; `?lang=` sets it at the start."""
-    remember("lang", LANGUAGES)
-    if st.session_state.get("lang") not in LANGUAGES:
-        asked = st.query_params.get("lang", "")
-        st.session_state["lang"] = asked if asked in LANGUAGES else default_lang()
+    asked = st.query_params.get("lang", "")
+    remember("lang", asked if asked in LANGUAGES else default_lang(), LANGUAGES)
     st.radio(t("page.lang"), LANGUAGES, format_func=_LANGUAGE_NAMES.__getitem__, key="lang", horizontal=True, label_visibility="collapsed")
     keep("lang")
 
 
-def remember(key: str, options: Sequence[str] | None = None) -> None:
-    """Before a widget: its value as it was kept, if it has lost it and the options still have it. Streamlit forgets what widgets were set to, those of the
-    sidebar too, when a page opens another (a row that is selected, a link to a case)."""
-    kept = st.session_state.get(f"kept_{key}")
-    if key not in st.session_state and kept is not None and (options is None or kept in options):
-        st.session_state[key] = kept
+def remember(key: str, default: str, options: Sequence[str] | None = None) -> None:
+    """Before a widget: its value as it was kept, or the default where there is none or the options no longer have it. Streamlit forgets what widgets
+    were set to, those of the sidebar too, when a page opens another (a row that is selected, a link to a case)."""
+    value = st.session_state.get(key, st.session_state.get(f"kept_{key}", default))
+    value = value if options is None or value in options else default
+    if st.session_state.get(key) != value:
+        # Not otherwise: a field that the program sets loses what is being typed into it.
+        st.session_state[key] = value
 
 
 def keep(key: str) -> None:
@@ -140,9 +140,7 @@ def choose_run(folder: Path) -> bool:
         current = runs.locate(folder).stem
         have = runs.list_runs(folder)[::-1]
         if have:
-            remember("run", have)
-            if st.session_state.get("run") not in have:
-                st.session_state["run"] = current
+            remember("run", current, have)
             current = st.selectbox(t("page.run"), have, key="run", on_change=forget)
             keep("run")
         st.session_state["run_path"] = str(runs.locate(folder, current))

@@ -20,7 +20,7 @@ def actor(key: str = "review_actor") -> str:
     user = me()
     if user.role != access.LOCAL:
         return user.id
-    remember(key)
+    remember(key, "")
     name = st.text_input(t("column.actor"), key=key)
     keep(key)
     return name

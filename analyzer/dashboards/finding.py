@@ -112,9 +112,9 @@ def marks(standing: review.Standing) -> None:
     told = [t(f"word.{standing.state}")]
     if standing.waiting:
         told.append(t("word.waiting"))
-    for mark, on in (("suppressed", standing.suppressed(today)), ("asked", standing.asked(today))):
-        if standing.suppression and on:
-            told.append(t(f"page.review.{mark}", **{k: standing.suppression.told[k] for k in ("until", "approver")}))
+    for mark, entry, on in (("suppressed", standing.suppression, standing.suppressed(today)), ("asked", standing.request, standing.asked(today))):
+        if entry and on:
+            told.append(t(f"page.review.{mark}", **{k: entry.told[k] for k in ("until", "approver")}))
     if standing.appeal:
         told.append(t("word.appealed"))
     if standing.assignee:

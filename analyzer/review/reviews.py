@@ -475,9 +475,9 @@ def _suppression(actor: str, comment: str, approver: str, until: date) -> dict[s
 
 
 def _answer(was: Standing, actor: str, granted: bool, comment: str) -> dict[str, Any] | None:
-    if was.suppression is None or not was.asked(datetime.now(UTC).date(), actor):
+    if was.request is None or not was.asked(datetime.now(UTC).date(), actor):
         return None
-    return {"kind": APPROVE, "state": was.state, "comment": comment, "detail": {"of": was.suppression.seq, "granted": granted}}
+    return {"kind": APPROVE, "state": was.state, "comment": comment, "detail": {"of": was.request.seq, "granted": granted}}
 
 
 def _unchanged(was: Standing, seen: int | None, finding_id: str) -> None:

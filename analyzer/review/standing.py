@@ -15,8 +15,8 @@ class Standing:
     """What is in force for a finding.
 
     `entry`: the last verdict or claim (None: nobody has looked at it); `second`: the second person's word on it; `stale`: rule or evidence
-    have changed since; `assignee`: whose task it is; `suppression`: the entry that asks to keep it out of the way, void once refused or once rule or evidence changed;
-    `approval`: the other person's word that grants it; `appeal`: one that no verdict has answered yet; `seen`: the place of its last entry, for `Reviews.decide`; blind ones do not count.
+    have changed since; `assignee`: whose task it is; `suppression`: the entry that keeps it out of the way, approved by another person; `request`: one that
+    waits for that; both void once rule or evidence changed; `appeal`: one that no verdict has answered yet; `seen`: the place of its last entry, for `Reviews.decide`; blind ones do not count.
     """
 
     entry: Entry | None = None
@@ -24,7 +24,7 @@ class Standing:
     second: Entry | None = None
     assignee: str = ""
     suppression: Entry | None = None
-    approval: Entry | None = None
+    request: Entry | None = None
     appeal: Entry | None = None
     seen: int = 0
 
@@ -46,15 +46,16 @@ class Standing:
         return self.state in DECIDED and not self.waiting and not self.stale
 
     def suppressed(self, today: date) -> bool:
-        """Whether it is kept out of the way on this day: until and including the day named, once approved."""
-        return self.approval is not None and self._lasts(today)
+        """Whether it is kept out of the way on this day: until and including the day named."""
+        return self.suppression is not None and _lasts(self.suppression, today)
 
     def asked(self, today: date, of: str | None = None) -> bool:
-        """Whether its suppression waits to be approved, by this person if one is named."""
-        return self.approval is None and self._lasts(today) and (of is None or (self.suppression is not None and same_person(self.suppression.told["approver"], of)))
+        """Whether a suppression waits to be approved, by this person if one is named."""
+        return self.request is not None and _lasts(self.request, today) and (of is None or same_person(self.request.told["approver"], of))
 
-    def _lasts(self, today: date) -> bool:
-        return self.suppression is not None and today.isoformat() <= self.suppression.told["until"]
+
+def _lasts(suppression: Entry, today: date) -> bool:
+    return today.isoformat() <= str(suppression.told["until"])
 
 
 def standing(entries: Iterable[Entry], row: Mapping[str, Any]) -> Standing:
@@ -68,21 +69,21 @@ def standing(entries: Iterable[Entry], row: Mapping[str, Any]) -> Standing:
         match entry.kind:
             case "verdict":
                 # A new verdict answers an appeal, ends a suppression and stands alone until it is confirmed; a claim only says who will see to it.
-                last |= {"entry": entry, "second": None} | ({} if entry.state == "claimed" else {"appeal": None, "suppression": None, "approval": None})
+                last |= {"entry": entry, "second": None} | ({} if entry.state == "claimed" else {"appeal": None, "suppression": None, "request": None})
             case "second":
                 last |= {"second": entry, "appeal": None}
             case "suppress":
-                last |= {"suppression": entry, "approval": None}
+                last["request"] = entry
             case "approve":
-                last |= {"approval": entry} if entry.told["granted"] else {"suppression": None, "approval": None}
+                # What was approved before stays in force while another is asked for, and when that is refused.
+                last |= ({"suppression": last["request"]} if entry.told["granted"] else {}) | {"request": None}
             case "appeal":
                 last["appeal"] = entry
         if entry.kind in (VERDICT, ASSIGN, SECOND) and entry.assignee:
             last["assignee"] = entry.assignee
-    changed = {name for name in ("entry", "suppression") if last.get(name) and (last[name].rule_digest, last[name].evidence_digest) != digests}
-    if "suppression" in changed:
-        # It was given for what is no longer there.
-        last |= {"suppression": None, "approval": None}
+    changed = {name for name in ("entry", "suppression", "request") if last.get(name) and (last[name].rule_digest, last[name].evidence_digest) != digests}
+    # They were for what is no longer there.
+    last |= dict.fromkeys(changed - {"entry"})
     return Standing(**last, stale="entry" in changed)
 
 

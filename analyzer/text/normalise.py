@@ -91,7 +91,7 @@ def language_of(text: str) -> str:
 
 def normal_forms(texts: Sequence[str]) -> list[str]:
     """The normal form of each text."""
-    return normalise([text.replace(SEPARATOR, " ") for text in texts]).text().split(SEPARATOR) if texts else []
+    return normalise(texts).text().split(SEPARATOR) if texts else []
 
 
 def code_points(text: str) -> Points:
