@@ -349,7 +349,7 @@ def test_only_who_was_asked_answers_a_suppression_and_once(wide: tuple[review.Re
     with pytest.raises(UsageError, match="read it first"):
         log.answer(con, finding, "丙", True, seen=0)
     entry = log.answer(con, finding, "丙", False, "证据不足")
-    assert entry.told == {"of": 1, "granted": False} and not _standing(log, con, finding).asked(today)
+    assert (entry.kind, entry.told) == ("refuse", {"of": 1}) and not _standing(log, con, finding).asked(today)
     refused("丙", False)
     log.suppress(con, finding, "甲", "补了证据", "丁", today)
     assert not _standing(log, con, finding).suppressed(today), "what was said of the first request is not said of the second"
@@ -496,7 +496,7 @@ def test_the_command_line_reviews_one_and_many(many: Path, tmp_path: Path, url: 
     assert _call(run, url, "--all", "--rule", QUIET, "--state", "dismissed", "--comment", "holiday", "--by", "Wang")[1] == {"written": 29, "left": 1}
     assert _call(run, url, other, "--refuse", "--by", "Wang")[0] != 0
     assert _call(run, url, "--all", "--suppress-until", day, "--approved-by", "Li", "--by", "Wang", "--comment", "clock")[1] == {"written": 30, "left": 0}
-    assert json.loads(_call(run, url, other, "--refuse", "--by", "Li")[1][-1]["detail"])["granted"] is False
+    assert _call(run, url, other, "--refuse", "--by", "Li")[1][-1]["kind"] == "refuse"
     assert _call(run, url, "--all", "--approve", "--by", "Li")[1] == {"written": 29, "left": 1}
     told = _call(run, url)[1]
     assert (told["counts"]["dismissed"], told["counts"]["suppressed"], told["counts"]["appealed"], told["precision"][0]["verdicts"]) == (29, 29, 1, 30)

@@ -17,7 +17,7 @@ DECIDED = ("confirmed", "dismissed", "acceptable", "remediated")
 # What the examination of a contact in which nothing was found can come to: nothing to find, something missed, cannot be told.
 RESULTS = ("ok", "deviation", "unclear")
 # About a finding: what changes where it stands ...
-VERDICT, SECOND, ASSIGN, SUPPRESS, APPROVE, APPEAL = "verdict", "second", "assign", "suppress", "approve", "appeal"
+VERDICT, SECOND, ASSIGN, SUPPRESS, APPROVE, REFUSE, APPEAL = "verdict", "second", "assign", "suppress", "approve", "refuse", "appeal"
 # ... and the second opinion that does not.
 BLIND = "blind"
 # About no one finding: samples drawn, contacts examined, and what people looked at, took away or changed.
@@ -26,7 +26,7 @@ ACTS = ("reveal", "export", "rule", "audit")
 # Coaching tasks, and what their re-check came to.
 COACH, COACHED = "coach", "coached"
 CHECKED = ("improved", "not_improved", "dropped")
-KINDS = (VERDICT, SECOND, ASSIGN, SUPPRESS, APPROVE, APPEAL, BLIND, BLIND_DRAWN, CONTACTS_DRAWN, CONTACT, COACH, COACHED, *ACTS)
+KINDS = (VERDICT, SECOND, ASSIGN, SUPPRESS, APPROVE, REFUSE, APPEAL, BLIND, BLIND_DRAWN, CONTACTS_DRAWN, CONTACT, COACH, COACHED, *ACTS)
 LONGEST_COMMENT = 4_000
 FIRST = "0" * 64
 HASHED = ("at_utc", "actor", "finding_id", "run_id", "state", "comment", "assignee", "rule", "rule_digest", "evidence_digest", "previous")

@@ -32,6 +32,7 @@ from analyzer.review.entries import (
     DECIDED,
     FIRST,
     LONGEST_COMMENT,
+    REFUSE,
     RESULTS,
     SECOND,
     STATES,
@@ -155,7 +156,7 @@ class Reviews:
         return self._bulk(run, filters, actor, lambda _, was: None if was.suppressed(today) or was.asked(today) else {"kind": SUPPRESS, "state": was.state, "comment": comment, "detail": told})
 
     def answer(self, run: duckdb.DuckDBPyConnection, finding_id: str, actor: str, granted: bool, comment: str = "", seen: int | None = None) -> Entry:
-        """Approve or refuse a suppression that waits for this person: nothing is out of the way before. Its detail: of (place of the request), granted.
+        """Approve or refuse a suppression that waits for this person: nothing is out of the way before. Its detail: of (place of the request).
 
         Raises:
             UsageError: nobody named, none waits for him, or as `decide`.
@@ -477,7 +478,7 @@ def _suppression(actor: str, comment: str, approver: str, until: date) -> dict[s
 def _answer(was: Standing, actor: str, granted: bool, comment: str) -> dict[str, Any] | None:
     if was.request is None or not was.asked(datetime.now(UTC).date(), actor):
         return None
-    return {"kind": APPROVE, "state": was.state, "comment": comment, "detail": {"of": was.request.seq, "granted": granted}}
+    return {"kind": APPROVE if granted else REFUSE, "state": was.state, "comment": comment, "detail": {"of": was.request.seq}}
 
 
 def _unchanged(was: Standing, seen: int | None, finding_id: str) -> None:

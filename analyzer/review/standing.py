@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from analyzer.review.entries import APPEAL, APPROVE, ASSIGN, BLIND, DECIDED, SECOND, SUPPRESS, VERDICT, Entry, same_person
+from analyzer.review.entries import APPEAL, APPROVE, ASSIGN, BLIND, DECIDED, REFUSE, SECOND, SUPPRESS, VERDICT, Entry, same_person
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,10 @@ def standing(entries: Iterable[Entry], row: Mapping[str, Any]) -> Standing:
             case "suppress":
                 last["request"] = entry
             case "approve":
-                # What was approved before stays in force while another is asked for, and when that is refused.
-                last |= ({"suppression": last["request"]} if entry.told["granted"] else {}) | {"request": None}
+                last |= {"suppression": last["request"], "request": None}
+            case "refuse":
+                # What was approved before stays in force.
+                last["request"] = None
             case "appeal":
                 last["appeal"] = entry
         if entry.kind in (VERDICT, ASSIGN, SECOND) and entry.assignee:
@@ -87,5 +89,5 @@ def standing(entries: Iterable[Entry], row: Mapping[str, Any]) -> Standing:
     return Standing(**last, stale="entry" in changed)
 
 
-JUDGING = (VERDICT, SECOND, ASSIGN, SUPPRESS, APPROVE, APPEAL)
+JUDGING = (VERDICT, SECOND, ASSIGN, SUPPRESS, APPROVE, REFUSE, APPEAL)
 """The kinds of entry that bear on where a finding stands."""
