@@ -50,6 +50,12 @@ def test_offsets_point_into_the_text_as_logged(lexicons: Lexicons, parts: list[s
     [
         ("再不还就弄死你", "violence", True), ("客户称要弄死你们", "violence", False), ("严禁说弄死你这类话", "violence", False), ("恨不得弄死你", "violence", True),
         ("培训材料：弄死你属于威胁", "violence", False), ("请拨打人工客服", "violence", None), ("Pay now or we will break your legs", "violence", True),
+        ("严禁使用“你等着，老子找人打断你的腿”之类的话术", "violence", False), ("客户骂：“你再来。我打断你的腿。滚！”已安抚", "violence", False),
+        ("客户说“没钱，随便”，我回他“再不还打断你的腿”", "violence", True), ("客户说“没钱”。再不还打断你的腿", "violence", True),
+        ("She told me \"ring again and you will see. We will break your legs.\" Noted", "violence", False), ("I said 'pay now. We will break your legs'", "violence", True),
+        ("请问之前有没有催收员说过，要打断你的腿", "violence", False), ("Has any collector said they will break your legs?", "violence", False),
+        ("信不信我打断你的腿？", "violence", True), ("若有人以我司名义上门，扬言打断你的腿，请报警", "violence", False), ("如果再不还，就打断你的腿", "violence", True),
+        ("don't say \"pay, or we will break your legs\"", "violence", False), ("严禁说“没钱，打断你的腿", "violence", True),
     ],
 )  # fmt: skip
 def test_context(text: str, concept: str, counts: bool | None, lexicons: Lexicons) -> None:

@@ -39,7 +39,7 @@ from analyzer.dashboards._blocks import (
 from analyzer.errors import DunAuditError, RuleErrors
 from analyzer.messages import keys
 from analyzer.model import Outcome, Pack, Rule
-from analyzer.text import Words, load_words
+from analyzer.text import TAKEN_BACK, Words, load_words
 from analyzer.text.second_reader import THIRD
 
 SECTIONS = ("rules", "coverage", "conflicts", "what_if", "bench")
@@ -50,7 +50,7 @@ KNOWS = {"yes": True, "no": False}
 SIGNALS = ("label", "text", "why", "confidence", "speaker")
 QUARTER = timedelta(minutes=15)
 LONGEST_TEXT = 20_000
-TAKEN_BACK = {"negated", "reported", "training", "recipient owes or knows"}
+NOT_SAID = {*TAKEN_BACK.values(), "recipient owes or knows"}
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
@@ -388,7 +388,7 @@ def show_verdict(text: str, verdict: scan.Verdict) -> None:
 def counts(signal: Row) -> bool:
     """Whether a signal makes its label: not taken back or refused, and, where the words leave doubt, settled by the second reader."""
     steps = signal["why"].partition(": ")[2]
-    if steps.startswith("refused") or TAKEN_BACK & set(steps.split(", ")) or signal["why"].startswith("second reader"):
+    if steps.startswith("refused") or NOT_SAID & set(steps.split(", ")) or signal["why"].startswith("second reader"):
         return False
     if signal["why"].startswith("personal_data/"):
         # One that is no conduct is given with a third of its score.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,23 @@ _CLAUSE_ENDS, SENTENCE_ENDS = ",，", "。!?;\n\r\x00！？；"
 _LONG_TERM = 5
 # jieba joins a pronoun with what follows it; a term that ends with the pronoun still ends there.
 _PRONOUNS = frozenset("你您他她我")
+
+
+T = TypeVar("T")
+
+
+class Around(NamedTuple, Generic[T]):
+    """What stands around words: a prohibition or denial; somebody else is speaking; training text; the question whether it was said or
+    done; the case that somebody should do it."""
+
+    negated: T
+    reported: T
+    lesson: T
+    asked: T
+    supposed: T
+
+
+NOTHING = Around(False, False, False, False, False)
 
 
 @dataclass(frozen=True)
@@ -48,9 +66,10 @@ class Context:
         # Per character, the number of its clause, sentence and text.
         self._numbers = {"clause": _before(ends > 0), "sentence": _before(ends == _SENTENCE), "text": _before(normal.points == 0)}
         self._marks = Marks(tuple(starts for starts, _ in markers), tuple(stops for _, stops in markers))
-        self.lessons = np.unique(self.text_of(self._marks.starts[lexicon.TRAINING]))
+        self._lessons = np.unique(self.text_of(self._marks.starts[lexicon.TRAINING]))
         self._turns()
         self._resumes()
+        self._quotes()
 
     def text_of(self, at: Index) -> Index:
         """The number of the text that holds each position."""
@@ -84,11 +103,27 @@ class Context:
         """The number of the clause, sentence or text of each position."""
         return self._numbers[within][at]
 
-    def negated(self, at: Index) -> Mask:
-        """Whether a prohibition or denial stands before each position in its clause."""
-        return self._marked(lexicon.PROHIBITION, at, self.clause_start(at))
+    def around(self, at: Index) -> Around[Mask]:
+        """What stands around each position. What a quotation is opened with holds of all that is in it."""
+        quoted, opened = self._opening(at)
+        inside = np.flatnonzero(quoted)
+        at_and_opened = np.concatenate([at, opened[inside]])
 
-    def reported(self, at: Index) -> Mask:
+        def holds(found: Mask) -> Mask:
+            mine = found[: len(at)].copy()
+            mine[inside] |= found[len(at) :]
+            return mine
+
+        sentences = _start(self._sentence_ends, at_and_opened)
+        return Around(
+            holds(self._marked(lexicon.PROHIBITION, at_and_opened, self.clause_start(at_and_opened))),
+            holds(self._reported(at_and_opened)),
+            np.isin(self.text_of(at), self._lessons),
+            holds(self._marked(lexicon.QUESTION, at_and_opened, sentences)),
+            holds(self._marked(lexicon.CONDITION, at_and_opened, sentences)),
+        )
+
+    def _reported(self, at: Index) -> Mask:
         """Whether somebody else is speaking at each position: his turn of a dialogue, or reported speech not yet ended."""
         found = self._marked(lexicon.REPORTED, at, _start(self._sentence_ends, at))
         if found.any():
@@ -102,6 +137,14 @@ class Context:
             same = (turn >= 0) & (self.text_of(self._turn_at[there]) == self.text_of(at))
             found |= same & self._turn_other[there]
         return found
+
+    def _opening(self, at: Index) -> tuple[Mask, Index]:
+        """(whether each position is in a quotation, where that one is opened)."""
+        if not len(self._quote_at):
+            return np.zeros(len(at), np.bool_), at
+        place = np.searchsorted(self._quote_at, at, side="right") - 1
+        there = np.maximum(place, 0)
+        return (place >= 0) & (at < self._quote_end[there]), self._quote_at[there]
 
     def on_borders(self, start: int, end: int) -> bool:
         """Whether a match begins and ends where words do (Latin ones were looked at before). jieba is asked only where a border is in doubt."""
@@ -172,6 +215,33 @@ class Context:
         at_start = clauses[(begins == clauses) | blank]
         self._resumed = np.sort(np.concatenate([self._marks.starts[lexicon.RESUMED], at_start]))
 
+    def _quotes(self) -> None:
+        """Where quotations begin and end, the outermost ones; a quote that is never closed is none."""
+        original = self.normal.original
+        kinds = _QUOTES[np.minimum(original, len(_QUOTES) - 1)]
+        begins, ends = [], []
+        opened, closing = -1, 0
+        for at in np.flatnonzero(kinds).tolist():
+            sign = int(original[at])
+            if sign == 0:
+                opened = -1
+            elif opened < 0:
+                if sign in _CLOSING and (sign not in _SINGLE or self._opens_single(at)):
+                    opened, closing = at, _CLOSING[sign]
+            elif sign == closing and (sign not in _SINGLE or not self._letter(at + 1)):
+                begins.append(opened)
+                ends.append(at)
+                opened = -1
+        self._quote_at = np.searchsorted(self.normal.origin, np.array(begins, dtype=np.int64))
+        self._quote_end = np.searchsorted(self.normal.origin, np.array(ends, dtype=np.int64))
+
+    def _opens_single(self, at: int) -> bool:
+        """A single quote opens a quotation before a letter and after none; all others are apostrophes."""
+        return self._letter(at + 1) and not self._letter(at - 1)
+
+    def _letter(self, at: int) -> bool:
+        return 0 <= at < len(self.normal.original) and chr(int(self.normal.original[at])).isalnum()
+
 
 def _before(ends: Mask) -> Index:
     """How many of the ends come before each character."""
@@ -196,4 +266,8 @@ def _ends(points: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
 _TABLE = np.zeros(0x10000, dtype=np.uint8)
 _TABLE[[ord(c) for c in _CLAUSE_ENDS]] = _CLAUSE
 _TABLE[[ord(c) for c in SENTENCE_ENDS]] = _SENTENCE
-
+# What opens a quotation, and what closes it.
+_CLOSING = {ord(pair[0]): ord(pair[1]) for pair in ("“”", "「」", "『』", '""', "＂＂", "''", "‘’")}
+_SINGLE = frozenset(map(ord, "'‘’"))
+_QUOTES = np.zeros(0x10000, dtype=np.bool_)
+_QUOTES[[0, *_CLOSING, *_CLOSING.values()]] = True

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analyzer.text.context import Context, Index, Mask
+from analyzer.text.context import NOTHING, Around, Context, Index, Mask
 from analyzer.text.lexicon import LABELS, MARKERS, Lexicon, Lexicons, Pattern
 from analyzer.text.normalise import FIGURE, normalise
 
@@ -42,6 +42,8 @@ class Signal(NamedTuple):
 
 
 SURE, DOUBTFUL = 0.9, 0.5
+TAKEN_BACK = {"prohibition": "negated", "reported": "reported", "training": "training", "question": "asked", "condition": "supposed"}
+"""What takes words back, by the name that lexicons have for it, and what `Signal.why` says of it."""
 # That a figure is written like others in the normal form is no disguise.
 _ALIKE = str.maketrans("0123456789", FIGURE * 10)
 
@@ -126,9 +128,8 @@ class Finder:
         normal = self.normal
         firsts = (normal.origin[starts] - normal.original_starts[texts]).tolist()
         lasts = (normal.last[ends - 1] - normal.original_starts[texts] + 1).tolist()
-        negated, reported = self._context.negated(starts).tolist(), self._context.reported(starts).tolist()
-        lessons = np.isin(texts, self._context.lessons).tolist()
-        rows = zip(order.tolist(), texts.tolist(), firsts, lasts, negated, reported, lessons, strict=True)
+        around = [Around(*marks) for marks in zip(*(mask.tolist() for mask in self._context.around(starts)), strict=True)]
+        rows = zip(order.tolist(), texts.tolist(), firsts, lasts, around, strict=True)
         return [self._signal(hits[number], *row) for number, *row in rows]
 
     def sets(self) -> tuple[Index, Index]:
@@ -140,22 +141,24 @@ class Finder:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         return np.concatenate(found), np.repeat(tokens[used], [len(texts) for texts in found])
 
-    def _signal(self, hit: _Hit, text: int, first: int, last: int, negated: bool, reported: bool, lesson: bool) -> Signal:
+    def _signal(self, hit: _Hit, text: int, first: int, last: int, around: Around[bool]) -> Signal:
         start, end_backwards, weak, lexicon, detail, anyone, despite = hit
         words = self.texts[text][first:last]
         why = "literal" if words.translate(_ALIKE) == self._whole[start:-end_backwards].translate(_ALIKE) else "normalised"
         if weak:
             why += ", weak"
         taken_back = False
-        if negated or reported or lesson:
-            negated = negated and "prohibition" not in despite
-            told = (("negated", negated), ("reported", reported and not anyone and "reported" not in despite), ("training", lesson and "training" not in despite))
-            for name, on in told:
-                if on:
+        if any(around):
+            on = {
+                "prohibition": around.negated, "reported": around.reported and not anyone, "training": around.lesson,
+                "question": around.asked, "condition": around.supposed,
+            }  # fmt: skip
+            for mark, name in TAKEN_BACK.items():
+                if on[mark] and mark not in despite:
                     why += f", {name}"
                     taken_back = True
         return Signal(
-            text, lexicon.id, lexicon.label or "", detail, first, last, words, "reported" if reported else "collector", negated,
+            text, lexicon.id, lexicon.label or "", detail, first, last, words, "reported" if around.reported else "collector", around.negated and "prohibition" not in despite,
             not weak, taken_back, not weak and not taken_back, (DOUBTFUL if weak else SURE) * (0.1 if taken_back else 1.0), why, lexicon.version,
         )  # fmt: skip
 
@@ -201,7 +204,7 @@ class Finder:
         text = int(self._context.text_of(np.array([hit.start]))[0])
         normal = self.normal
         first, last = int(normal.origin[hit.start] - normal.original_starts[text]), int(normal.last[hit.end - 1] - normal.original_starts[text]) + 1
-        self.refused.append(self._signal(hit, text, first, last, False, False, False)._replace(counts=False, confidence=0.0, why=f"refused: {why}"))
+        self.refused.append(self._signal(hit, text, first, last, NOTHING)._replace(counts=False, confidence=0.0, why=f"refused: {why}"))
 
     def _wanted(self, lexicon: Lexicon, matches: Index, innocent: Index) -> Index:
         """Matches whose recipient the lexicon looks at, and that no innocent longer string covers."""

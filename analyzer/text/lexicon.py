@@ -37,9 +37,9 @@ LABELS = (
 )  # fmt: skip
 CONTEXT_FILE = "_context.yaml"
 # What the context file lists, in this order: the first sets of every automaton.
-MARKERS = ("prohibition", "reported", "resumed", "resumed_clause", "training", "collector_turn", "other_turn")
-PROHIBITION, REPORTED, RESUMED, RESUMED_CLAUSE, TRAINING, COLLECTOR_TURN, OTHER_TURN = range(len(MARKERS))
-Mark = Literal["prohibition", "reported", "training"]
+MARKERS = ("prohibition", "reported", "resumed", "resumed_clause", "training", "collector_turn", "other_turn", "question", "condition")
+PROHIBITION, REPORTED, RESUMED, RESUMED_CLAUSE, TRAINING, COLLECTOR_TURN, OTHER_TURN, QUESTION, CONDITION = range(len(MARKERS))
+Mark = Literal["prohibition", "reported", "training", "question", "condition"]
 
 
 class _Place(Strict):
@@ -117,6 +117,8 @@ class _ContextFile(Strict):
     training: list[str]
     collector_turn: list[str]
     other_turn: list[str]
+    question: list[str] = Field(default_factory=list)
+    condition: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ SPEAKS = 0.98
 DOUBTFUL_ELSEWHERE, OVERRULED_ELSEWHERE = 0.998, 0.2
 ABOUT = len(LABELS)
 """The column of the scores that says whether a text speaks of collection; before it come the labels."""
-# Never overruled: whether a disclosure is one depends on who is told and what he knows, which rules look at themselves.
+# Whether a disclosure is one depends on who is told and what he knows, which rules look at themselves: words of it are overruled only
+# if they would be, said to somebody who owes nothing and knows nothing.
 _BY_RECIPIENT = frozenset(["third_party_disclosure"])
 _SENTENCE_END = re.compile(f"[{re.escape(SENTENCE_ENDS)}]")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -264,8 +265,7 @@ class SecondReader:
 
     def overrules(self, signal: Signal, score: float, about: float = 1.0) -> bool:
         """Whether sure words do not count because the score is so low."""
-        known = signal.label not in _BY_RECIPIENT and (signal.concept, signal.version) in self.lexicons
-        return signal.counts and known and score < self.needed(signal, about)
+        return signal.counts and (signal.concept, signal.version) in self.lexicons and score < self.needed(signal, about)
 
     def decided(self, signal: Signal, score: float, about: float = 1.0, vague: bool = False) -> Signal:
         """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless it is overruled. What was taken back stays so."""
@@ -314,10 +314,14 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
     about: list[float] = scores[[s.text for s in found], ABOUT].tolist() if found else []
     asked = [place for place, s in enumerate(found) if reader.overrules(s, own[place], about[place])]
     if asked:
+        told = [Recipient(owes=False, knows=False) if found[place].label in _BY_RECIPIENT else recipients[found[place].text] for place in asked]
         pieces = [_beside(finder.texts[s.text], s.start, s.end) for s in (found[place] for place in asked)]
-        near = Finder(pieces, finder.lexicons)
-        around = reader.scores(features(near.normal, [recipients[found[place].text] for place in asked], near.sets()))
-        for number, place in enumerate(asked):
+        strangers = [number for number, place in enumerate(asked) if found[place].label in _BY_RECIPIENT]
+        whole = [finder.texts[found[asked[number]].text] for number in strangers]
+        near = Finder([*pieces, *whole], finder.lexicons)
+        around = reader.scores(features(near.normal, [*told, *(told[number] for number in strangers)], near.sets()))
+        for number, read in enumerate([*range(len(asked)), *strangers]):
+            place = asked[read]
             own[place] = max(own[place], float(around[number, column[found[place].label]]))
     vague = finder.lexicons.vague
     decided = [reader.decided(s, own[n], about[n], (s.concept, s.detail) in vague) for n, s in enumerate(found)]
