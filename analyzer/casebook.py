@@ -212,6 +212,10 @@ def _insert(con: duckdb.DuckDBPyConnection, spec: Table, row: dict[str, Any], nu
             raise RuleErrors([RuleProblem(where, 0, "rules.case_column", (("table", spec.name), ("column", key)))])
         names.append(key)
         places.append("?")
+        if column.type == "time" and value is not None and len(str(value)) == len("2026-03-05"):
+            # A time given by its date alone, as in a file.
+            names.append(f"{key}_day")
+            places.append("true")
         try:
             values.append(_value(value, column.type))
         except ValueError as error:

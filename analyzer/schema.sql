@@ -161,10 +161,13 @@ CREATE TABLE case_events (
     event_id VARCHAR NOT NULL,          -- event
     case_id VARCHAR NOT NULL,           -- case
     person_id VARCHAR,                  -- whom it concerns, where it concerns one person
+    relation relation_word,             -- that person's relation to the debtor; NULL: it names nobody, or it is not known
     kind VARCHAR,                       -- refusal, consent, agreed_time, unreachable, dispute, death, attorney ...
-    occurred_utc TIMESTAMP,             -- instant from which it holds; NULL: unknown, it may hold at any moment until its end
-    occurred_on DATE,                   -- its date by the debtor's clock; as written where his zone is unknown
-    ended_utc TIMESTAMP,                -- instant until which it holds; NULL: without end
+    occurred_utc TIMESTAMP,             -- instant from which it holds, where only the date is known the first of it; NULL: unknown, it may hold at any moment until its end
+    occurred_by TIMESTAMP,              -- the same instant, where only the date is known the last of it
+    occurred_on DATE,                   -- its date by the debtor's clock; as written where his zone or its hour is unknown
+    ended_utc TIMESTAMP,                -- instant until which it holds, where only the date is known the first of it; NULL: without end
+    ended_by TIMESTAMP,                 -- the same instant, where only the date is known the last of it
     agreed_from TIME,                   -- for agreed_time: start of the agreed hours, debtor's clock
     agreed_to TIME,                     -- for agreed_time: end of the agreed hours
     batch_id INTEGER,                   -- batch
@@ -223,6 +226,7 @@ CREATE TABLE contacts (
     vendor VARCHAR,                     -- agency on that date; NULL for the lender itself
     collector VARCHAR,                  -- who collects: the agency, else the lender, else (unknown)
     lender VARCHAR,                     -- lender of the case
+    creditor VARCHAR AS (coalesce(lender, '(unknown)')), -- lender, else (unknown): what joint counts of a lender and its agencies go by
     lender_kind lender_kind_word,       -- kind of lender
     jurisdiction VARCHAR NOT NULL,      -- jurisdiction of the case
     channel channel_word,               -- call, ai_call, voicemail, sms, wechat, im, email, letter, visit, legal
@@ -239,6 +243,7 @@ CREATE TABLE contacts (
     outcome outcome_word,               -- conversation, answered_dropped, no_answer, voicemail, busy, delivered ...
     call_type call_type_word,           -- interactive or notice
     relation relation_word,             -- relation of the person contacted to the debtor
+    human VARCHAR AS (CASE WHEN relation = 'self' THEN debtor_id ELSE person_id END), -- who was contacted, one in all cases: the debtor for the debtor himself, whatever his ids
     party party_word,                   -- debtor, obliged (guarantor, co-borrower) or third_party; NULL: unknown
     knows BOOLEAN,                      -- whether that person knew of the loan on that date; NULL: unknown
     text VARCHAR,                       -- note or message as logged

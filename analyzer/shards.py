@@ -271,7 +271,7 @@ def _place(con: duckdb.DuckDBPyConnection, rows: pa.Table, law: Law) -> None:
 
 def _plain(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
     """A canonical table with its closed words as texts, which every reader of Arrow knows, in an order that does not depend on chance."""
-    columns = con.execute("SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'main' AND table_name = ? ORDER BY ordinal_position", [name]).fetchall()
+    columns = con.execute("SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'main' AND table_name = ? AND is_generated = 'NEVER' ORDER BY ordinal_position", [name]).fetchall()
     told = ", ".join(f"{column}::VARCHAR AS {column}" if kind.startswith("ENUM") else column for column, kind in columns)
     return con.sql(f"SELECT {told} FROM {name} ORDER BY ALL").to_arrow_table()
 

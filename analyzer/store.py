@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -329,26 +329,32 @@ def _money(con: duckdb.DuckDBPyConnection, clock: _Clock) -> None:
 
 
 def _events(con: duckdb.DuckDBPyConnection, clock: _Clock) -> None:
-    events = input_table(con, "case_events")
-    con.execute(
-        f"INSERT INTO case_events SELECT event_id, case_id, person_id, kind, {clock.utc(events, 'occurred_at')}, occurred_at::DATE,"
-        f" {clock.utc(events, 'ended_at')}, try_cast(agreed_from AS TIME), try_cast(agreed_to AS TIME), batch_id, row_no FROM {events} t"
-    )
-    _event_dates(con)
-
-
-def _event_dates(con: duckdb.DuckDBPyConnection) -> None:
-    """The date of an event is that of the debtor's clock, as for a contact; the written one where the zone is unknown."""
+    """Events by the debtor's clock, as contacts are: the zone of the file where his is not known. One with a date only may have come
+    about, or ended, at any moment of that date."""
+    events, contacts = input_table(con, "case_events"), input_table(con, "contacts")
     single = " ".join(f"WHEN {literal(code)} THEN {literal(zone)}" for code, zone in SINGLE_ZONE.items())
     zone = f"coalesce(string_split(c.zones, '|')[1], CASE split_part(c.jurisdiction, '-', 1) {single} END)"
-    known = [row[0] for row in con.execute(f"SELECT DISTINCT {zone} FROM cases c JOIN case_events e USING (case_id)").fetchall()]
-    first, last = con.execute("SELECT min(occurred_utc), max(occurred_utc) FROM case_events").fetchall()[0]
-    if not first or not any(known):
-        return
-    local = _local_by_zone("e.occurred_utc", zone, known, first, last)
+    known = [row[0] for row in con.execute(f"SELECT DISTINCT {zone} FROM cases c JOIN {events} e USING (case_id)").fetchall()]
+    columns = []
+    for name in ("occurred_at", "ended_at"):
+        first, last = clock.range(events, name)
+        instant = clock.utc(events, name)
+        start, end = (_by_zone(zones.local_to_utc, day, zone, known, first, last) for day in (f"t.{name}", f"(t.{name} + INTERVAL 1 DAY)"))
+        columns.append((
+            f"CASE WHEN t.{name}_day THEN coalesce({start}, {instant}) ELSE {instant} END",
+            f"CASE WHEN t.{name}_day THEN coalesce({end}, {instant} + INTERVAL 1 DAY) - INTERVAL 1 MICROSECOND ELSE {instant} END",
+            f"CASE WHEN t.{name}_day THEN t.{name}::DATE ELSE coalesce({_by_zone(zones.utc_to_local, instant, zone, known, first, last)}, t.{name})::DATE END",
+        ))  # fmt: skip
+    (occurred, occurred_by, occurred_on), (ended, ended_by, _) = columns
     con.execute(
-        f"UPDATE case_events SET occurred_on = n.there FROM (SELECT e.event_id, coalesce({local}::DATE, e.occurred_on) AS there"
-        " FROM case_events e JOIN cases c USING (case_id)) n WHERE n.event_id = case_events.event_id"
+        "CREATE OR REPLACE TEMP TABLE named AS SELECT case_id, person_id, CASE WHEN count(DISTINCT relation) = 1 THEN any_value(relation) END AS relation FROM ("
+        f" SELECT case_id, person_id, relation::VARCHAR AS relation FROM persons UNION ALL SELECT case_id, person_id, relation FROM {contacts}"
+        f") WHERE relation IS NOT NULL AND (case_id, person_id) IN (SELECT (case_id, person_id) FROM {events} WHERE person_id IS NOT NULL) GROUP BY ALL"
+    )
+    con.execute(
+        f"INSERT INTO case_events SELECT t.event_id, t.case_id, t.person_id, n.relation, t.kind, {occurred}, {occurred_by}, {occurred_on}, {ended}, {ended_by},"
+        f" try_cast(t.agreed_from AS TIME), try_cast(t.agreed_to AS TIME), t.batch_id, t.row_no"
+        f" FROM {events} t LEFT JOIN cases c ON c.case_id = t.case_id LEFT JOIN named n ON n.case_id = t.case_id AND n.person_id = t.person_id"
     )
 
 
@@ -431,8 +437,8 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings,
     _selves(con, contacts)
     _zone_candidates(con, contacts)
     known_zones = [row[0] for row in con.execute("SELECT DISTINCT unnest(string_split(zones, '|')) FROM candidates").fetchall()]
-    local = _local_by_zone("at_utc", "zone", known_zones, first, last)
-    others = _local_by_zone("at_utc", "z", known_zones, first, last)
+    local = _by_zone(zones.utc_to_local, "at_utc", "zone", known_zones, first, last)
+    others = _by_zone(zones.utc_to_local, "at_utc", "z", known_zones, first, last)
     agent_join, agent_columns = _agent_join(con)
     dpd_join = con.execute("SELECT count(*) FROM arrears").fetchall()[0]
     has_arrears = bool(dpd_join and dpd_join[0])
@@ -558,11 +564,12 @@ def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
     """)
 
 
-def _local_by_zone(instant: str, zone: str, known: list[str], first: datetime, last: datetime) -> str:
-    names = sorted(z for z in known if z)
+def _by_zone(convert: Callable[[str, str, datetime, datetime], str], moment: str, zone: str, known: list[str], first: datetime, last: datetime) -> str:
+    """SQL: a moment converted (`zones`) by the zone that a row names; NULL where it names none of the known ones."""
+    names = sorted({z for z in known if z})
     if not names:
         return "NULL::TIMESTAMP"
-    whens = " ".join(f"WHEN {literal(z)} THEN {zones.utc_to_local(instant, z, first, last)}" for z in names)
+    whens = " ".join(f"WHEN {literal(z)} THEN {convert(moment, z, first, last)}" for z in names)
     return f"(CASE {zone} {whens} END)"
 
 

@@ -31,9 +31,10 @@ SCOPE_COLUMNS = frozenset(
      "number_kind", "weekday", "working_day"]
 )
 KEYS = {
-    "debtor": "debtor_id", "case": "case_id", "debt": "debt_id", "person": "person_id", "number": "number",
-    "agent": "agent_id", "team": "team", "collector": "collector", "vendor": "vendor", "lender": "lender", "channel": "channel",
+    "debtor": "debtor_id", "case": "case_id", "debt": "debt_id", "person": "human", "number": "number", "agent": "agent_id",
+    "team": "team", "collector": "collector", "vendor": "vendor", "creditor": "creditor", "lender": "lender", "channel": "channel",
 }  # fmt: skip
+NEVER_NULL = ("debtor_id", "case_id", "debt_id", "collector", "creditor")
 
 
 class BindError(Exception):
@@ -67,7 +68,7 @@ class Not(Params):
 
 Condition = bool | str | list[str] | Not | Range
 Scope = dict[str, Condition]
-Key = Literal["debtor", "case", "debt", "person", "number", "agent", "team", "collector", "vendor", "lender", "channel"]
+Key = Literal["debtor", "case", "debt", "person", "number", "agent", "team", "collector", "vendor", "creditor", "lender", "channel"]
 Figure = int | Annotated[str, Field(pattern=r"^\$[a-z_]+$")]
 Moment = Annotated[str, Field(pattern=r"^(\$[a-z_]+|[0-2][0-9]:[0-5][0-9](:[0-5][0-9])?)$")]
 
@@ -161,7 +162,10 @@ class Compiler:
     @property
     def day(self) -> str:
         """SQL: the contact's own date by the clock of the rule."""
-        return "c.on_date" if self.clock is None else f"{self.local}::DATE"
+        if self.clock is None:
+            return "c.on_date"
+        # Of a contact without an hour the date by the recipient's clock is known, which may be this one.
+        return f"(CASE WHEN c.at_utc IS NULL AND c.zone = {literal(self.clock)} THEN c.on_date ELSE {self.local}::DATE END)"
 
     @property
     def local(self) -> str:
@@ -194,7 +198,9 @@ class Compiler:
     def fields(self, columns: Sequence[str], alias: str = "c") -> str:
         """SQL: the names of those columns that are NULL, joined by |; NULL where there is none."""
         names = dict.fromkeys(columns)
-        parts = ", ".join(f"CASE WHEN {alias}.{column} IS NULL THEN {literal(_told(column))} END" for column in names)
+        # Without an instant there is no wall clock either: it is not the zone that is missing.
+        lacking = {c: f"{alias}.{c} IS NULL{f' AND {alias}.at_utc IS NOT NULL' if c == 'local_at' and 'at_utc' in names else ''}" for c in names}
+        parts = ", ".join(f"CASE WHEN {lacking[column]} THEN {literal(_told(column))} END" for column in names)
         if self.clock is None and "at_utc" in names and "local_at" not in names:
             # An instant without a date: it is the recipient's zone that is not known.
             parts += f", CASE WHEN {alias}.at_utc IS NOT NULL AND {alias}.on_date IS NULL THEN 'zone' END"
@@ -231,7 +237,7 @@ def _told(column: str) -> str:
     """The field a user would have to supply for a derived column."""
     return {
         "on_date": "started_at", "at_utc": "started_at", "day": "started_at", "local_at": "zone", "party": "relation",
-        "account_class": "dpd", "stage": "dpd",
+        "account_class": "dpd", "stage": "dpd", "human": "person_id",
     }.get(column, column)  # fmt: skip
 
 
@@ -279,6 +285,9 @@ def keys_of(per: Sequence[Key]) -> list[str]:
     return [KEYS[key] for key in per]
 
 
+_UNNAMED = {"collector": "vendor", "creditor": "lender"}
+
+
 def guests(keys: Sequence[str], rows: str, there: str, known: str) -> str:
     """SELECT of rows that may belong to a key they do not name: they lack a part of it, or name no collector, and another row of
     their case has that key whole and agrees with the rest.
@@ -291,10 +300,11 @@ def guests(keys: Sequence[str], rows: str, there: str, known: str) -> str:
 
     The columns are the keys (those of the other row), seq, contact_id, at_utc, day, missing, and `lost`: whether a part is lacking.
     """
-    doubt = {k: f"(b.{k} IS NULL{f' OR b.{k} = {literal(UNNAMED)}' if k == 'collector' else ''})" for k in keys}
+    doubt = {k: f"(b.{k} IS NULL{f' OR b.{k} = {literal(UNNAMED)}' if k in _UNNAMED else ''})" for k in keys}
+    lacks = " ".join(f"WHEN b.{k} = {literal(UNNAMED)} THEN {literal(told)}" for k, told in _UNNAMED.items() if k in keys)
     agrees = " AND ".join(f"({doubt[k]} OR b.{k} = g.{k})" for k in keys)
     return (
-        f"SELECT {', '.join(f'g.{k}' for k in keys)}, b.seq, b.contact_id, b.at_utc, b.day, coalesce(b.missing, 'vendor') AS missing,"
+        f"SELECT {', '.join(f'g.{k}' for k in keys)}, b.seq, b.contact_id, b.at_utc, b.day, coalesce(b.missing, {f'CASE {lacks} END' if lacks else 'NULL'}) AS missing,"
         f" {' OR '.join(f'b.{k} IS NULL' for k in keys)} AS lost"
         f" FROM (SELECT * FROM ({rows}) b WHERE b.day IS NOT NULL AND ({' OR '.join(doubt.values())})) b"
         f" JOIN (SELECT DISTINCT case_id AS case_there, {', '.join(keys)} FROM ({there}) WHERE {known}) g"

@@ -11,27 +11,30 @@ from analyzer.sql import literal
 
 # What a user would have to supply where only an event's time leaves the answer open.
 EVENT_TIME = "case_events.occurred_at"
+_CALLS = ("call", "ai_call", "visit")
 _CASES_OF_DEBTOR = "SELECT d.case_id FROM cases d WHERE d.debtor_id = c.debtor_id"
+_CASES_OF_LENDER = f"{_CASES_OF_DEBTOR} AND d.lender IS NOT DISTINCT FROM c.lender"
 
 
 class EventCondition(Params):
     """An event of the case that holds at the moment of the contact.
 
-    `match` says whose: any event of the case, of any case of the debtor, or one of the person contacted: in the case, or in any
-    case of the debtor (`person_any_case`; an event there that names nobody is nobody's). `for_dates` ends it so many calendar
-    dates after it, its own date being the first.
+    `match` says whose: any event of the case, of any case of the debtor, or of those with the lender, one of the debtor (`consumer`: an event that names nobody is
+    his), one of the consumer contacted (`own`: the debtor's, unless somebody is contacted who is bound by the debt himself), or one of
+    the person contacted: in the case, or in any case of the debtor (`person_any_case`; an event there that names nobody is nobody's).
+    `for_dates` ends it so many calendar dates after it, its own date being the first.
     """
 
     kinds: list[str] = Field(min_length=1)
-    match: Literal["case", "person", "person_any_case", "debtor"] = "case"
+    match: Literal["case", "consumer", "own", "person", "person_any_case", "lender", "debtor"] = "case"
     for_dates: Figure | None = None
 
 
 class Unreachable(Params):
-    """The debtor cannot be reached: so many failed attempts in a row, or at once a certain outcome or event.
+    """The debtor cannot be reached by his lender: so many failed attempts in a row in any of his cases, or at once a certain outcome or event.
 
-    Fewer attempts than `attempts` but at least `unsure_from` leave it open: what counts as out of reach is then for
-    the contract to say.
+    An event of `events` holds for good, one of `lost` until he is reached. Fewer attempts than `attempts` but at least `unsure_from`
+    leave it open: what counts as out of reach is then for the contract to say.
     """
 
     attempts: Figure
@@ -40,6 +43,7 @@ class Unreachable(Params):
     reached: list[str] = Field(min_length=1)
     at_once: list[str] = Field(default_factory=list)
     events: list[str] = Field(default_factory=list)
+    lost: list[str] = Field(default_factory=list)
 
 
 class Unless(Params):
@@ -64,96 +68,125 @@ def lifted(compiler: Compiler, unless: Unless, at: tuple[str, ...]) -> str:
 
 def event_join(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) -> str:
     """SQL over contact `c` and event `e`: e is of the kinds, concerns c, and holds at c's moment (three-valued)."""
-    match event.match:
-        case "case":
-            whose = "e.case_id = c.case_id"
-        case "debtor":
-            whose = f"e.case_id IN ({_CASES_OF_DEBTOR})"
-        case "person":
-            compiler.needs["person_id"] = None
-            whose = "e.case_id = c.case_id AND e.person_id = c.person_id"
-        case "person_any_case":
-            compiler.needs["person_id"] = None
-            whose = f"(e.case_id = c.case_id OR e.person_id IS NOT NULL) AND e.case_id IN ({_CASES_OF_DEBTOR}) AND e.person_id = c.person_id"
-    parts = [
-        f"e.kind IN {literal(event.kinds)}", whose, "e.occurred_utc < c.at_utc",
-        "(e.ended_utc IS NULL OR c.at_utc < e.ended_utc)",
-    ]  # fmt: skip
+    parts = [f"e.kind IN {literal(event.kinds)}", _concerns(compiler, event), holds(compiler.day)]
     if event.for_dates is not None:
         days = compiler.value(event.for_dates, (*at, "for_dates"), compiler.day)
         parts.append(f"{compiler.day} < e.occurred_on + {days}::INTEGER")
-    return " AND ".join(parts)
+    return " AND ".join(f"({part})" for part in parts)
 
 
-def event_holds(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) -> str:
-    """SQL over `c`: true if such an event holds, NULL if one may (it is not known whose it is), else false."""
-    joined = event_join(compiler, event, at)
+def holds(day: str) -> str:
+    """SQL over contact `c`, whose date is `day`, and event `e`: e has come about before c and has not ended (three-valued).
+
+    Where only a date is known, of the one or of the other, it is told by dates; on that date itself it is not known.
+    """
+    begun = (
+        "CASE WHEN e.occurred_by < c.at_utc THEN true WHEN e.occurred_utc >= c.at_utc THEN false"
+        f" WHEN c.at_utc IS NULL AND {day} <> e.occurred_on THEN {day} > e.occurred_on END"
+    )
+    lasting = (
+        "CASE WHEN e.ended_utc IS NULL OR c.at_utc < e.ended_utc THEN true WHEN c.at_utc >= e.ended_by THEN false"
+        f" WHEN c.at_utc IS NULL AND {day} < e.ended_utc::DATE - 1 THEN true WHEN c.at_utc IS NULL AND {day} > e.ended_by::DATE + 1 THEN false END"
+    )
+    return f"({begun}) AND ({lasting})"
+
+
+def _concerns(compiler: Compiler, event: EventCondition) -> str:
+    """SQL over `c` and `e`: whether the event is of whom it must be (three-valued)."""
+    debtor, own = "e.relation = 'self'", "c.relation IN ('co_borrower', 'guarantor')"
+    # The debtor may have an id in each of his cases.
+    same = "(e.person_id = c.person_id OR coalesce(e.relation = 'self' AND c.relation = 'self', false))"
+    match event.match:
+        case "case" | "lender" | "debtor":
+            return whose_case(event)
+        case "consumer":
+            return f"e.case_id = c.case_id AND (e.person_id IS NULL OR {debtor})"
+        case "own":
+            # Whose an event is that names nobody is not known where two are bound by the debt.
+            return (
+                f"e.case_id = c.case_id AND CASE WHEN e.person_id IS NULL THEN nullif(NOT coalesce({own}, false), false)"
+                f" WHEN {same} THEN true WHEN {debtor} THEN NOT {own}"
+                " WHEN e.relation IS NOT NULL AND coalesce(c.person_id, c.relation::VARCHAR) IS NOT NULL THEN false END"
+            )
+        case "person":
+            compiler.needs["person_id"] = None
+            return f"e.case_id = c.case_id AND {same}"
+        case "person_any_case":
+            compiler.needs["person_id"] = None
+            return f"(e.case_id = c.case_id OR e.person_id IS NOT NULL) AND e.case_id IN ({_CASES_OF_DEBTOR}) AND {same}"
+
+
+def event_holds(compiler: Compiler, event: EventCondition, at: tuple[str, ...], also: str = "true") -> str:
+    """SQL over `c`: true if such an event holds and `also` does, NULL if one may (its hour or whose it is is not known), else false."""
     compiler.open_question = compiler.open_question or EVENT_TIME
-    if event.match not in ("person", "person_any_case"):
-        return _three_valued(joined)
+    return three_valued(f"{event_join(compiler, event, at)} AND ({also})", event)
+
+
+def three_valued(joined: str, event: EventCondition) -> str:
+    """SQL over `c`: true if an event `e` meets `joined`, NULL if one may, else false."""
     return (
-        f"(SELECT CASE WHEN count(*) FILTER (WHERE {joined}) > 0 THEN true"
-        f" WHEN count(*) FILTER (WHERE ({joined}) IS NULL) > 0 THEN NULL ELSE false END"
-        f" FROM case_events e WHERE {whose_case(event)})"
+        f"(SELECT CASE WHEN bool_or({joined}) THEN true WHEN bool_or(({joined}) IS NULL) THEN NULL ELSE false END"
+        f" FROM case_events e WHERE {whose_case(event)} AND e.kind IN {literal(event.kinds)})"
     )
 
 
 def whose_case(event: EventCondition) -> str:
     """SQL over contact `c` and event `e`: the cases whose events may concern it."""
-    return "e.case_id = c.case_id" if event.match in ("case", "person") else f"e.case_id IN ({_CASES_OF_DEBTOR})"
-
-
-def _three_valued(joined: str) -> str:
-    """SQL over `c`: true if an event `e` of the case meets `joined`, NULL if one whose time is unknown may, else false."""
-    timeless = joined.replace("e.occurred_utc < c.at_utc", "e.occurred_utc IS NULL").replace("e.occurred_on", "c.on_date")
-    return (
-        f"(CASE WHEN EXISTS (SELECT 1 FROM case_events e WHERE {joined}) THEN true"
-        f" WHEN EXISTS (SELECT 1 FROM case_events e WHERE {timeless}) THEN NULL ELSE false END)"
-    )
+    if event.match == "lender":
+        return f"e.case_id IN ({_CASES_OF_LENDER})"
+    return f"e.case_id IN ({_CASES_OF_DEBTOR})" if event.match in ("debtor", "person_any_case") else "e.case_id = c.case_id"
 
 
 def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> str:
     """SQL over `c`. Failed attempts to the debtor since the last time he was reached, before this contact.
 
-    Attempts are outbound calls and visits to the debtor; he is also reached when he calls.
+    Attempts are outbound calls and visits to the debtor, in any of his cases with the lender; he is also reached when he calls or writes.
     """
     compiler.open_question = "contract"
     attempts = compiler.value(rule.attempts, (*at, "attempts"), compiler.day)
     reached = literal(rule.reached)
     failed = literal(rule.failed)
     once = literal(rule.at_once) if rule.at_once else "('')"
-    events = event_holds(compiler, EventCondition(kinds=rule.events), (*at, "events")) if rule.events else "false"
+    alias = f"u{len(compiler.joins)}"
+    parts = []
+    if rule.events:
+        parts.append(event_holds(compiler, EventCondition(kinds=rule.events, match="debtor"), (*at, "events")))
+    if rule.lost:
+        # He was reached after it, or may have been.
+        since = f"CASE WHEN e.occurred_utc <= {alias}.reached_at THEN nullif(e.occurred_by > {alias}.reached_at, true) WHEN e.occurred_utc <= {alias}.maybe_at THEN NULL ELSE true END"
+        parts.append(event_holds(compiler, EventCondition(kinds=rule.lost, match="lender"), (*at, "lost"), since))
     # What is not known counts both ways: an attempt without an outcome may have failed or reached him, a call to an
     # unknown number may have been to him. `least` counts certain failures since he was last possibly reached, `most`
     # possible ones since he was last certainly reached.
     his, maybe_his = "t.party IS NOT DISTINCT FROM 'debtor'", "t.party IS NULL"
-    out = "t.direction IS NOT DISTINCT FROM 'outbound'"
+    out, wrote = "t.direction IS NOT DISTINCT FROM 'outbound'", f"(t.direction = 'inbound' AND t.channel NOT IN {literal(_CALLS)})"
+    reach = f"{his} AND coalesce(t.outcome IN {reached} OR {wrote}, false)"
     rows = (
-        f"SELECT t.case_id, t.at_utc, t.contact_id, {his} AND {out} AND coalesce(t.outcome IN {failed}, false) AS fail,"
-        f" {his} AND {out} AND coalesce(t.outcome IN {once}, false) AS once, {his} AND coalesce(t.outcome IN {reached}, false) AS reach,"
-        f" (({his} AND (t.outcome IS NULL OR t.direction IS NULL)) OR {maybe_his}) AS unsure"
+        f"SELECT t.debtor_id, t.creditor, t.at_utc, t.contact_id, {his} AND {out} AND coalesce(t.outcome IN {failed}, false) AS fail,"
+        f" {his} AND {out} AND coalesce(t.outcome IN {once}, false) AS once, {reach} AS reach,"
+        f" (({his} AND (t.outcome IS NULL OR t.direction IS NULL) AND NOT ({reach})) OR {maybe_his}) AS unsure"
         f" FROM contacts t WHERE ({his} OR {maybe_his}) AND t.at_utc IS NOT NULL"
-        f" AND (t.channel IN ('call', 'ai_call', 'visit') OR t.outcome IN {reached})"
-        # Only cases that have a contact to be judged are worth counting.
-        f" AND t.case_id IN (SELECT c.case_id FROM contacts c WHERE {compiler.applies} AND ({compiler.scope}) IS NOT FALSE)"
+        f" AND (t.channel IN {literal(_CALLS)} OR t.outcome IN {reached} OR ({his} AND {wrote}))"
+        # Only debtors who have a contact to be judged are worth counting.
+        f" AND t.debtor_id IN (SELECT c.debtor_id FROM contacts c WHERE {compiler.applies} AND ({compiler.scope}) IS NOT FALSE)"
     )
-    by_time = "PARTITION BY case_id ORDER BY at_utc, contact_id"
+    by_time = "PARTITION BY debtor_id, creditor ORDER BY at_utc, contact_id"
     spells = (
         f"SELECT *, sum(CASE WHEN reach OR unsure THEN 1 ELSE 0 END) OVER ({by_time}) AS strict,"
-        f" sum(CASE WHEN reach THEN 1 ELSE 0 END) OVER ({by_time}) AS loose FROM ({rows})"
+        f" sum(CASE WHEN reach THEN 1 ELSE 0 END) OVER ({by_time}) AS loose,"
+        f" max(CASE WHEN reach THEN at_utc END) OVER ({by_time}) AS reached_at, max(CASE WHEN reach OR unsure THEN at_utc END) OVER ({by_time}) AS maybe_at FROM ({rows})"
     )
-    # One row per case and instant, so that the join below has one answer when two attempts share a second.
+    # One row per debtor and instant, so that the join below has one answer when two attempts share a second.
     runs = (
-        "SELECT case_id, at_utc, min(least) AS least, max(most) AS most, bool_and(once) AS once FROM (SELECT case_id, at_utc,"
-        " sum(CASE WHEN fail OR once THEN 1 ELSE 0 END) OVER (PARTITION BY case_id, strict ORDER BY at_utc, contact_id) AS least,"
-        " sum(CASE WHEN fail OR once OR unsure THEN 1 ELSE 0 END) OVER (PARTITION BY case_id, loose ORDER BY at_utc, contact_id) AS most,"
-        " bool_or(once) OVER (PARTITION BY case_id, strict ORDER BY at_utc, contact_id) AS once"
-        f" FROM ({spells})) GROUP BY ALL"
+        "SELECT debtor_id, creditor, at_utc, min(least) AS least, max(most) AS most, bool_and(out_at_once) AS once, max(reached_at) AS reached_at, max(maybe_at) AS maybe_at FROM (SELECT *,"
+        " sum(CASE WHEN fail OR once THEN 1 ELSE 0 END) OVER (PARTITION BY debtor_id, creditor, strict ORDER BY at_utc, contact_id) AS least,"
+        " sum(CASE WHEN fail OR once OR unsure THEN 1 ELSE 0 END) OVER (PARTITION BY debtor_id, creditor, loose ORDER BY at_utc, contact_id) AS most,"
+        " bool_or(once) OVER (PARTITION BY debtor_id, creditor, strict ORDER BY at_utc, contact_id) AS out_at_once"
+        f" FROM ({spells})) GROUP BY debtor_id, creditor, at_utc"
     )
-    alias = f"u{len(compiler.joins)}"
-    compiler.joins.append(f"ASOF LEFT JOIN ({runs}) {alias} ON {alias}.case_id = c.case_id AND c.at_utc > {alias}.at_utc")
-    state = (
+    compiler.joins.append(f"ASOF LEFT JOIN ({runs}) {alias} ON {alias}.debtor_id = c.debtor_id AND {alias}.creditor = c.creditor AND c.at_utc > {alias}.at_utc")
+    parts.append(
         f"(CASE WHEN {alias}.once OR {alias}.least >= {attempts} THEN true"
         f" WHEN {alias}.most >= {rule.unsure_from} THEN NULL ELSE false END)"
     )
-    return f"({events} OR {state})"
+    return f"({' OR '.join(parts)})"

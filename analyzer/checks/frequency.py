@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from analyzer.checks.base import BindError, Compiled, Compiler, Figure, Key, Params, Scope, guests, keys_of, row
+from analyzer.checks.base import NEVER_NULL, BindError, Compiled, Compiler, Figure, Key, Params, Scope, guests, keys_of, row
 from analyzer.checks.conditions import EventCondition, event_holds
 from analyzer.model import Rule
 from analyzer.sql import literal
@@ -53,14 +53,18 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
     if least < 0:
         raise BindError(("check", "limit"), "rules.value_not_figure", name="limit")
     standing = compiler.standing()
-    needed = [*compiler.needs, *(k for k in keys if k not in ("debtor_id", "case_id", "debt_id", "collector")), "at_utc"]
-    base = compiler.base(*(f"c.{k}" for k in dict.fromkeys(["case_id", *keys])), f"{compiler.missing(needed)} AS missing", in_force=False)
-    known = " AND ".join(f"{k} IS NOT NULL" for k in ["day", *keys])
+    needed = [*compiler.needs, *(k for k in keys if k not in NEVER_NULL), "at_utc"]
+    base = compiler.base(*(f"c.{k}" for k in dict.fromkeys(["case_id", *keys])), f"{compiler.fields(needed)} AS missing", in_force=False)
+    keyed = " AND ".join(f"{k} IS NOT NULL" for k in keys)
+    known = f"{keyed} AND day IS NOT NULL"
     key_list = ", ".join(keys)
     rows = (
         f"SELECT {key_list}, seq, contact_id, at_utc, day, missing, sure, false AS lost FROM ({base}) WHERE {known}"
         f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, day, missing, false, lost FROM ({guests(keys, base, base, known)})"
     )
+    # One without a date may be on any.
+    undated = f"SELECT {', '.join(f'{k} AS other_{k}' for k in keys)}, count(*) AS loose FROM ({base}) WHERE {keyed} AND day IS NULL GROUP BY ALL"
+    rows = f"SELECT r.*, coalesce(x.loose, 0) AS loose FROM ({rows}) r LEFT JOIN ({undated}) x ON {' AND '.join(f'x.other_{k} = r.{k}' for k in keys)}"
     if params.window:
         bucket = "day" if params.window == "calendar_day" else "date_trunc('week', day)::DATE"
         counted = _by_bucket(rows, key_list, bucket, least)
@@ -70,8 +74,9 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
     doubtful = f"NOT ({excess}) AND s.n_all > {limit}"
     force = compiler.in_force("s.day")
     # What leaves a count open may be a fact that another contact of the same key lacks.
+    lacks = f"coalesce(missing, max(missing) OVER (PARTITION BY {key_list}), CASE WHEN loose > 0 THEN 'started_at' END, {literal(compiler.open_question)})"
     judged = (
-        f"SELECT * EXCLUDE (missing), coalesce(missing, max(missing) OVER (PARTITION BY {key_list})) AS missing,"
+        f"SELECT * EXCLUDE (missing), {lacks} AS missing,"
         f" ({excess}) AND {force} AS over, ({doubtful}) AND {force} AS open FROM ({counted}) s"
     )
     episode = f"concat_ws(chr(124), {', '.join(f's.{k}' for k in keys)}, {'s.bucket' if params.window else 's.first_day'})"
@@ -96,15 +101,15 @@ def _by_bucket(rows: str, keys: str, bucket: str, least: int) -> str:
     """Running counts within a key's day or week. Groups that cannot pass any limit are dropped before the sort."""
     rows = f"SELECT *, {bucket} AS bucket FROM ({rows})"
     return (
-        f"SELECT *, sum(CASE WHEN sure THEN 1 ELSE 0 END) OVER w AS n_sure, count(*) OVER w AS n_all"
-        f" FROM (SELECT *, count(*) OVER (PARTITION BY {keys}, bucket) AS in_bucket FROM ({rows}) QUALIFY in_bucket > {least})"
+        f"SELECT *, sum(CASE WHEN sure THEN 1 ELSE 0 END) OVER w AS n_sure, count(*) OVER w + loose AS n_all"
+        f" FROM (SELECT *, count(*) OVER (PARTITION BY {keys}, bucket) AS in_bucket FROM ({rows}) QUALIFY in_bucket + loose > {least})"
         f" WINDOW w AS (PARTITION BY {keys}, bucket ORDER BY at_utc, contact_id ROWS UNBOUNDED PRECEDING)"
     )
 
 
 def _by_sliding(rows: str, keys: str, params: Frequency, least: int) -> str:
     """Counts over the window that ends with each row. Rows of the same date (instant) after it are taken off again."""
-    few = f"SELECT *, count(*) OVER (PARTITION BY {keys}) AS in_key FROM ({rows}) QUALIFY in_key > {least}"
+    few = f"SELECT *, count(*) OVER (PARTITION BY {keys}) AS in_key FROM ({rows}) QUALIFY in_key + loose > {least}"
     if params.dates:
         frame = f"PARTITION BY {keys} ORDER BY day RANGE BETWEEN INTERVAL {params.dates - 1} DAY PRECEDING AND CURRENT ROW"
         same = f"PARTITION BY {keys}, day"
@@ -115,7 +120,7 @@ def _by_sliding(rows: str, keys: str, params: Frequency, least: int) -> str:
     after = f"{same} ORDER BY at_utc, contact_id ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING"
     return (
         f"SELECT *, sum({sure}) OVER ({frame}) - coalesce(sum({sure}) OVER ({after}), 0) AS n_sure,"
-        f" count(*) OVER ({frame}) - count(*) OVER ({after}) AS n_all FROM ({few})"
+        f" count(*) OVER ({frame}) - count(*) OVER ({after}) + loose AS n_all FROM ({few})"
     )
 
 

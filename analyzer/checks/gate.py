@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from analyzer.checks.base import Compiled, Compiler, Figure, Key, Params, Scope, either, guests, keys_of, row
+from analyzer.checks.base import NEVER_NULL, Compiled, Compiler, Figure, Key, Params, Scope, either, guests, keys_of, row
 from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, lifted, whose_case
 from analyzer.model import Rule
 from analyzer.sql import literal
@@ -31,12 +31,13 @@ class AfterContact(Params):
 
 
 class Gate(Params):
-    """See the module's docstring. `episode` says what one episode is: by default the person and the date."""
+    """See the module's docstring. `reopened_by`: an event that lifts what `after_event` closed if it came after it."""
 
     kind: Literal["gate"]
     scope: Scope
     after_event: EventCondition | None = None
     after_contact: AfterContact | None = None
+    reopened_by: EventCondition | None = None
     allowed_if: Scope | None = None
     unless: Unless | None = None
     clock: str | None = None
@@ -45,6 +46,8 @@ class Gate(Params):
     def _something(self) -> Gate:
         if self.after_event and self.after_contact:
             raise ValueError("give after_event or after_contact, not both")
+        if self.reopened_by and not self.after_event:
+            raise ValueError("reopened_by goes with after_event")
         if not (self.after_event or self.after_contact or self.allowed_if or self.unless):
             raise ValueError("a gate needs after_event, after_contact, allowed_if or unless")
         return self
@@ -62,7 +65,7 @@ def compile_gate(rule: Rule, params: Gate) -> Compiled:
     if params.after_contact:
         return _after_contact(compiler, params.after_contact, closed)
     if params.after_event:
-        return _after_event(compiler, params.after_event, closed)
+        return _after_event(compiler, params.after_event, closed, params.reopened_by)
     return _plain(compiler, closed)
 
 
@@ -85,24 +88,28 @@ def _decided(base: str, episode: str, measured: str) -> str:
     )
 
 
-def _after_event(compiler: Compiler, event: EventCondition, closed: str) -> Compiled:
+def _after_event(compiler: Compiler, event: EventCondition, closed: str, reopened_by: EventCondition | None) -> Compiled:
     joined = event_join(compiler, event, ("check", "after_event"))
     missing = compiler.missing([*compiler.needs, "at_utc"])
     found = (
         f"(SELECT {{'yes': min(CASE WHEN {joined} THEN e.occurred_utc::VARCHAR || ' ' || e.event_id END),"
-        f" 'maybe': bool_or(({joined}) IS NULL AND e.kind IN {literal(event.kinds)}),"
-        f" 'timeless': bool_or(({joined}) IS NULL AND e.kind IN {literal(event.kinds)} AND e.occurred_utc IS NULL),"
+        f" 'maybe': bool_or(({joined}) IS NULL),"
+        f" 'timeless': bool_or(({joined}) IS NULL AND (e.occurred_utc IS NULL OR e.occurred_by <> e.occurred_utc OR e.ended_by <> e.ended_utc)),"
+        f" {_latest(joined)},"
         f" 'kind': min(CASE WHEN {joined} THEN e.kind || ' ' || e.occurred_on::VARCHAR END)}}"
-        f" FROM case_events e WHERE {whose_case(event)})"
+        f" FROM case_events e WHERE {whose_case(event)} AND e.kind IN {literal(event.kinds)})"
     )
-    base = compiler.base(
-        "c.case_id", "coalesce(c.person_id, c.number, '') AS whom", f"{found} AS e", f"({closed}) AS shut_else",
-        "c.at_utc IS NULL AS timeless", f"{missing} AS missing",
-    )  # fmt: skip
+    columns = ["c.case_id", "coalesce(c.person_id, c.number, '') AS whom", f"{found} AS e", f"({closed}) AS shut_else", "c.at_utc IS NULL AS timeless", f"{missing} AS missing"]
+    shut = "shut_else"
+    if reopened_by:
+        lifts = event_join(compiler, reopened_by, ("check", "reopened_by"))
+        columns.append(f"(SELECT {{{_latest(lifts)}}} FROM case_events e WHERE {whose_case(reopened_by)} AND e.kind IN {literal(reopened_by.kinds)}) AS r")
+        # Which of the two came last; within one date it is not known.
+        shut = "(shut_else AND CASE WHEN r.first >= e.last THEN false WHEN r.last IS NULL OR r.last < e.first THEN true END)"
     # The event decides first; whether something lifts it matters only where it holds, or may hold.
     base = (
-        "SELECT *, CASE WHEN e.yes IS NOT NULL THEN shut_else WHEN coalesce(e.maybe, false) AND shut_else IS NOT FALSE THEN NULL ELSE false END AS shut"
-        f" FROM ({base})"
+        f"SELECT *, CASE WHEN e.yes IS NOT NULL THEN {shut} WHEN coalesce(e.maybe, false) AND {shut} IS NOT FALSE THEN NULL ELSE false END AS shut"
+        f" FROM ({compiler.base(*columns)})"
     )
     episode = "concat_ws(chr(124), s.case_id, s.whom, s.e.kind)" if event.match.startswith("person") else "concat_ws(chr(124), s.case_id, s.e.kind)"
     breach = "s.sure AND s.shut IS TRUE"
@@ -114,44 +121,63 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str) -> Comp
     return Compiled(*compiler.standing(), hits)
 
 
+def _latest(joined: str) -> str:
+    """SQL, two fields of a struct over events `e`: between which instants the latest that meets `joined` came about."""
+    return f"'first': max(CASE WHEN {joined} THEN e.occurred_utc END), 'last': max(CASE WHEN ({joined}) IS NOT FALSE THEN coalesce(e.occurred_by, TIMESTAMP 'infinity') END)"
+
+
 def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Compiled:
     keys = keys_of(after.per)
     cause = compiler.condition(after.where, ("check", "after_contact", "where"), alias="t")
     days = compiler.value(after.for_dates, ("check", "after_contact", "for_dates"))
     standing = compiler.standing()
-    needed = [*compiler.needs, *(k for k in keys if k not in ("debtor_id", "case_id", "debt_id", "collector")), "at_utc"]
+    needed = [*compiler.needs, *(k for k in keys if k not in NEVER_NULL), "at_utc"]
     key_list = ", ".join(keys)
-    known = " AND ".join(f"{k} IS NOT NULL" for k in ["day", *keys])
+    keyed = " AND ".join(f"{k} IS NOT NULL" for k in keys)
+    known = f"{keyed} AND day IS NOT NULL"
     base = compiler.base(*(f"c.{k}" for k in dict.fromkeys(["case_id", *keys])), f"({closed}) AS shut_else", f"{compiler.fields(needed)} AS missing", in_force=False)
     day = compiler.day.replace("c.", "t.")
     applies = compiler.applies.replace("c.", "t.")
     causes = (
         f"SELECT t.seq, t.contact_id, t.at_utc, {day} AS day, NULL::VARCHAR AS missing, {', '.join(f't.{k}' for k in dict.fromkeys(['case_id', *keys]))}, ({cause}) AS happened"
-        f" FROM contacts t WHERE {applies} AND ({cause}) IS NOT FALSE AND {day} IS NOT NULL"
+        f" FROM contacts t WHERE {applies} AND ({cause}) IS NOT FALSE"
     )
+    dated = f"SELECT * FROM ({causes}) WHERE day IS NOT NULL"
     together = (
-        f"SELECT seq, contact_id, at_utc, day, {key_list}, sure, shut_else, missing, NULL::BOOLEAN AS happened, 1 AS kind FROM ({base}) WHERE {known}"
-        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, happened, 0 FROM ({causes})"
+        f"SELECT seq, contact_id, at_utc, day, {key_list}, sure, shut_else, missing, NULL::BOOLEAN AS happened, 1 AS kind, coalesce(at_utc, TIMESTAMP '-infinity') AS place FROM ({base}) WHERE {known}"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, happened, 0, at_utc FROM ({dated}) WHERE at_utc IS NOT NULL"
+        # One whose hour is not known came about at the end of its date at the latest, and may have come about before all else on it.
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, happened, 0, TIMESTAMP 'infinity' FROM ({dated}) WHERE at_utc IS NULL"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, NULL, 0, TIMESTAMP '-infinity' FROM ({dated}) WHERE at_utc IS NULL"
         # A cause that does not name the whole key may be one of this key.
-        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, NULL, 0 FROM ({guests(keys, causes, base, known)})"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, NULL, 0, coalesce(at_utc, TIMESTAMP '-infinity') FROM ({guests(keys, dated, base, known)})"
     )
-    earlier = f"PARTITION BY {key_list} ORDER BY at_utc, contact_id, kind DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
     # A contact is its own cause only for later ones: as a row to be judged (kind 1) it sorts before itself as a cause (0).
+    earlier = f"PARTITION BY {key_list} ORDER BY day, place, contact_id, kind DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
     looked = (
         f"SELECT *, last_value(CASE WHEN happened THEN seq END IGNORE NULLS) OVER w AS cause_seq,"
         f" last_value(CASE WHEN happened THEN day END IGNORE NULLS) OVER w AS cause_day,"
-        f" last_value(CASE WHEN kind = 0 THEN day END IGNORE NULLS) OVER w AS possible_day"
+        f" last_value(CASE WHEN kind = 0 THEN day END IGNORE NULLS) OVER w AS possible_day,"
+        # Of a contact whose hour is not known all others of its date may come first.
+        f" at_utc IS NULL AND count(DISTINCT CASE WHEN kind = 0 THEN seq END) OVER (PARTITION BY {key_list}, day)"
+        f" > count(DISTINCT CASE WHEN kind = 0 THEN seq END) OVER (PARTITION BY {key_list}, day, seq) AS same_date"
         f" FROM ({together}) WINDOW w AS ({earlier})"
     )
+    # A cause without any date may be before every contact of its key.
+    timeless = f"SELECT {', '.join(f'{k} AS other_{k}' for k in keys)}, min(seq) AS first_seq, max(seq) AS last_seq FROM ({causes}) WHERE day IS NULL AND {keyed} GROUP BY ALL"
+    looked = (
+        f"SELECT l.*, (x.first_seq <> l.seq OR x.last_seq <> l.seq) IS TRUE AS sometime FROM ({looked}) l"
+        f" LEFT JOIN ({timeless}) x ON {' AND '.join(f'x.other_{k} = l.{k}' for k in keys)} WHERE l.kind = 1"
+    )
     within = f"(s.cause_day IS NOT NULL AND s.day < s.cause_day + {days}::INTEGER)"
-    maybe = f"(s.possible_day IS NOT NULL AND s.day < s.possible_day + {days}::INTEGER)"
+    maybe = f"(s.same_date OR s.sometime OR (s.possible_day IS NOT NULL AND s.day < s.possible_day + {days}::INTEGER))"
     force = compiler.in_force("s.day")
     judged = (
         f"SELECT *, CASE WHEN {within} THEN s.shut_else WHEN {maybe} AND s.shut_else IS NOT FALSE THEN NULL ELSE false END AS shut"
-        f" FROM ({looked}) s WHERE s.kind = 1 AND {force}"
+        f" FROM ({looked}) s WHERE {force}"
     )
-    # Where the cause is certain, what may lift it is the question; else whether there was a cause.
-    lacks = f"coalesce(s.missing, CASE WHEN {within} THEN {literal(compiler.open_question or 'outcome')} ELSE 'outcome' END)"
+    # Where the cause is certain, what may lift it is the question; else whether, or when, there was a cause.
+    lacks = f"coalesce(s.missing, CASE WHEN {within} THEN {literal(compiler.open_question or 'outcome')} WHEN s.sometime THEN 'started_at' ELSE 'outcome' END)"
     episode = f"concat_ws(chr(124), {', '.join(f's.{k}' for k in keys)}, s.cause_day)"
     hits = (
         f"WITH judged AS ({judged}), shut AS (SELECT * FROM judged WHERE sure AND shut)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from analyzer.checks.base import Compiled, Compiler, Moment, Params, Scope, either, row
-from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, lifted
+from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, lifted, three_valued
 from analyzer.model import Rule
 
 
@@ -51,11 +51,12 @@ def compile_hours(rule: Rule, params: Hours) -> Compiled:
     if params.agreed:
         joined = event_join(compiler, params.agreed, (*at, "agreed"))
         compiler.open_question = EVENT_TIME
-        agreed = (
-            f"(SELECT CASE WHEN count(*) FILTER (WHERE {joined} AND {local}::TIME BETWEEN e.agreed_from AND e.agreed_to) > 0 THEN true"
-            f" WHEN count(*) FILTER (WHERE ({joined}) IS NULL OR ({joined} AND (e.agreed_from IS NULL OR e.agreed_to IS NULL))) > 0 THEN NULL ELSE false END"
-            f" FROM case_events e WHERE e.case_id = c.case_id)"
+        # Agreed hours may run over midnight.
+        agreed_here = (
+            f"CASE WHEN e.agreed_from <= e.agreed_to THEN {local}::TIME BETWEEN e.agreed_from AND e.agreed_to"
+            f" ELSE {local}::TIME >= e.agreed_from OR {local}::TIME <= e.agreed_to END"
         )
+        agreed = three_valued(f"{joined} AND ({agreed_here})", params.agreed)
         permitted = f"({permitted} OR {agreed})"
     if params.unless:
         permitted = f"({permitted} OR {lifted(compiler, params.unless, (*at, 'unless'))})"

@@ -13,12 +13,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from analyzer.checks.base import Compiled, Compiler, Figure, Key, Params, Scope, keys_of, row
+from analyzer.checks.base import NEVER_NULL, Compiled, Compiler, Figure, Key, Params, Scope, keys_of, row
 from analyzer.checks.conditions import Unless, lifted
 from analyzer.model import Rule
 from analyzer.sql import literal
-
-_NEVER_NULL = ("debtor_id", "case_id", "debt_id", "collector")
 
 
 class Step(Params):
@@ -70,7 +68,7 @@ def compile_sequence(rule: Rule, params: Sequence) -> Compiled:
     closed = f"NOT {lifted(compiler, params.unless, ('check', 'unless'))}" if params.unless else "true"
     keys = keys_of(step.per)
     other = compiler.condition(step.where, ("check", name, "where"), alias="t")
-    needed = [*compiler.needs, *(k for k in keys if k not in _NEVER_NULL), "at_utc"]
+    needed = [*compiler.needs, *(k for k in keys if k not in NEVER_NULL), "at_utc"]
     nth, join_t = "NULL::BIGINT", ""
     if step.working_days is not None:
         nth, join = "k.nth", "LEFT JOIN calendar_days k ON k.jurisdiction = split_part({0}.jurisdiction, '-', 1) AND k.on_date = {0}.on_date"

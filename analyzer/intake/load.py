@@ -30,6 +30,7 @@ _TYPES = {
 }  # fmt: skip
 _FIRST_YEAR, _LAST_YEAR = 1990, 2099
 _MOST_WORDS = 2_000
+_HOUR_MATTERS = {("contacts", "started_at"), ("case_events", "occurred_at"), ("case_events", "ended_at")}
 
 
 @dataclass(frozen=True)
@@ -192,8 +193,9 @@ def _typed(
 
 
 def _day_only(plan: Plan, column: Column, cell: str | None) -> str:
-    """SQL: whether a time is only a date. For a contact that leaves its hour unknown; elsewhere the day's start will do."""
-    return values.date_only(cell, False) if cell is not None and plan.table.name == "contacts" and column.name == "started_at" else "false"
+    """SQL: whether a time is only a date. For a contact and for what changes a case that leaves its hour unknown; elsewhere the day's start will do."""
+    asked = cell is not None and (plan.table.name, column.name) in _HOUR_MATTERS
+    return values.date_only(cell, False) if asked and cell is not None else "false"
 
 
 def _learn_words(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: str) -> None:

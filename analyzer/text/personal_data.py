@@ -96,9 +96,8 @@ def find_personal_data(
 
 def _one(number: int, text: str, language: str, names: Iterable[str], entities: Collection[str]) -> list[Found]:
     language = language if language in ("zh", "en") else "zh"
-    kinds = [kind for kind in _known_in(language) if kind in entities]
     # Few texts hold one of a few kinds. Those are read for every kind: another may be what the same figures are.
-    held = len(entities) == len(ENTITIES) or bool(kinds and _engine().analyze(text, language=language, entities=kinds))
+    held = len(entities) == len(ENTITIES) or _holds(text, language, entities)
     results = _engine().analyze(text, language=language, return_decision_process=True) if held else []
     hits = [
         Found(number, r.entity_type, r.start, r.end, round(r.score, 2), r.recognition_metadata["recognizer_name"], _why(r)) for r in results
@@ -123,10 +122,10 @@ def _why(result: Any) -> str:
     return ", ".join(parts)
 
 
-@cache
-def _known_in(language: str) -> tuple[str, ...]:
-    """The kinds that some recogniser finds in a language; Presidio refuses others."""
-    return tuple(sorted(_engine().get_supported_entities(language)))
+def _holds(text: str, language: str, entities: Collection[str]) -> bool:
+    """Whether a recogniser of some of these kinds finds anything. Each is asked by itself: what words stand around only changes a score."""
+    asked: list[Any] = [r for r in _engine().registry.recognizers if r.supported_language == language and r.supported_entities[0] in entities]
+    return any(r.analyze(text, r.supported_entities, None) for r in asked)
 
 
 @cache
