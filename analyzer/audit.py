@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -33,7 +33,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run came to."""
+    """What a run came to. `left_out`: sheets that are no tables. `judged`: how often a rule said something of a contact; where none did, nothing is clear."""
 
     run_id: str
     path: Path
@@ -42,8 +42,10 @@ class RunResult:
     breaches: int
     undetermined: int
     not_evaluated: int
+    judged: int
     seconds: dict[str, float]
     rule_seconds: dict[str, float]
+    left_out: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -51,7 +53,7 @@ class RunResult:
         if self.findings:
             return ExitCode.BREACHES
         unread = any(batch.rejected for batch in self.batches) or not any(b.loaded for b in self.batches if b.table == "contacts")
-        return ExitCode.UNDETERMINED if self.undetermined or self.not_evaluated or unread else ExitCode.CLEAN
+        return ExitCode.UNDETERMINED if self.undetermined or self.not_evaluated or unread or not self.judged else ExitCode.CLEAN
 
 
 def run(
@@ -97,12 +99,13 @@ def run(
     lexicon_folder = rules.lexicon_folder(folder)
     with ThreadPoolExecutor(1) as background:
         # The files are read once for their digest and shape while the rules are put together.
-        planning = background.submit(plan, sources, mapping)
+        looking = background.submit(inspect, sources, mapping)
         loaded, problems = rules.chosen(folder, packs, with_packs, drafts)
         prepared = prepare(loaded, problems, lexicon_ids(lexicon_folder))
         days = load_calendars(folder)
         clock.lap("rules")
-        plans = planning.result()
+        inspected = looking.result()
+        plans = planned(inspected)
         clock.lap("inspect")
     name = run_id or started.strftime("%Y%m%dT%H%M%SZ")
     target = target_of(to, name)
@@ -158,7 +161,7 @@ def run(
         )
         if since is not None:
             con.execute(f"DETACH {reuse.OLD}")
-        result = result_of(con, name, target, tuple(batches), clock.laps, rule_seconds)
+        result = replace(result_of(con, name, target, tuple(batches), clock.laps, rule_seconds), left_out=tuple(left_out(inspected)))
     clock.lap("publish")
     (to / "current").write_text(name + "\n", encoding="utf-8")
     return result
@@ -177,7 +180,7 @@ def target_of(to: Path, name: str) -> Path:
         UsageError: that is no name.
         InputError: there is one of that name.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+    if not re.fullmatch(r"\w[\w.-]{0,79}", name):
         raise UsageError("usage.name", name=name[:80])
     target = to / f"{name}.duckdb"
     if target.exists():
@@ -193,7 +196,7 @@ def result_of(con: duckdb.DuckDBPyConnection, name: str, target: Path, batches: 
     }
     return RunResult(
         name, target, batches, _one(con, "SELECT count(*) FROM findings"), counts[Outcome.BREACH], counts[Outcome.UNDETERMINED],
-        counts[Outcome.NOT_EVALUATED], laps, rule_seconds,
+        counts[Outcome.NOT_EVALUATED], _one(con, "SELECT coalesce(sum(contacts), 0) FROM rule_results WHERE outcome NOT IN ('not_applicable', 'not_in_force')"), laps, rule_seconds,
     )  # fmt: skip
 
 
@@ -245,9 +248,18 @@ def inspect(sources: Sequence[str], mapping: Mapping) -> list[Inspected]:
 
 
 def unreadable(found: Sequence[Inspected]) -> list[Inspected]:
-    """Those that keep an audit from its files. A sheet of a workbook that is no table of ours does not, where another sheet is one."""
+    """Those that keep an audit from its files: all but the ones `left_out`."""
+    aside = left_out(found)
+    return [item for item in found if item.error and item.file not in aside]
+
+
+def left_out(found: Sequence[Inspected]) -> list[str]:
+    """The names of sheets without any column of ours, where another sheet of the workbook is a table: an explanation, a chart."""
     useful = {item.source.path for item in found if item.plan and item.source}
-    return [item for item in found if item.error and not (item.source and item.source.sheet and item.source.path in useful)]
+    return [
+        item.file for item in found
+        if item.error and item.source and item.source.sheet and item.source.path in useful and not any(map(intake.is_known_header, item.source.columns))
+    ]  # fmt: skip
 
 
 def plan(sources: Sequence[str], mapping: Mapping) -> list[Plan]:
@@ -258,7 +270,15 @@ def plan(sources: Sequence[str], mapping: Mapping) -> list[Plan]:
     Raises:
         NoInput, InputError, UsageError: nothing to read, or a file cannot be read.
     """
-    found = inspect(sources, mapping)
+    return planned(inspect(sources, mapping))
+
+
+def planned(found: Sequence[Inspected]) -> list[Plan]:
+    """The plans of what was inspected.
+
+    Raises:
+        NoInput, InputError, UsageError: as `plan`.
+    """
     for item in unreadable(found):
         assert item.error is not None
         raise item.error

@@ -17,7 +17,7 @@ import pydantic
 from pydantic import BaseModel, BeforeValidator, Field
 
 from analyzer import yamlfile
-from analyzer.errors import RuleErrors, RuleProblem
+from analyzer.errors import RuleErrors, RuleProblem, UsageError
 from analyzer.model import Citation, Outcome, Pack, Rule
 from analyzer.yamlfile import Both, Known, Strict
 
@@ -133,6 +133,8 @@ def load(folder: Path, only: Sequence[str] = ()) -> tuple[list[Pack], list[RuleP
         folder: holds one folder per pack.
         only: pack ids; all when empty. A pack that is asked for and not there is a problem.
     """
+    if not folder.is_dir():
+        raise UsageError("usage.rules_folder", path=folder.name or str(folder))
     problems: list[RuleProblem] = []
     packs: list[Pack] = []
     names = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name not in _NO_PACKS and not p.name.startswith((".", "_")))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.errors import InputError
+from analyzer.errors import InputError, UsageError
 from analyzer.text import Lexicons, Signal, segment
 from analyzer.text.finder import Finder
 from analyzer.text.lexicon import LABELS
@@ -157,7 +157,12 @@ def scan_file(path: Path, out: Path, lexicons: Lexicons, reader: SecondReader | 
         source = path.open("rb")
     except OSError as error:
         raise InputError("input.unreadable", path=path.name, why=error.strerror or "") from error
-    with source, out.open("w", encoding="utf-8", newline="\n") as target:
+    try:
+        target = out.open("w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        source.close()
+        raise UsageError("usage.out", path=out.name, why=error.strerror or "") from error
+    with source, target:
         messages = read_messages(source)
         while batch := list(islice(messages, BATCH)):
             for message, verdict in zip(batch, judge_messages(batch, lexicons, reader, why_not), strict=True):

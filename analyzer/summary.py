@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from analyzer import yamlfile
+from analyzer.errors import UsageError
 from analyzer.model import Outcome
 
 Row = dict[str, Any]
@@ -486,10 +487,10 @@ def rejects(con: duckdb.DuckDBPyConnection, batch: int | None = None, limit: int
 
 
 def cell_problems(con: duckdb.DuckDBPyConnection) -> list[Row]:
-    """Per file and canonical column: cells that held something and became unknown, with the line of the first; the most first."""
+    """Per file and canonical column: cells that held something and became unknown, with the line of the first, and words that are not known; the most first."""
     return rows(
         con,
-        "SELECT b.file, p.column_name, p.problem, sum(p.cells)::BIGINT AS cells, min(p.first_row_no) AS first_row_no FROM cell_problems p JOIN batches b USING (batch_id)"
+        "SELECT b.file, p.column_name, p.problem, sum(p.cells)::BIGINT AS cells, min(p.first_row_no) AS first_row_no, string_agg(p.words, ', ') AS words FROM cell_problems p JOIN batches b USING (batch_id)"
         " GROUP BY ALL ORDER BY cells DESC, b.file, p.column_name",
     )
 
@@ -534,6 +535,27 @@ def _one_of(name: str, columns: Mapping[str, str], wanted: Sequence[str]) -> tup
     if name in _COMPARED:
         return _COMPARED[name], [wanted[0]]
     return f"coalesce(({columns[name]})::VARCHAR, '{NO_VALUE}') IN ({', '.join('?' * len(wanted))})", list(wanted)
+
+
+def meant(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Filters as people write them: a rule may go without its pack.
+
+    Raises:
+        UsageError: the run has no such rule, collector, agency or case; a filter that fits nothing would read as "no findings".
+    """
+    told = {name: list(wanted) for name, wanted in filters.items()}
+    if "rule" in told:
+        have = [row[0] for row in con.execute("SELECT rule FROM rules ORDER BY 1").fetchall()]
+        told["rule"] = [rule for asked in told["rule"] for rule in ([r for r in have if asked in (r, r.split("/")[-1])] or _unknown("usage.no_rule", asked, have))]
+    for name, column in (("agent", "agent_id"), ("vendor", "vendor"), ("case", "case_id")):
+        for asked in told.get(name, []):
+            if not con.execute(f"SELECT 1 FROM contacts WHERE {column} = ? LIMIT 1", [asked]).fetchall():
+                _unknown(f"usage.no_{name}", asked, [], case=asked[:60])
+    return told
+
+
+def _unknown(key: str, asked: str, have: Sequence[str], **more: str) -> list[str]:
+    raise UsageError(key, name=asked[:60], have=", ".join(have), **more)
 
 
 def condition(filters: Mapping[str, Sequence[str]] | None) -> tuple[str, list[object]]:

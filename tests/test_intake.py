@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from analyzer import audit
 from analyzer.errors import DunAuditError, InputError, UsageError
-from analyzer.intake import Mapping, load_mapping, values
+from analyzer.intake import Mapping, is_known_header, load_mapping, values
+from analyzer.intake.columns import TABLES, WORDS, fold, header_aliases, word_list
 from tests.conftest import HEADER
 
 Write = Callable[..., Path]
@@ -57,13 +58,65 @@ def test_offsets_a_cell_states(cell: str, minutes: int | None) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "expected"),
-    [("12", 12), ("1,234", 1234), (" 12.0 ", 12), ("(3)", -3), ("１２", 12), ("03:25", 205), ("1:03:25", 3805), ("3分25秒", 205), ("abc", None), ("", None)],
+    [("12", 12), ("1,234", 1234), (" 12.0 ", 12), ("(3)", -3), ("１２", 12), ("逾期30天", 30), ("0.5", None), ("30+", None), ("abc", None), ("", None)],
 )
 def test_whole_numbers(cell: str, expected: int | None) -> None:
     assert _one(f"SELECT {values.integer('x')} FROM (SELECT nullif(?, '')::VARCHAR AS x)", cell) == expected
 
 
-@pytest.mark.parametrize(("cell", "expected"), [("¥1,234.50", 1234.50), ("(1 234.5)", -1234.5), ("1234.5元", 1234.5), ("x", None)])
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("200", 200), ("3.33", 3), ("03:25", 205), ("1:03:25", 3805), ("00:03:20.000", 200), ("3分25秒", 205), ("200s", 200), ("200 秒", 200), ("3m20s", 200), ("3'20\"", 200),
+        ("3 min 20 sec", 200), ("3.5分钟", 210), ("PT3M20S", 200), ("0 days 00:03:20", 200), ("0.00231481", 200), ("-1", None), ("9999999999", None), ("abc", None),
+    ],
+)  # fmt: skip
+def test_durations(cell: str, expected: int | None) -> None:
+    assert _one(f"SELECT {values.seconds('x')} FROM (SELECT ?::VARCHAR AS x)", cell) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("13800138000", "13800138000"), ("13800138000.0", "13800138000"), ("1.38E+10", None), ("010-12345678-8001", "01012345678"), ("13800138000/13900139000", "13800138000"),
+        ("+44 (0)20 7946 0958", "442079460958"), ("008613800138000", "13800138000"), ("013800138000", "13800138000"), ("13800138000(本人)", "13800138000"), ('="13800138000"', "13800138000"),
+        ("\u202d13800138000\u202c", "13800138000"), ("+1 (212) 555-0101", "2125550101"), ("1-212-555-0101", "2125550101"), ("无", None), ("0", None), ("212-555-0101 ext 45", "2125550101"),
+        ("(010)12345678", "01012345678"), ("+86-21-12345678", "02112345678"), ("021-12345678转801", "02112345678"), ("１３８ 0013 8000", "13800138000"),
+    ],
+)  # fmt: skip
+def test_numbers(cell: str, expected: str | None) -> None:
+    assert _one(f"SELECT {values.number('x')} FROM (SELECT ?::VARCHAR AS x)", cell) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [("1001.0", "1001"), ('="001"', "001"), ("８００１", "8001"), ("6.22202E+18", None), ("无", None), ("#REF!", None), ("(null)", None), ("A-1", "A-1"), ("001", "001"), ("12345678901", "12345678901")],
+)
+def test_ids(cell: str, expected: str | None) -> None:
+    assert _one(f"SELECT {values.identifier('x')} FROM (SELECT ?::VARCHAR AS x)", cell) == expected
+
+
+_TIMES = [
+    ("2026-03-05 中午1:05", "2026-03-05 13:05:00"), ("2026-03-05 晚上12:30", None), ("2026-3-5 晚 11:30", "2026-03-05 23:30:00"), ("2026/3/5 20点半", "2026-03-05 20:30:00"),
+    ("2026-03-05(周四) 20:05", "2026-03-05 20:05:00"), ("2026/3/5 12:05 上午", "2026-03-05 00:05:00"), ("5-Mar-26", "2026-03-05 00:00:00"), ("Mar 5, 2026 8:05 PM", "2026-03-05 20:05:00"),
+    ("March 5, 2026", "2026-03-05 00:00:00"), ("05-MAR-26 08.05.00.000000 PM", "2026-03-05 20:05:00"), ("Mar 14 2026  8:05PM", "2026-03-14 20:05:00"), ("14MAR2026:20:05:00", "2026-03-14 20:05:00"),
+    ("2026-03-05 8:05\u202fPM", "2026-03-05 20:05:00"), ("Thu, 05 Mar 2026 20:05:00 +0800", "2026-03-05 20:05:00"), ("202603052005", "2026-03-05 20:05:00"), ("20260314T200500Z", "2026-03-14 20:05:00"),
+    ("2026-03-05-20.05.00.000000", "2026-03-05 20:05:00"), ("2026-03-05\u300020:05", "2026-03-05 20:05:00"), ("1772712300.5", "2026-03-05 12:05:00.5"), ("Thu Mar 05 20:05:00 CST 2026", None), ("夜里", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cell", "expected"), _TIMES)
+def test_times_as_people_and_systems_write_them(cell: str, expected: str | None) -> None:
+    found = _one(f"SELECT ({values.time('x', 'dmy', False)})::VARCHAR FROM (SELECT ?::VARCHAR AS x)", cell)
+    assert found == expected
+
+
+@pytest.mark.parametrize(("cell", "expected"), [("5-Mar-26", True), ("2026-03-05 20:05", False), ("46086", True), ("46086.5", False), ("1772712300", False), ("2026年3月5日", True), ("20260305", True), ("202603052005", False)])
+def test_which_times_are_dates_only(cell: str, expected: bool) -> None:
+    assert _one(f"SELECT {values.date_only('x', False)} FROM (SELECT ?::VARCHAR AS x)", cell) == expected
+
+
+@pytest.mark.parametrize(("cell", "expected"), [("¥1,234.50", 1234.50), ("(1 234.5)", -1234.5), ("1234.5元", 1234.5), ("1.234,50", 1234.5), ("1234,5", 1234.5), ("1,234", 1234), ("5万", 50000), ("HK$100", 100), ("100.00元整", 100), ("100-", -100), ("x", None)])
 def test_amounts(cell: str, expected: float | None) -> None:
     found = _one(f"SELECT {values.decimal('x')} FROM (SELECT ?::VARCHAR AS x)", cell)
     assert (None if found is None else float(found)) == expected
@@ -137,6 +190,126 @@ def test_dates_that_fit_two_orders_are_an_error(dates: list[str], key: str, writ
     assert con.execute("SELECT count(*) FROM contacts WHERE year(at_utc) = 2026").fetchall()[0][0] == result.batches[0].loaded > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "column", "headers"),
+    [
+        ("contacts", "case_id", "案件编码 借款合同号 贷款账号 借据 订单号 账号 Account_Number Acct_# File_Number Loan-Number Reference"),
+        ("contacts", "started_at", "通话日期 拨打日期 催收日期 跟进时间 催记时间 外呼时间 呼叫开始时间 接通时间 发送日期 记录时间 日期 Call_Date Call_Start Call_DateTime Dial_Time Date TS"),
+        ("contacts", "number", "电话 手机 座机 客户手机 外呼号码 被叫电话 联系人电话 Dialed Called_Number MSISDN DNIS To Recipient"),
+        ("contacts", "agent_id", "催员 催收人员 座席 员工号 跟进人 处理人 客服 坐席姓名 外访员 Collector Agent_Name Employee_ID Rep Worked_By Created_By"),
+        ("contacts", "duration_s", "呼叫时长 计费时长 接听时长 Billsec Call_Duration Handle_Time"),
+        ("contacts", "outcome", "催收状态 通话状态 拨打结果 行动代码 是否接通 短信状态 回执 外访结果 Disposition_Code Dispo Wrap_Code Hangup_Cause"),
+        ("contacts", "text", "催收记录 跟进内容 通话小结 转写文本 外访情况 描述 Comment Remarks Call_Notes SMS_Text Transcription Description"),
+        ("contacts", "relation", "与债务人关系 与持卡人关系 联系人类型 催收对象 接听人 Party_Type Spoke_To Relationship_to_Debtor"),
+        ("contacts", "channel", "催收渠道 催收手段 触达方式 跟进方式 Contact_Method Activity_Type Method Action"),
+        ("contacts", "direction", "呼叫类型"), ("contacts", "recording_id", "录音地址 录音链接 Recording_URL"),
+        ("contacts", "dpd", "账龄天数 Days_Overdue Days_Delinquent"), ("contacts", "vendor", "Agency_Name Vendor_ID"),
+        ("cases", "case_id", "案件编码 案号 Account_Number Contract_Number"), ("cases", "lender", "委托机构"), ("cases", "balance", "欠款金额"),
+        ("persons", "relation", "与债务人关系 联系人类型"), ("numbers", "number", "电话 手机 座机 Telephone"),
+        ("payments", "paid_at", "回款日期 实际还款日 交易日期 Paid_Date Transaction_Date"), ("payments", "amount", "回款金额"),
+        ("promises", "due_on", "PTP_Date"), ("promises", "amount", "PTP_Amount"), ("case_events", "occurred_at", "投诉时间"),
+        ("agents", "name", "员工姓名 坐席姓名 Agent_Name"), ("agents", "team", "部门"),
+        ("trainings", "course", "Course_Name"), ("trainings", "passed_on", "Completion_Date"), ("trainings", "agent_id", "员工工号 Username"),
+    ],
+)  # fmt: skip
+def test_headers_that_are_known(name: str, column: str, headers: str) -> None:
+    known = header_aliases(name)
+    assert {header: known.get(fold(header)) for header in headers.split()} == dict.fromkeys(headers.split(), column)
+
+
+def test_no_name_means_two_things() -> None:
+    for spec in TABLES:
+        meant: dict[str, set[str]] = {}
+        for column in spec.columns:
+            for alias in (column.name, *column.aliases):
+                meant.setdefault(fold(alias), set()).add(column.name)
+        assert {alias: names for alias, names in meant.items() if len(names) > 1} == {}, spec.name
+    for listing, words in WORDS.items():
+        for word, spellings in words.items():
+            name, _, table_name = listing.partition("@")
+            known = word_list(table_name or "contacts", name)
+            assert {s: known[fold(s)] for s in spellings.split() if known[fold(s)] != word} == {}, listing
+
+
+@pytest.mark.parametrize("header", ["序号", "联系方式", "Right_Party", "挂断原因"])
+def test_headers_that_say_too_little(header: str) -> None:
+    """A line number restarts in every file; the others hold a number or a channel, yes or no, why a call that was held ended."""
+    assert not is_known_header(header)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "word", "spellings"),
+    [
+        ("contacts", "outcome", "conversation", "承诺还款 PTP 转告 拒绝还款 已接 是 家人接听 TPC Right_Party_Contact Callback Paid"),
+        ("contacts", "outcome", "no_answer", "无法接听 来电提醒 无人应答 呼叫转移 未拨通 否 NOANS No_Contact CANCEL"),
+        ("contacts", "outcome", "switched_off", "已关机 已停机 暂停服务 欠费停机 无法接通"), ("contacts", "outcome", "busy", "正忙 Fast_Busy"),
+        ("contacts", "outcome", "voicemail", "LM LVM VM AM Left_Voicemail Answering_Machine"), ("contacts", "outcome", "answered_dropped", "客户挂断 Abandoned Dropped"),
+        ("contacts", "outcome", "invalid", "NIS DISC Invalid_Number"), ("contacts", "outcome", "wrong_number", "WN"), ("contacts", "outcome", "sent", "提交成功"),
+        ("contacts", "outcome", "delivered", "DELIVRD 接收成功 已读"), ("contacts", "outcome", "failed", "呼叫失败 UNDELIV EXPIRED REJECTD Hard_Bounce CONGESTION"),
+        ("contacts", "outcome", "not_met", "家中无人"),
+        ("contacts", "relation", "self", "持卡人 申请人 Account_Holder Cardholder"), ("contacts", "relation", "relative", "前妻 岳父 表哥 亲友 In-Law Cousin"),
+        ("contacts", "relation", "parent", "爸 妈 Mom Dad"), ("contacts", "relation", "spouse", "太太"), ("contacts", "relation", "friend", "男朋友 同学 室友 Roommate"),
+        ("contacts", "relation", "emergency_contact", "第一联系人 联系人2 紧急联系人1"), ("contacts", "relation", "guarantor", "Cosigner Co-Signer"),
+        ("contacts", "relation", "co_borrower", "共同还款人 Co-Applicant"), ("contacts", "relation", "colleague", "单位同事"), ("contacts", "relation", "employer", "人事 前台 Supervisor"),
+        ("contacts", "relation", "neighbour", "物业"), ("persons", "relation", "village_committee", "村长 村支书 居委"), ("persons", "relation", "unknown_third_party", "他人 非本人 房东 3rd_Party"),
+        ("contacts", "channel", "call", "手机 座机 人工 预测外呼 Phone_Call Manual"), ("contacts", "channel", "ai_call", "自动外呼 AI AI电话 机器人 语音通知 Robocall"),
+        ("contacts", "channel", "sms", "彩信 群发短信 MMS RCS"), ("contacts", "channel", "im", "钉钉 站内信 WhatsApp"), ("contacts", "channel", "letter", "EMS 催款函 USPS Fax"),
+        ("contacts", "channel", "visit", "家访 面访 Door_Knock In_Person"), ("contacts", "channel", "legal", "法院"), ("contacts", "channel", "voicemail", "RVM"), ("contacts", "channel", "wechat", "公众号"),
+        ("contacts", "direction", "outbound", "外拨 拨打 主动外呼 OB MT 发"), ("contacts", "direction", "inbound", "进线 IB MO 收"),
+        ("numbers", "kind", "home", "座机 固话 宅电"), ("numbers", "kind", "work", "公司"), ("numbers", "kind", "mobile", "Cellular"),
+        ("cases", "lender_kind", "bank", "村镇银行 信用卡中心 Credit_Union"), ("cases", "lender_kind", "consumer_finance", "消金公司"), ("cases", "lender_kind", "microloan", "网络小贷"),
+        ("case_events", "kind", "refusal", "停催 停止催收 DNC 撤回同意"), ("case_events", "kind", "written_cease", "Cease_and_Desist C&D"), ("case_events", "kind", "complaint", "客诉 信访"),
+        ("case_events", "kind", "hardship", "重病 住院 失业"), ("case_events", "kind", "death", "已故 客户死亡"), ("case_events", "kind", "plan", "分期"), ("case_events", "kind", "dispute", "Written_Dispute"),
+    ],
+)  # fmt: skip
+def test_words_that_are_known(name: str, column: str, word: str, spellings: str) -> None:
+    known = word_list(name, column)
+    assert {spelling: known.get(fold(spelling)) for spelling in spellings.split()} == dict.fromkeys(spellings.split(), word)
+
+
+@pytest.mark.parametrize(("column", "spelling"), [("outcome", "成功"), ("outcome", "查无此人"), ("relation", "机主"), ("relation", "法人")])
+def test_words_that_say_too_little(column: str, spelling: str) -> None:
+    """A message sent and a call answered both succeed; a number's owner is whoever's number it is."""
+    assert fold(spelling) not in word_list("contacts", column)
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ("account_number,date,collector,action,result_code,comment", "contacts"), ("订单号,手机号,发送时间,发送内容,短信状态,回执", "contacts"),
+        ("序号,案件编号,姓名,与客户关系,电话,催收时间,催收方式,催收结果,备注", "contacts"), ("acct_#,rep,call_date,phone,dispo,ptp_date,ptp_amount,remarks", "contacts"),
+        ("案件编号,日期,承诺还款日期,承诺金额,催收员,催收结果,备注", "contacts"), ("借据号,客户姓名,外访日期,外访员,见面对象,外访结果,外访情况", "contacts"),
+        ("案件编号,客户姓名,手机,产品名称,委托机构,欠款金额,逾期天数,放款日期,催员,催收状态,备注,创建时间", "cases"), ("account_number,borrower_name,balance,created_at,phone", "cases"),
+        ("案件编号,姓名,手机号,委案金额,逾期天数,催收员,案件状态,创建时间", "cases"),
+        ("案件编号,联系人编号,姓名,关系,手机号,创建时间", "persons"), ("account_number,party_id,full_name,relationship,phone,created_at", "persons"),
+        ("案件编号,联系人编号,电话,类型,日期", "numbers"), ("合同号,期次,日期,应还金额", "instalments"),
+        ("案件编号,日期,金额", "payments"), ("account_number,transaction_date,payment_amount,memo", "payments"), ("案件编号,还款日期,还款金额,催收员,备注,创建时间", "payments"),
+        ("account_number,date,ptp_date,ptp_amount", "promises"), ("案件编号,承诺时间,承诺还款日期,承诺金额,催收员,备注,创建时间", "promises"),
+        ("案件编号,事件类型,日期", "case_events"), ("案件编号,事件类型,事件时间,备注,操作人,创建时间", "case_events"),
+        ("员工号,员工姓名,部门,入职日期", "agents"), ("username,course_name,completion_date", "trainings"),
+    ],
+)  # fmt: skip
+def test_the_table_the_headers_speak_for(headers: str, name: str, write: Write) -> None:
+    """A general name (a date, a phone, a remark) does not make a contact of what is none."""
+    rows = "\n".join([headers, ",".join(f"x{i}" for i in range(headers.count(",") + 1))])
+    assert [plan.table.name for plan in audit.plan([str(write("a.csv", rows + "\n"))], Mapping())] == [name]
+
+
+@pytest.mark.parametrize(
+    ("headers", "column", "header"),
+    [
+        ("date,call_start_time,account,notes", "started_at", "call_start_time"), ("日期,催收日期,案件编号,催记", "started_at", "催收日期"), ("ts,记录时间,拨打日期,案件编号", "started_at", "拨打日期"),
+        ("账号,借据号,催收时间,催记", "case_id", "借据号"), ("to,phone,call_time,loan_no", "number", "phone"), ("座机,电话,联系电话,催收时间,案件编号", "number", "联系电话"),
+        ("description,notes,call_time,loan_no", "text", "notes"), ("action,channel_type,call_time,loan_no", "channel", "channel_type"), ("created_by,collector,call_time,loan_no", "agent_id", "collector"),
+        ("是否接通,通话状态,催收时间,案件编号", "outcome", "通话状态"),
+    ],
+)  # fmt: skip
+def test_a_special_name_beats_a_general_one(headers: str, column: str, header: str, write: Write) -> None:
+    path = write("a.csv", headers + "\n" + ",".join(f"x{i}" for i in range(headers.count(",") + 1)) + "\n")
+    (plan,) = audit.plan([str(path)], Mapping())
+    assert plan.table.name == "contacts" and plan.positions[column] == (headers.split(",").index(header),)
+
+
 def test_missing_columns_are_named(write: Write) -> None:
     for text, key in (
         ("通话结果,催记内容,坐席工号\n接通,x,A1\n", "input.missing_columns"),
@@ -189,7 +362,116 @@ def test_rows_read_are_loaded_rejected_or_duplicate(tmp_path_factory: pytest.Tem
         pytest.fail(error.text("en"))
     with duckdb.connect(str(result.path), read_only=True) as con:
         for batch, rows in zip(result.batches, files, strict=True):
-            assert batch.rows_read == len(rows) == batch.loaded + batch.rejected + batch.duplicate
+            # A row with nothing in any cell is none.
+            assert batch.rows_read == sum(any(cell.strip() for cell in row) for row in rows) == batch.loaded + batch.rejected + batch.duplicate
         lines = con.execute("SELECT batch_id, row_no FROM contacts UNION ALL SELECT batch_id, row_no FROM rejects UNION ALL SELECT batch_id, row_no FROM duplicates").fetchall()
-        assert sorted(lines) == [(i + 1, n + 2) for i, rows in enumerate(files) for n in range(len(rows))]
+        assert sorted(lines) == [(i + 1, n + 2) for i, rows in enumerate(files) for n, row in enumerate(rows) if any(cell.strip() for cell in row)]
         assert con.execute("SELECT count(*) - count(DISTINCT contact_id) FROM contacts").fetchall()[0][0] == 0
+
+
+def _contact(con: duckdb.DuckDBPyConnection, columns: str) -> list[tuple[Any, ...]]:
+    return con.execute(f"SELECT {columns} FROM contacts ORDER BY row_no").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (["26/3/5 23:30", "26/3/12 23:30"], ["2026-03-05 23:30:00", "2026-03-12 23:30:00"]), (["5/3/26 23:30", "12/3/26 23:30", "13/3/26 10:00"], ["2026-03-05 23:30:00", "2026-03-12 23:30:00", "2026-03-13 10:00:00"]),
+        (["26-03-05 20:00", "26-03-31 20:00"], ["2026-03-05 20:00:00", "2026-03-31 20:00:00"]),
+    ],
+)  # fmt: skip
+def test_a_year_of_two_figures_may_stand_first_or_last(times: list[str], expected: list[str], write: Write, run: Run) -> None:
+    _, con = run([write("a.csv", "案件编号,通话时间,催记内容\n" + "".join(f"K{i},{t},x\n" for i, t in enumerate(times)))])
+    assert [str(at) for (at,) in _contact(con, "local_at")] == expected
+
+
+def test_one_short_date_alone_says_no_order(write: Write, run: Run) -> None:
+    with pytest.raises(InputError) as caught:
+        run([write("a.csv", "案件编号,通话时间,催记内容\nK1,26/3/5 23:30,x\n")])
+    assert caught.value.key == "input.two_date_orders"
+
+
+def test_what_a_header_says_of_zone_and_unit_counts(write: Write, run: Run) -> None:
+    _, con = run([write("a.csv", "案件编号,通话时间(UTC),通话时长(分钟),催记内容\nK1,2026-03-05 01:00:00,3,x\nK1,2026-03-05 16:30:00,03:20,y\n")])
+    assert [(str(at), s) for at, s in _contact(con, "local_at, duration_s")] == [("2026-03-05 09:00:00", 180), ("2026-03-06 00:30:00", 200)]
+    _, con = run([write("b.csv", "case_no,start_time_utc,duration_ms,note\nK1,2026-03-05 01:00:00,200000,x\n")])
+    assert [(str(at), s) for at, s in _contact(con, "local_at, duration_s")] == [("2026-03-05 09:00:00", 200)]
+
+
+def test_brackets_that_turn_a_word_leave_it_unknown_and_say_so(write: Write, run: Run) -> None:
+    rows = ["本人（已故）,接通（非本人）,电话(微信)", "朋友,未接通(关机),电话（外呼）", "本人(RPC),接通,短信"]
+    text = "案件编号,通话时间,关系,结果,渠道\n" + "".join(f"K1,2026-03-05 1{i}:00:00,{row}\n" for i, row in enumerate(rows))
+    _, con = run([write("a.csv", text)])
+    assert _contact(con, "relation, outcome, channel") == [(None, None, None), ("friend", "switched_off", "call"), ("self", "conversation", "sms")]
+    assert dict(con.execute("SELECT column_name, words FROM cell_problems").fetchall()) == {"relation": "本人（已故）", "outcome": "接通（非本人）", "channel": "电话(微信)"}
+
+
+def test_date_and_time_of_day_in_columns_of_their_own(write: Write, run: Run) -> None:
+    _, con = run([write("a.csv", "案件编号,拨打日期,拨打时间,催记内容\nK1,2026-03-05,20:05:01,x\nK1,2026-03-05 00:00:00,0.8368,y\nK1,,20:05,z\n")])
+    assert [str(at) for (at,) in _contact(con, "local_at")] == ["2026-03-05 20:05:01", "2026-03-05 20:05:00"]
+    assert con.execute("SELECT reason FROM rejects").fetchall() == [("reject.time",)]
+
+
+def test_a_header_with_two_meanings_is_told_by_its_cells(write: Write, run: Run) -> None:
+    _, con = run([write("a.csv", "案件编号,开始时间,通话时间,联系方式,催记内容\nK1,2026-03-05 20:05:01,65,13800138000,x\nK1,2026-03-05 21:05:01,120,13900139000,y\n")])
+    assert _contact(con, "duration_s, number") == [(65, "13800138000"), (120, "13900139000")]
+    _, con = run([write("b.csv", "案件编号,通话时间,联系方式,催记内容\nK1,2026-03-05 20:05:01,短信,x\n")])
+    assert _contact(con, "channel") == [("sms",)]
+
+
+def test_who_called_in_is_the_number_of_the_person(write: Write, run: Run) -> None:
+    _, con = run([write("a.csv", "案件编号,通话时间,主叫,被叫,呼叫方向\nK1,2026-03-05 20:05:01,4001,13800138000,呼出\nK1,2026-03-05 20:06:01,13800138000,4001,呼入\n")])
+    assert _contact(con, "number") == [("13800138000",), ("13800138000",)]
+
+
+def test_a_column_of_midnights_is_one_of_dates(write: Write, run: Run) -> None:
+    text = "案件编号,通话时间,呼叫方向,催收方式\n" + "".join(f"K1,2026-03-0{i} 00:00:00,呼出,电话\n" for i in range(1, 6))
+    result, con = run([write("a.csv", text)])
+    assert result.findings == 0 and con.execute("SELECT problem, cells FROM cell_problems").fetchall() == [("midnight", 5)]
+    assert con.execute("SELECT contacts FROM rule_results WHERE rule = 'cn-gbt-45251/quiet-hours' AND outcome = 'undetermined'").fetchall() == [(5,)]
+    result, _ = run([write("b.csv", text + "K1,2026-03-06 10:00:00,呼出,电话\n")])
+    assert result.findings == 5
+
+
+def test_totals_and_blank_rows_are_no_contacts(write: Write, run: Run) -> None:
+    result, con = run([write("a.csv", "案件编号,通话时间,催记内容\nK1,2026-03-05 20:05:01,x\n,,\n  , ,\n合计,,5条\n制表人：小明 审核：老王,,\n")])
+    assert [(b.rows_read, b.loaded, b.rejected) for b in result.batches] == [(3, 1, 2)]
+    assert con.execute("SELECT DISTINCT reason FROM rejects").fetchall() == [("reject.summary",)]
+
+
+def test_one_known_header_is_no_table(write: Write) -> None:
+    with pytest.raises(InputError) as caught:
+        audit.plan([str(write("a.csv", "案件编号,甲,乙,丙\nK1,a,b,c\n"))], Mapping())
+    assert caught.value.key == "input.unknown_table" and "案件编号" in caught.value.text("zh")
+
+
+def test_traditional_headers_and_words(write: Write, run: Run) -> None:
+    _, con = run([write("a.csv", "案件編號,通話時間,關係,結果\nK1,2026-03-05 20:05:01,父親,無人接聽\n", "big5")])
+    assert _contact(con, "relation, outcome") == [("parent", "no_answer")]
+
+
+def test_of_two_columns_the_one_that_holds_something_is_read(write: Write, run: Run) -> None:
+    _, con = run([write("a.csv", "case_no,call_time,note,notes\nK1,2026-03-05 20:05:01,,real note\nK1,2026-03-05 20:06:01,,NULL\n")])
+    assert _contact(con, "text") == [("real note",), (None,)]
+
+
+@pytest.mark.parametrize(("text", "code"), [("中国", "CN"), ("usa", "US"), ("United States", "US"), ("CHN", "CN"), ("us-ma", "US-MA"), ("GB", "UK"), ("香港", "HK")])
+def test_places_by_name_and_code(text: str, code: str, write: Write, run: Run) -> None:
+    cases = write("cases.csv", f"案件编号,客户姓名,国家\nK1,甲,{text}\n")
+    calls = write("a.csv", "案件编号,通话时间,催记内容\nK1,2026-03-05 20:05:01,x\n")
+    _, con = run([calls, cases])
+    assert _contact(con, "jurisdiction") == [(code,)]
+
+
+def test_a_place_that_is_not_known_is_said_and_nothing_is_clear(write: Write, run: Run) -> None:
+    cases = write("cases.csv", "案件编号,客户姓名,国家\nK1,甲,Atlantis\n")
+    result, con = run([write("a.csv", "案件编号,通话时间,催记内容\nK1,2026-03-05 20:05:01,x\n"), cases])
+    assert result.judged == 0 and result.exit_code == 5
+    assert con.execute("SELECT column_name, problem, words FROM cell_problems").fetchall() == [("jurisdiction", "unmapped_word", "ATLANTIS")]
+    with pytest.raises(UsageError):
+        load_mapping(write("m.yaml", "name: m\njurisdiction: Atlantis\n"))
+
+
+def test_a_run_may_have_a_chinese_name(write: Write, run: Run) -> None:
+    result, _ = run([write("a.csv", "案件编号,通话时间,催记内容\nK1,2026-03-05 20:05:01,x\n")], run_id="三月")
+    assert result.path.name == "三月.duckdb"

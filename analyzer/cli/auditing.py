@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -57,7 +58,9 @@ def settings_of(zone: str | None, jurisdiction: str | None) -> intake.Settings:
             check_zone(zone)
         except ValueError as error:
             raise UsageError("usage.zone", zone=zone) from error
-    return intake.Settings(**{k: v for k, v in (("zone", zone), ("jurisdiction", jurisdiction)) if v})
+    if jurisdiction and not (known := intake.place_of(jurisdiction)):
+        raise UsageError("usage.jurisdiction", text=jurisdiction[:40])
+    return intake.Settings(**{k: v for k, v in (("zone", zone), ("jurisdiction", known if jurisdiction else None)) if v})
 
 
 @app.command("inspect", help=help_("inspect"))
@@ -175,7 +178,7 @@ def _tell(result: audit.RunResult, json_: bool, profile: bool) -> None:
         if json_:
             emit_json({
                 "run": result.run_id, "findings": result.findings, "breaching_contacts": summary.totals(con)["breaching_contacts"],
-                "exit_code": int(result.exit_code), "completeness": summary.completeness(con), "batches": summary.batches(con),
+                "exit_code": int(result.exit_code), "left_out": result.left_out, "completeness": summary.completeness(con), "batches": summary.batches(con),
                 "rules": summary.by_rule(con), "undetermined": summary.undetermined(con), "seconds": result.seconds, "rule_seconds": result.rule_seconds,
             })  # fmt: skip
             return
@@ -192,14 +195,23 @@ def _show_run(con: Any, result: audit.RunResult) -> None:
     keys = ("file", "table_name", "rows_read", "loaded", "rejected", "duplicate")
     lines = [[b[k] for k in keys] for b in summary.batches(con)]
     emit_table([t(f"column.{k}") for k in keys], lines)
+    for file in result.left_out:
+        talk(t("talk.left_out", file=visible(file)))
     done = summary.completeness(con)
     talk(t("talk.completeness", **done))
     for batch in summary.batches(con):
         if batch["encoding_certain"] is False:
             talk(t("talk.uncertain", file=batch["file"], encoding=batch["encoding"]))
+        if unread := json.loads(batch["unmapped"]):
+            talk(t("talk.unread_columns", file=batch["file"], columns=visible(", ".join(unread))))
+    for cells in summary.cell_problems(con)[:10]:
+        words = t("talk.cell_words", words=visible(cells["words"])) if cells["words"] else ""
+        talk(t("talk.cells", file=cells["file"], column=cells["column_name"], cells=cells["cells"], problem=t(f"word.{cells['problem']}"), row=cells["first_row_no"], words=words))
     for row in summary.rejected(con)[:10]:
         talk(t("talk.rejected", file=row["file"], rows=row["rows"], reason=t(row["reason"]), detail=row["detail"] or "-"))
     _show_rules(con)
+    if not result.judged:
+        talk(t("talk.nothing_judged", jurisdiction=run["jurisdiction"]))
     for row in summary.undetermined(con)[:5]:
         talk(t("talk.undetermined", rule=row["rule"], contacts=row["contacts"], missing=say_words(row["missing"] or "-", language())))
     talk(t("talk.done", run=result.run_id, findings=result.findings, contacts=summary.totals(con)["contacts"]))
@@ -218,7 +230,7 @@ def _show_rules(con: Any) -> None:
 @app.command("demo", help=help_("demo"))
 def demo(
     to: Annotated[Path, typer.Option("--to", help=help_("to"))] = Path("runs"),
-    port: Annotated[int, typer.Option("--port", help=help_("port"))] = 8501,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help=help_("port"))] = 8501,
     dashboard_: Annotated[bool, typer.Option("--dashboard/--no-dashboard", help=help_("no_dashboard"))] = True,
     headless: Annotated[bool, typer.Option("--headless", help=help_("headless"))] = False,
 ) -> None:

@@ -32,7 +32,7 @@ def findings_(
     """See the catalogue."""
     with errors():
         with runs.connect(runs.locate(run, name)) as con:
-            filters = given(rule=rule, agent=agent)
+            filters = summary.meant(con, given(rule=rule, agent=agent))
             page, total = summary.findings(con, filters, "time", limit, offset)
         if json_:
             emit_json({"total": total, "findings": page})

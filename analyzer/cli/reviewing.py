@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from analyzer import explain, review, runs
+from analyzer import explain, review, runs, summary
 from analyzer.cli.shared import (
     AgentFilter,
     CaseFilter,
@@ -69,7 +69,10 @@ def review_finding(
             raise UsageError("usage.review_one")
         path = runs.locate(run, name)
         log = review.Reviews(path, url)
+        if finding is None and not all_ and (state or until or approve is not None or appeal):
+            raise UsageError("usage.review_which")
         with runs.connect(path) as con:
+            filters = summary.meant(con, filters)
             if all_:
                 _review_all(log, con, filters, actor, state, comment, assignee, approver, until, approve, names(two_level), json_)
                 return

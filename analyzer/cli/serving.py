@@ -23,7 +23,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command("dashboard", help=help_("dashboard"))
 def dashboard(
-    run: RunFolder = Path("runs"), port: Annotated[int, typer.Option("--port", help=help_("port"))] = 8501,
+    run: RunFolder = Path("runs"), port: Annotated[int, typer.Option("--port", min=1, max=65535, help=help_("port"))] = 8501,
     headless: Annotated[bool, typer.Option("--headless", help=help_("headless"))] = False,
     users: Annotated[Path | None, typer.Option("--users", help=help_("users"))] = None, url: ReviewsUrl = "",
 ) -> None:  # fmt: skip

@@ -70,6 +70,8 @@ def export_(
         if target is None:
             raise UsageError("usage.no_target")
         path = runs.locate(run, name)
+        with runs.connect(path) as con:
+            chosen = summary.meant(con, chosen)
         log = review.Reviews(path, url)
         who = by or os.environ.get("USER") or access.LOCAL
         if form == "report":
@@ -145,6 +147,7 @@ def report_(
         if lang is not None and lang not in LANGUAGES:
             raise UsageError("usage.lang", asked=lang)
         with runs.connect(runs.locate(run, name)) as con:
+            chosen = summary.meant(con, chosen)
             made = report.report(con, lang or language(), chosen, (day(since), day(until)), sheets)
         _reported(made, to, fonts, None, json_)
 

@@ -43,43 +43,44 @@ def _c(name: str, type_: str, aliases: str = "", required: bool = False) -> Colu
     return Column(name, type_, tuple(aliases.split()), required)
 
 
-_CASE = "案件编号 案件号 案件id 合同编号 合同号 借据号 借据编号 贷款编号 委案编号 account_id account_no loan_id loan_no contract_no case_no"
+_CASE = "案件编号 案件号 案件id 合同编号 合同号 借据号 借据编号 贷款编号 委案编号 account_id account_no loan_id loan_no contract_no case_no 案件编码 借款合同号 借款编号 贷款账号 借据 案号 account_number acct_no case_number file_number loan_number contract_number acct account reference_no reference order_no 订单号 账号 账户"
 _PERSON = "联系人编号 联系人id 人员编号 客户联系人编号 contact_person_id party_id"
-_NUMBER = "号码 电话号码 联系电话 手机号 手机号码 被叫号码 被叫 拨打号码 接收号码 对方号码 phone phone_number dialled_number dialed_number callee to_number mobile"
-_AGENT = "催收员 催收员工号 坐席 坐席工号 座席工号 工号 坐席编号 催收员编号 作业员 经办人 operator collector_id agent agent_no user_id"
-_VENDOR = "机构 委外机构 催收机构 外包机构 催收公司 agency vendor_name collection_agency"
-_RELATION = "与借款人关系 与客户关系 与本人关系 关系 联系对象 对象关系 联系人关系 relationship relation_to_debtor role party_role"
+_NUMBER = "号码 电话号码 联系电话 手机号 手机号码 被叫号码 被叫 拨打号码 接收号码 对方号码 phone phone_number dialled_number dialed_number callee to_number mobile 被叫电话 外呼号码 目标号码 联系人电话 联系号码 客户手机 客户电话 电话 手机 座机 called_number number_dialed dialed dnis mobile_number phone_no msisdn telephone tel cell destination recipient to"
+_AGENT = "催收员 催收员工号 坐席 坐席工号 座席工号 工号 坐席编号 催收员编号 作业员 经办人 operator collector_id agent agent_no user_id 催员 催收人员 座席 坐席号 员工工号 员工号 agent_code employee_id collector"
+_WORKER = _AGENT + " 外访员 外访人员 跟进人 处理人 客服 坐席姓名 操作员 操作人 worked_by rep agent_name username user created_by"
+_VENDOR = "机构 委外机构 催收机构 外包机构 催收公司 agency vendor_name collection_agency agency_name vendor_id"
+_RELATION = "与借款人关系 与客户关系 与本人关系 关系 联系对象 对象关系 联系人关系 relationship relation_to_debtor role party_role 与债务人关系 与借款人的关系 与持卡人关系 关系类型 联系人类型 relationship_to_debtor relation_type party_type"
 _ZONE = "时区 收件人时区 借款人时区 timezone time_zone tz zones"
 
 TABLES: tuple[Table, ...] = (
     Table(
         "contacts",
         (
-            _c("contact_id", "id", "记录编号 流水号 催记编号 催记id 通话流水号 短信编号 消息编号 record_id call_id message_id sms_id log_id id 编号 序号"),
+            _c("contact_id", "id", "记录编号 流水号 催记编号 催记id 通话流水号 短信编号 消息编号 record_id call_id message_id sms_id log_id id 编号"),
             _c("case_id", "id", _CASE, True),
             _c("debtor_id", "id", "借款人编号 客户编号 客户号 债务人编号 borrower_id customer_id"),
             _c("debt_id", "id", "债务编号 debt_no"),
             _c("person_id", "id", _PERSON),
             _c("number", "number", _NUMBER),
-            _c("agent_id", "id", _AGENT),
+            _c("agent_id", "id", _WORKER),
             _c("vendor", "text", _VENDOR),
-            _c("channel", "word", "渠道 联系方式 催收方式 方式 作业方式 联系渠道 联络方式 medium contact_type type"),
-            _c("direction", "word", "方向 呼叫方向 通话方向 呼入呼出 收发 call_direction inbound_outbound"),
-            _c("started_at", "time", "时间 通话时间 通话开始时间 开始时间 拨打时间 呼叫时间 联系时间 催收时间 发送时间 外访时间 发起时间 日期时间 start_time call_time sent_at timestamp datetime contact_time date_time time start", True),
+            _c("channel", "word", "渠道 催收方式 方式 作业方式 联系渠道 联络方式 催收渠道 催收手段 触达方式 沟通方式 跟进方式 medium contact_type contact_method channel_type activity_type type method action"),
+            _c("direction", "word", "方向 呼叫方向 通话方向 呼入呼出 收发 呼叫类型 call_direction inbound_outbound"),
+            _c("started_at", "time", "通话时间 通话开始时间 开始时间 拨打时间 呼叫时间 联系时间 催收时间 发送时间 外访时间 发起时间 呼叫开始时间 外呼时间 接通时间 跟进时间 催记时间 start_time call_time sent_at call_start_time call_datetime call_start dial_time answer_time sent_time send_time contact_time date_time 通话日期 拨打日期 催收日期 联系日期 外访日期 发送日期 call_date contact_date activity_date action_date 记录时间 日期时间 datetime timestamp ts 时间 time start 日期 date", True),
             _c("ended_at", "time", "结束时间 通话结束时间 挂断时间 end_time hangup_time"),
-            _c("duration_s", "integer", "通话时长 时长 时长秒 通话秒数 duration duration_seconds talk_time seconds"),
-            _c("outcome", "word", "结果 通话结果 联系结果 催收结果 接通状态 呼叫结果 发送状态 送达状态 状态 result disposition status delivery_status call_result"),
+            _c("duration_s", "integer", "通话时长 时长 时长秒 通话秒数 接听时长 计费时长 录音时长 持续时间 呼叫时长 duration duration_seconds talk_time seconds talk_duration billsec duration_sec call_duration call_length handle_time"),
+            _c("outcome", "word", "结果 通话结果 联系结果 催收结果 接通状态 呼叫结果 拨打结果 外呼结果 跟进结果 沟通结果 外访结果 发送结果 结果码 行动代码 通话状态 呼叫状态 联系状态 发送状态 送达状态 短信状态 回执 状态 是否接通 催收状态 result disposition disposition_code dispo call_outcome result_code wrap_code call_status status delivery_status call_result status_code hangup_cause"),
             _c("call_type", "word", "通话类型 催收类型 作业类型 告知或交互 calltype collection_type"),
-            _c("relation", "word", _RELATION),
+            _c("relation", "word", _RELATION + " 催收对象 通话对象 见面对象 接听人 spoke_to"),
             _c("knows", "boolean", "是否知晓贷款 是否知情 知情 knows_of_loan third_party_knows_loan"),
-            _c("text", "long_text", "内容 催记 催记内容 短信内容 备注 通话备注 沟通内容 消息内容 正文 摘要 记录 note notes body message content remark transcript comments"),
-            _c("recording_id", "id", "录音编号 录音id 录音文件 录音 影像编号 recording recording_file media_id"),
+            _c("text", "long_text", "内容 催记 催记内容 短信内容 转写文本 通话内容 跟进内容 发送内容 催收记录 跟进记录 沟通记录 联系记录 外访情况 催收备注 通话小结 备注 通话备注 沟通内容 消息内容 正文 摘要 记录 详情 说明 描述 note notes call_notes agent_notes message_body sms_text body message content remark transcript transcription comments comment remarks narrative memo summary details description"),
+            _c("recording_id", "id", "录音编号 录音id 录音文件 录音 影像编号 录音地址 录音链接 recording recording_file media_id recording_url"),
             _c("recording_kept_until", "date", "录音保存至 录音保存期限 录音销毁日期 recording_retention_date recording_deleted_on"),
             _c("record_kept_until", "date", "记录保存至 记录保存期限 记录销毁日期 retention_date record_deleted_on"),
             _c("template_id", "id", "模板编号 短信模板 template"),
             _c("staff_count", "integer", "外访人数 人数 staff visitors"),
             _c("zone", "list", _ZONE),
-            _c("dpd", "integer", "逾期天数 逾期日数 days_past_due overdue_days dpd_days"),
+            _c("dpd", "integer", "逾期天数 逾期日数 账龄天数 days_past_due overdue_days dpd_days days_overdue days_delinquent"),
         ),
         ("contact_id",),
     ),
@@ -90,18 +91,18 @@ TABLES: tuple[Table, ...] = (
             _c("debtor_id", "id", "借款人编号 客户编号 客户号 债务人编号 borrower_id customer_id"),
             _c("debtor_name", "text", "借款人 借款人姓名 客户姓名 客户名称 债务人 borrower borrower_name customer_name name 姓名"),
             _c("product", "text", "产品 产品名称 贷款产品 product_name"),
-            _c("lender", "text", "放款机构 贷款机构 出借人 资金方 委托方 lender_name creditor"),
+            _c("lender", "text", "放款机构 贷款机构 出借人 资金方 委托方 委托机构 lender_name creditor"),
             _c("lender_kind", "word", "机构类型 放款机构类型 贷款机构类型 lender_type"),
             _c("jurisdiction", "id", "法域 国家 country"),
             _c("region", "text", "地区 省份 城市 所在地 province state city"),
             _c("zone", "list", _ZONE),
             _c("principal", "decimal", "本金 贷款本金 借款金额 贷款金额 loan_amount amount"),
-            _c("balance", "decimal", "剩余本金 余额 欠款余额 outstanding outstanding_balance"),
+            _c("balance", "decimal", "剩余本金 余额 欠款余额 欠款金额 outstanding outstanding_balance"),
             _c("opened_on", "date", "放款日期 借款日期 起息日 开户日期 opened open_date loan_date"),
             _c("due_on", "date", "到期日 应还日 应还日期 还款日 due_date"),
             _c("closed_on", "date", "结清日期 结清日 closed close_date settled_on"),
             _c("guaranteed", "boolean", "是否担保 有无担保 担保 guarantee has_guarantor"),
-            _c("dpd", "integer", "逾期天数 逾期日数 days_past_due overdue_days"),
+            _c("dpd", "integer", "逾期天数 逾期日数 账龄天数 days_past_due overdue_days days_overdue days_delinquent"),
             _c("dpd_on", "date", "逾期天数日期 数据日期 统计日期 as_of snapshot_date"),
         ),
         ("case_id",),
@@ -128,7 +129,7 @@ TABLES: tuple[Table, ...] = (
             _c("kind", "word", "号码类型 电话类型 类型 phone_type number_type"),
             _c("source", "text", "号码来源 来源 number_source"),
             _c("zone", "list", _ZONE),
-            _c("valid_from", "date", "生效日期 登记日期 valid_since"),
+            _c("valid_from", "date", "生效日期 登记日期 valid_since 日期 date"),
             _c("valid_until", "date", "失效日期 valid_to"),
         ),
         ("case_id", "number", "person_id"),
@@ -138,7 +139,7 @@ TABLES: tuple[Table, ...] = (
         (
             _c("case_id", "id", _CASE, True),
             _c("instalment_no", "integer", "期次 期数 期号 还款期数 instalment installment installment_no period", True),
-            _c("due_on", "date", "应还日期 应还日 到期日 due_date", True),
+            _c("due_on", "date", "应还日期 应还日 到期日 due_date 日期 date", True),
             _c("amount", "decimal", "应还金额 应还本息 期供 amount_due due_amount", True),
         ),
         ("case_id", "instalment_no"),
@@ -148,8 +149,8 @@ TABLES: tuple[Table, ...] = (
         (
             _c("payment_id", "id", "还款编号 交易流水 payment_no receipt_no"),
             _c("case_id", "id", _CASE, True),
-            _c("paid_at", "time", "还款时间 还款日期 实还日期 入账时间 paid_on payment_date payment_time", True),
-            _c("amount", "decimal", "还款金额 实还金额 金额 paid_amount payment_amount", True),
+            _c("paid_at", "time", "还款时间 还款日期 实还日期 入账时间 回款日期 实际还款日 paid_on payment_date payment_time paid_date 交易日期 transaction_date 日期 date", True),
+            _c("amount", "decimal", "还款金额 实还金额 回款金额 金额 paid_amount payment_amount", True),
             _c("method", "text", "还款方式 支付方式 payment_method"),
         ),
         ("payment_id",),
@@ -159,9 +160,9 @@ TABLES: tuple[Table, ...] = (
         (
             _c("promise_id", "id", "承诺编号 ptp_id"),
             _c("case_id", "id", _CASE, True),
-            _c("made_at", "time", "承诺时间 承诺登记时间 promised_at promise_time", True),
-            _c("due_on", "date", "承诺还款日 承诺日期 承诺还款日期 promise_date promised_date"),
-            _c("amount", "decimal", "承诺金额 承诺还款金额 promise_amount promised_amount"),
+            _c("made_at", "time", "承诺时间 承诺登记时间 promised_at promise_time 日期 date", True),
+            _c("due_on", "date", "承诺还款日 承诺日期 承诺还款日期 promise_date promised_date ptp_date"),
+            _c("amount", "decimal", "承诺金额 承诺还款金额 promise_amount promised_amount ptp_amount"),
             _c("method", "text", "承诺方式 承诺还款方式 promise_method"),
         ),
         ("promise_id",),
@@ -173,7 +174,7 @@ TABLES: tuple[Table, ...] = (
             _c("case_id", "id", _CASE, True),
             _c("person_id", "id", _PERSON),
             _c("kind", "word", "事件 事件类型 类型 标记 event event_type event_kind flag", True),
-            _c("occurred_at", "time", "事件时间 发生时间 登记时间 event_time event_at at", True),
+            _c("occurred_at", "time", "事件时间 发生时间 登记时间 投诉时间 event_time event_at at 日期 date", True),
             _c("ended_at", "time", "事件结束时间 失效时间 valid_until end_time"),
             _c("agreed_from", "text", "约定开始时刻 约定起 agreed_start"),
             _c("agreed_to", "text", "约定结束时刻 约定止 agreed_end"),
@@ -184,8 +185,8 @@ TABLES: tuple[Table, ...] = (
         "agents",
         (
             _c("agent_id", "id", _AGENT, True),
-            _c("name", "text", "姓名 催收员姓名 坐席姓名 agent_name"),
-            _c("team", "text", "小组 团队 班组 组别 team_name group"),
+            _c("name", "text", "姓名 催收员姓名 坐席姓名 员工姓名 agent_name"),
+            _c("team", "text", "小组 团队 班组 组别 部门 team_name group"),
             _c("vendor", "text", _VENDOR),
             _c("from_on", "date", "入职日期 上岗日期 hired_on start_date"),
             _c("until_on", "date", "离职日期 离岗日期 left_on end_date"),
@@ -195,9 +196,9 @@ TABLES: tuple[Table, ...] = (
     Table(
         "trainings",
         (
-            _c("agent_id", "id", _AGENT, True),
-            _c("course", "text", "课程 培训课程 培训名称 training", True),
-            _c("passed_on", "date", "通过日期 培训日期 考试日期 passed date", True),
+            _c("agent_id", "id", _AGENT + " username user", True),
+            _c("course", "text", "课程 培训课程 培训名称 training course_name", True),
+            _c("passed_on", "date", "通过日期 培训日期 考试日期 passed completion_date 日期 date", True),
             _c("valid_until", "date", "有效期至 培训有效期 expires expires_on"),
         ),
         ("agent_id", "course", "passed_on"),
@@ -206,88 +207,88 @@ TABLES: tuple[Table, ...] = (
 
 WORDS: dict[str, dict[str, str]] = {
     "channel": {
-        "call": "电话 电话催收 电催 外呼 通话 语音 人工外呼 phone voice telephone tel dial",
-        "ai_call": "智能语音 机器人外呼 ai外呼 智能外呼 bot robot ivr",
-        "voicemail": "语音信箱 语音留言 voicemail voice_mail",
-        "sms": "短信 短信催收 短消息 text textmessage message",
-        "wechat": "微信 企业微信 企微 wecom 微信消息",
-        "im": "即时消息 app消息 在线消息 chat qq push app推送",
+        "call": "电话 电话催收 电催 外呼 通话 语音 人工外呼 phone voice telephone tel dial 手机 座机 固话 人工 电话外呼 预测外呼 phone_call manual predictive",
+        "ai_call": "智能语音 机器人外呼 ai外呼 智能外呼 bot robot ivr 自动外呼 ai ai电话 机器人 智能机器人 语音通知 robocall",
+        "voicemail": "语音信箱 语音留言 voicemail voice_mail rvm",
+        "sms": "短信 短信催收 短消息 text textmessage message 彩信 批量短信 群发短信 mms rcs",
+        "wechat": "微信 企业微信 企微 wecom 微信消息 公众号 微信语音",
+        "im": "即时消息 app消息 在线消息 chat qq push app推送 钉钉 站内信 whatsapp messenger webchat",
         "email": "邮件 电子邮件 邮箱 e-mail mail",
-        "letter": "信函 信函催收 律师函 催收函 挂号信 快递 post",
-        "visit": "外访 上门 上门催收 实地 外访催收 fieldvisit field home_visit",
-        "legal": "法律 诉讼 司法 法诉 仲裁 lawsuit court",
+        "letter": "信函 信函催收 律师函 催收函 挂号信 快递 post ems 催款函 usps fax",
+        "visit": "外访 上门 上门催收 实地 外访催收 fieldvisit field home_visit 家访 面访 door_knock in_person",
+        "legal": "法律 诉讼 司法 法诉 仲裁 lawsuit court 法院",
     },
     "direction": {
-        "outbound": "呼出 外呼 拨出 去电 主叫 发出 发送 下行 出 out outgoing send sent o",
-        "inbound": "呼入 来电 被叫 接收 上行 入 in incoming received receive i",
+        "outbound": "呼出 外呼 拨出 去电 主叫 发出 发送 下行 出 out outgoing send sent o 外拨 拨打 主动外呼 人工外呼 预测外呼 自动外呼 ob mt 发",
+        "inbound": "呼入 来电 被叫 接收 上行 入 in incoming received receive i 进线 ib mo 收",
     },
     "outcome": {
-        "conversation": "接通 已接通 通话 有效通话 本人接听 接听 已接听 接通本人 沟通 answered connected talked completed success contact rpc",
-        "answered_dropped": "接通即挂 接通后挂断 秒挂 接通挂断 挂断 hungup hang_up answered_then_dropped answereddropped",
-        "no_answer": "无人接听 未接通 未接 无应答 无人接 未接听 拒接 noanswer rang_out unanswered missed not_answered",
-        "voicemail": "语音信箱 留言 转语音信箱 voice_mail left_message",
+        "conversation": "接通 已接通 通话 有效通话 本人接听 接听 已接听 接通本人 沟通 answered connected talked completed success contact rpc 承诺还款 转告 拒绝还款 跳票 投诉 已接 是 他人接听 家人接听 ptp bp tpc right_party_contact callback refused_to_pay paid",
+        "answered_dropped": "接通即挂 接通后挂断 秒挂 接通挂断 挂断 hungup hang_up answered_then_dropped answereddropped 客户挂断 abandoned dropped",
+        "no_answer": "无人接听 未接通 未接 无应答 无人接 未接听 拒接 noanswer rang_out unanswered missed not_answered 无法接听 来电提醒 无人应答 呼叫转移 未拨通 否 noans no_contact cancel no_user_response originator_cancel",
+        "voicemail": "语音信箱 留言 转语音信箱 voice_mail left_message lm lvm vm am left_voicemail left_msg left_vm answering_machine",
         "recorded_message": "录音播报 recordedmessage",
-        "busy": "占线 忙线 用户忙 通话中 busytone",
-        "switched_off": "关机 停机 不在服务区 无法接通 poweroff unreachable out_of_service_area",
-        "invalid": "空号 号码无效 not_in_service notinservice disconnected bad_number",
-        "wrong_number": "错号 号码错误 打错 打错了 非本人 号码非本人 wrongnumber wrong_party wrong_person wpc",
-        "sent": "已发送 发送成功 已寄出 寄出 已发 submitted mailed",
-        "delivered": "已送达 送达 送达成功 已签收 签收 received read",
-        "failed": "失败 发送失败 未送达 退回 拒收 退信 undelivered bounced error",
+        "busy": "占线 忙线 用户忙 通话中 busytone 正忙 fast_busy user_busy",
+        "switched_off": "关机 停机 不在服务区 无法接通 poweroff unreachable out_of_service_area 已关机 已停机 暂停服务 欠费停机",
+        "invalid": "空号 号码无效 not_in_service notinservice disconnected bad_number invalid_number nis disc unallocated_number",
+        "wrong_number": "错号 号码错误 打错 打错了 非本人 号码非本人 wrongnumber wrong_party wrong_person wpc wn",
+        "sent": "已发送 发送成功 已寄出 寄出 已发 submitted mailed 提交成功",
+        "delivered": "已送达 送达 送达成功 已签收 签收 received read 接收成功 已读 delivrd",
+        "failed": "失败 发送失败 未送达 退回 拒收 退信 undelivered bounced error 呼叫失败 undeliv undeliverable hard_bounce returned expired rejectd congestion chanunavail",
         "met": "见面 面见 见到本人 已见 met_in_person",
-        "not_met": "未见 未遇 未见到 无人在家 nobody_home",
+        "not_met": "未见 未遇 未见到 无人在家 nobody_home 家中无人",
     },
     "call_type": {
         "interactive": "交互式 交互 人工 互动 interactive_call conversation",
         "notice": "告知式 告知 通知式 通知 播报 notification notice_call",
     },
     "relation": {
-        "self": "本人 借款人 借款人本人 客户本人 客户 债务人 borrower debtor customer consumer",
-        "spouse": "配偶 丈夫 妻子 爱人 老公 老婆 夫妻 husband wife",
-        "parent": "父母 父亲 母亲 爸爸 妈妈 父 母 father mother",
+        "self": "本人 借款人 借款人本人 客户本人 客户 债务人 borrower debtor customer consumer 持卡人 申请人 primary account_holder cardholder applicant",
+        "spouse": "配偶 丈夫 妻子 爱人 老公 老婆 夫妻 husband wife 太太",
+        "parent": "父母 父亲 母亲 爸爸 妈妈 父 母 father mother 爸 妈 mom dad",
         "child": "子女 儿子 女儿 son daughter",
         "sibling": "兄弟姐妹 兄弟 姐妹 哥哥 弟弟 姐姐 妹妹 brother sister",
-        "relative": "亲属 亲戚 家属 家人 其他亲属 family relatives",
-        "emergency_contact": "紧急联系人 联系人 预留联系人 emergency contact_person referee reference",
-        "guarantor": "担保人 保证人",
-        "co_borrower": "共同借款人 共借人 共债人 coborrower co_obligor joint_debtor",
-        "colleague": "同事 同僚 coworker co_worker",
-        "employer": "单位 公司 雇主 单位领导 领导 老板 工作单位 hr boss company workplace",
-        "friend": "朋友 好友",
-        "neighbour": "邻居 neighbor",
-        "village_committee": "村委会 居委会 村委 村干部 社区 committee",
+        "relative": "亲属 亲戚 家属 家人 其他亲属 family relatives 亲友 直系亲属 前妻 岳父 岳母 公公 婆婆 爷爷 奶奶 儿媳 女婿 叔叔 舅舅 表哥 嫂子 in-law cousin uncle aunt",
+        "emergency_contact": "紧急联系人 联系人 预留联系人 emergency contact_person referee reference 第一联系人 第二联系人 联系人1 联系人2 紧急联系人1 紧急联系人2",
+        "guarantor": "担保人 保证人 cosigner",
+        "co_borrower": "共同借款人 共借人 共债人 coborrower co_obligor joint_debtor 共同还款人 co-applicant",
+        "colleague": "同事 同僚 coworker co_worker 单位同事",
+        "employer": "单位 公司 雇主 单位领导 领导 老板 工作单位 hr boss company workplace 人事 前台 财务 supervisor manager",
+        "friend": "朋友 好友 同学 室友 男朋友 女朋友 roommate",
+        "neighbour": "邻居 neighbor 物业",
+        "village_committee": "村委会 居委会 村委 村干部 社区 committee 村长 村支书 居委",
         "attorney": "律师 代理律师 lawyer counsel",
         "guardian": "监护人",
         "executor": "遗产管理人 遗嘱执行人 administrator",
-        "unknown_third_party": "第三人 第三方 三方 其他 其他人 陌生人 third_party other stranger",
+        "unknown_third_party": "第三人 第三方 三方 其他 其他人 陌生人 third_party other stranger 他人 非本人 房东 landlord 3rd_party",
     },
     "lender_kind": {
-        "bank": "银行 商业银行",
-        "consumer_finance": "消费金融 消金 消费金融公司",
-        "microloan": "小贷 小额贷款 小额贷款公司 小贷公司 micro_loan",
+        "bank": "银行 商业银行 村镇银行 信用卡中心 credit_union",
+        "consumer_finance": "消费金融 消金 消费金融公司 消金公司",
+        "microloan": "小贷 小额贷款 小额贷款公司 小贷公司 micro_loan 网络小贷",
         "auto_finance": "汽车金融 汽车金融公司",
         "agency": "催收公司 第三方催收 debt_collector collection_agency",
-        "other": "其他",
+        "other": "其他 debt_buyer",
     },
     "kind@numbers": {
-        "mobile": "手机 移动电话 cell cellphone",
-        "work": "单位 单位电话 公司电话 办公电话 office",
-        "home": "家庭 家庭电话 住宅 住宅电话 landline",
+        "mobile": "手机 移动电话 cell cellphone cellular",
+        "work": "单位 单位电话 公司电话 办公电话 office 公司",
+        "home": "家庭 家庭电话 住宅 住宅电话 landline 座机 固话 宅电",
     },
     "kind@case_events": {
-        "refusal": "拒绝联系 要求停止联系 停止联系 不再联系 勿扰 cease cease_request opt_out stop do_not_contact do_not_call stop_calling",
-        "written_cease": "书面停止 书面要求停止 cease_letter written_stop",
+        "refusal": "拒绝联系 要求停止联系 停止联系 不再联系 勿扰 cease cease_request opt_out stop do_not_contact do_not_call stop_calling 停催 停止催收 暂停催收 撤回同意 dnc consent_revoked",
+        "written_cease": "书面停止 书面要求停止 cease_letter written_stop cease_and_desist c&d",
         "consent": "同意 授权 同意联系 consented permission",
         "consent_call": "同意致电 同意回电 consent_to_call callback_consent",
         "agreed_time": "约定时间 约定联系时间 agreed_hours appointment",
         "inconvenient": "不便联系 不便时间 inconvenient_time",
         "offer_to_repay": "主动代偿 愿意代偿 第三人代偿 第三人愿意还款 offers_to_pay",
         "unreachable": "失联 联系不上 无法联系 lost lost_contact",
-        "dispute": "异议 争议 债务异议 disputed",
-        "complaint": "投诉 complained",
-        "hardship": "困难 困难申请 延期申请",
-        "plan": "分期协议 还款协议 协商还款 payment_plan settlement",
-        "death": "死亡 身故 去世 deceased",
+        "dispute": "异议 争议 债务异议 disputed written_dispute",
+        "complaint": "投诉 complained 客诉 信访",
+        "hardship": "困难 困难申请 延期申请 重病 住院 失业",
+        "plan": "分期协议 还款协议 协商还款 payment_plan settlement 分期 协商分期",
+        "death": "死亡 身故 去世 deceased 已故 客户死亡",
         "incapacity": "丧失行为能力 无行为能力 incapacitated",
         "attorney": "委托律师 律师代理 represented attorney_represented",
         "outsourcing_notice": "委外告知 委外通知 outsourced_notice",
@@ -296,16 +297,108 @@ WORDS: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
+# How a line begins that stands below a list: its totals, who made it.
+FOOTER = r"^(合计|总计|小计|共计|总数|备注[:：]|说明[:：]|注[:：]|制表|审核|打印|导出时间|以上数据|(grand |sub)?total\b|notes?:|printed|exported|prepared by|end of report)"
+
 TRUE_WORDS = frozenset(["1", "true", "t", "yes", "y", "是", "有", "已", "对", "真"])
 FALSE_WORDS = frozenset(["0", "false", "f", "no", "n", "否", "无", "未", "没有", "不", "假"])
-EMPTY_WORDS = ("", "null", "none", "n/a", "na", "nan", "-", "--", "\\n", "#n/a")
+EMPTY_WORDS = (
+    "", "null", "none", "n/a", "na", "nan", "-", "--", "\\n", "#n/a", "(null)", "(空)", "（空）", "无", "空", "#ref!", "#value!", "#null!", "#div/0!", "—", "/",
+)  # fmt: skip
 
-_NOISE = re.compile(r"[(（\[【].*?[)）\]】]|[\s_\-./:：*#]+")
+_BRACKETS = re.compile(r"[(（\[【](.*?)[)）\]】]")
+_NOISE = re.compile(r"[\s_\-./:：*#]+")
 
 
 def fold(cell: str) -> str:
     """A header cell or a closed-list value reduced to what is compared."""
-    return _NOISE.sub("", unicodedata.normalize("NFKC", cell).lower())
+    return _NOISE.sub("", _BRACKETS.sub("", unicodedata.normalize("NFKC", cell).lower()))
+
+
+def bracketed(cell: str) -> str:
+    """What stands in the brackets of a header or a value, folded; "" where it has none."""
+    return fold(" ".join(_BRACKETS.findall(unicodedata.normalize("NFKC", cell).lower())))
+
+
+@cache
+def simplified(text: str) -> str:
+    """A folded text in simplified script: 案件編號 is 案件编号."""
+    if text.isascii():
+        return text
+    from opencc import OpenCC
+
+    return str(OpenCC("t2s").convert(text))
+
+
+# What a header says of its unit: seconds of a duration, how much of a sum, minutes east of UTC of a time.
+SECONDS = {"分": 60, "分钟": 60, "min": 60, "mins": 60, "minute": 60, "minutes": 60, "毫秒": 0.001, "ms": 0.001, "msec": 0.001, "millis": 0.001, "小时": 3600, "h": 3600, "hr": 3600, "hrs": 3600, "hours": 3600}
+SUMS = {"万": 10_000, "万元": 10_000, "千元": 1_000, "分": 0.01, "cents": 0.01, "cent": 0.01}
+OFFSETS = {"utc": 0, "gmt": 0, "utc+0": 0, "gmt+0": 0, "utc+8": 480, "gmt+8": 480, "utc+08": 480, "utc+0800": 480, "gmt+0800": 480, "北京时间": 480, "北京": 480, "东八区": 480, "bjt": 480}
+_UNITS = sorted({*SECONDS, *SUMS, *OFFSETS} - {"分", "万", "h", "min", "hr", "北京"}, key=len, reverse=True)
+# A number beside these is the caller's own.
+OURS = frozenset(["主叫", "caller", "from", "我方", "坐席", "本机", "ani"])
+_CALLER = frozenset(map(fold, ["主叫", "主叫号码", "主叫电话", "来电号码", "caller", "caller_number", "calling_number", "from", "from_number", "ani", "src"]))
+
+
+def is_caller(header: str) -> bool:
+    """Whether a header names who called: on an inbound call the person is there."""
+    name = simplified(fold(header))
+    return name in _CALLER or (bracketed(header) in OURS and name in header_aliases("contacts") and header_aliases("contacts")[name] == "number")
+
+
+def named(known: dict[str, str], header: str) -> tuple[str | None, str]:
+    """(the column that a header is known for, what it says of its unit): 通话时长(分钟) and duration_min are durations in minutes."""
+    name = fold(header)
+    for form in (name, simplified(name)):
+        if form in known:
+            return known[form], bracketed(header)
+    for unit in _UNITS:
+        if name.endswith(unit) and name[: -len(unit)] in known:
+            return known[name[: -len(unit)]], unit
+    return None, ""
+
+
+# In brackets behind a word these turn its meaning.
+_TURNED = re.compile("非|未|不|无|没|已故|死|前|代|假|not|non|ex|deceased|late|former|other")
+
+
+def word_of(known: dict[str, str], text: str) -> str | None:
+    """The canonical word of a cell, or None. What stands in brackets must not say something else: 接通（非本人）, 电话(微信)."""
+    inside = bracketed(text)
+    outer = _looked_up(known, fold(text))
+    if not inside:
+        return outer
+    whole = _looked_up(known, fold(_BRACKETS.sub(lambda m: m[1], unicodedata.normalize("NFKC", text))))
+    inner = _looked_up(known, inside)
+    if whole or inner == outer:
+        return whole or inner
+    if inner and outer in ("no_answer", "failed", "not_met"):
+        # Why it failed: 未接通(关机).
+        return inner
+    return None if inner or _TURNED.search(inside) else outer
+
+
+def _looked_up(known: dict[str, str], name: str) -> str | None:
+    return known.get(name) or known.get(simplified(name))
+
+
+# Names of places beside their codes (ISO 3166 in two and three letters).
+_PLACES = {
+    "CN": "cn chn china prc 中国 中国大陆 大陆 中华人民共和国 内地", "US": "us usa unitedstates unitedstatesofamerica america 美国",
+    "HK": "hk hkg hongkong 香港 中国香港", "TW": "tw twn taiwan 台湾 中国台湾", "SG": "sg sgp singapore 新加坡", "JP": "jp jpn japan 日本",
+    "KR": "kr kor korea southkorea republicofkorea 韩国", "IN": "in ind india 印度", "PH": "ph phl philippines 菲律宾", "VN": "vn vnm vietnam 越南",
+    "UK": "uk gb gbr unitedkingdom greatbritain england 英国", "AU": "au aus australia 澳大利亚 澳洲", "ID": "id idn indonesia 印度尼西亚 印尼",
+    "MO": "mo mac macao macau 澳门", "MY": "my mys malaysia 马来西亚", "TH": "th tha thailand 泰国", "CA": "ca can canada 加拿大", "MX": "mx mex mexico 墨西哥",
+    "DE": "de deu germany 德国", "FR": "fr fra france 法国", "NG": "ng nga nigeria 尼日利亚", "KE": "ke ken kenya 肯尼亚", "BR": "br bra brazil 巴西",
+}  # fmt: skip
+PLACES = {name: code for code, names in _PLACES.items() for name in names.split()}
+
+
+def place_of(text: str) -> str | None:
+    """The code of a jurisdiction from its code or name, with the part of it behind a dash as written (US-MA); None where it is not known."""
+    country, dash, part = unicodedata.normalize("NFKC", text).strip().partition("-")
+    code = PLACES.get(simplified(fold(country)))
+    return None if code is None else f"{code}{dash}{part.strip().upper()}"
 
 
 @cache
@@ -336,7 +429,7 @@ def _any_header() -> frozenset[str]:
 
 def is_known_header(cell: str) -> bool:
     """Whether a cell is the name of a column of any canonical table."""
-    return bool(cell) and len(cell) < 60 and fold(cell) in _any_header()
+    return bool(cell) and len(cell) < 60 and (fold(cell) in _any_header() or simplified(fold(cell)) in _any_header())
 
 
 def word_list(table_name: str, column: str) -> dict[str, str]:

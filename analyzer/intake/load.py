@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from analyzer.errors import InputError
 from analyzer.intake import values
-from analyzer.intake.columns import Column, Table, fold, table, word_list
+from analyzer.intake.columns import FOOTER, OFFSETS, PLACES, SECONDS, SUMS, Column, Table, fold, place_of, table, word_list, word_of
 from analyzer.intake.mapping import check_zone
 from analyzer.intake.plan import Plan
 from analyzer.sources import Staged, stage
@@ -30,6 +30,8 @@ _TYPES = {
 }  # fmt: skip
 _FIRST_YEAR, _LAST_YEAR = 1990, 2099
 _MOST_WORDS = 2_000
+# So many midnights and nothing else are dates.
+_SURELY_MIDNIGHT = 3
 _HOUR_MATTERS = {("contacts", "started_at"), ("case_events", "occurred_at"), ("case_events", "ended_at")}
 
 
@@ -108,7 +110,7 @@ def _input_columns(spec: Table) -> str:
 def _read(
     con: duckdb.DuckDBPyConnection, plan: Plan, number: int, settings: Settings, scratch: Path
 ) -> tuple[Plan, Staged, str | None]:
-    staged = stage(con, plan.source, "raw", scratch)
+    staged = _without_blank_rows(con, plan, stage(con, plan.source, "raw", scratch))
     orders: set[str] = set()
     fields, bad = [], []
     for column in plan.table.columns:
@@ -121,7 +123,7 @@ def _read(
         fields.append(f"{expression} AS {column.name}")
         if extra:
             fields.append(f"{extra} AS {column.name}_off")
-            fields.append(f"{_day_only(plan, column, cell)} AS {column.name}_day")
+            fields.append(f"{_day_only(con, plan, column, cell)} AS {column.name}_day")
         if column.type in ("time", "date") and cell is not None:
             fields.append(f"{cell} AS cell_{column.name}")
         bad += _complaints(plan, column, cell)
@@ -144,7 +146,7 @@ def _from(plan: Plan) -> str:
     joins = [
         f"LEFT JOIN words_{c.name} ON {_cell(plan, c)} = words_{c.name}.cell"
         for c in plan.table.columns
-        if c.type in ("word", "list") and _cell(plan, c) is not None
+        if (c.type in ("word", "list") or c.name == "jurisdiction") and _cell(plan, c) is not None
     ]
     return " ".join(["raw", *joins])
 
@@ -158,7 +160,28 @@ def _cell(plan: Plan, column: Column) -> str | None:
         return None
     if len(positions) == 1:
         return f"raw.c{positions[0]}"
+    if column.type == "time" and len(positions) == 2:
+        # A spreadsheet gives a date a midnight, and a time of day a day.
+        day, clock = (f"raw.c{p}" for p in positions)
+        day = f"regexp_replace({day}, '[T ]0?0:00(:00)?([.]0+)?$', '')"
+        return f"nullif(concat_ws(' ', {day}, {_clock_of(clock)}), '')"
     return "concat_ws('|', " + ", ".join(f"raw.c{p}" for p in positions) + ")"
+
+
+def _clock_of(cell: str) -> str:
+    """SQL: a time of day in a cell of its own, where it is a part of a day too."""
+    part = f"strftime(TIMESTAMP '2000-01-01' + to_seconds(round(try_cast({cell} AS DOUBLE) * 86400)::BIGINT), '%H:%M:%S')"
+    return f"CASE WHEN try_cast({cell} AS DOUBLE) BETWEEN 0 AND 0.999999 THEN {part} ELSE regexp_replace({cell}, '^(1899|1900)-[0-9]{{2}}-[0-9]{{2}}[T ]', '') END"
+
+
+def _without_blank_rows(con: duckdb.DuckDBPyConnection, plan: Plan, staged: Staged) -> Staged:
+    """Rows with nothing in any cell are no rows: a spreadsheet writes them below its last one."""
+    cells = [f"c{i}" for i in range(len(plan.source.columns))]
+    blank = " AND ".join(f"({c} IS NULL OR trim({c}, ' \t\u3000\u00a0\x1a') = '')" for c in cells)
+    found = con.execute(f"SELECT count(*) FROM raw WHERE {blank}").fetchall()[0][0]
+    if found:
+        con.execute(f"DELETE FROM raw WHERE {blank}")
+    return replace(staged, rows=staged.rows - found)
 
 
 def _typed(
@@ -169,15 +192,22 @@ def _typed(
         return f"NULL::{_TYPES[column.type]}", "NULL::SMALLINT" if column.type == "time" else None, None
     match column.type:
         case "long_text":
-            return f"nullif({cell}, '')", None, None
-        case "text" | "id":
+            return values.note(cell), None, None
+        case "id" if column.name == "jurisdiction":
+            _learn(con, column, _distinct(con, plan, column, cell), place_of)
+            return f"coalesce(words_{column.name}.word, upper({values.filled(cell)}))", None, None
+        case "id":
+            return values.identifier(cell), None, None
+        case "text":
             return values.filled(cell), None, None
         case "number":
-            return values.number(cell), None, None
+            return _number(plan, cell), None, None
+        case "integer" if column.name == "duration_s":
+            return values.seconds(cell, SECONDS.get(plan.units.get(column.name, ""), 1)), None, None
         case "integer":
             return values.integer(cell), None, None
         case "decimal":
-            return values.decimal(cell), None, None
+            return values.decimal(cell, SUMS.get(plan.units.get(column.name, ""), 1)), None, None
         case "boolean":
             return values.boolean(cell), None, None
         case "word" | "list":
@@ -188,24 +218,58 @@ def _typed(
             expression = values.time(cell, order, plain)
             if column.type == "date":
                 return f"({expression})::DATE", None, order
-            return expression, values.offset(cell, plain), order
+            stated, noted = values.offset(cell, plain), OFFSETS.get(plan.units.get(column.name, ""))
+            return expression, stated if noted is None else f"coalesce({stated}, {noted})::SMALLINT", order
     raise AssertionError(column.type)
 
 
-def _day_only(plan: Plan, column: Column, cell: str | None) -> str:
+def _number(plan: Plan, cell: str) -> str:
+    """SQL: the number of the person: of an inbound call that of the caller, where the log has both."""
+    if plan.caller is None or "direction" not in plan.positions:
+        return values.number(cell)
+    caller = f"raw.c{plan.caller}"
+    return f"CASE WHEN words_direction.word = 'inbound' THEN coalesce({values.number(caller)}, {values.number(cell)}) ELSE {values.number(cell)} END"
+
+
+def _day_only(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: str | None) -> str:
     """SQL: whether a time is only a date. For a contact and for what changes a case that leaves its hour unknown; elsewhere the day's start will do."""
-    asked = cell is not None and (plan.table.name, column.name) in _HOUR_MATTERS
-    return values.date_only(cell, False) if asked and cell is not None else "false"
+    if cell is None or (plan.table.name, column.name) not in _HOUR_MATTERS:
+        return "false"
+    return "true" if midnights(con, cell) else values.date_only(cell, False)
+
+
+def midnights(con: duckdb.DuckDBPyConnection, cell: str) -> int:
+    """How many cells of a column of times there are, where all of them are midnight: a column of dates that was exported as times."""
+    times, others = con.execute(
+        f"SELECT count(*) FILTER (WHERE midnight), count(*) FILTER (WHERE NOT midnight) FROM (SELECT regexp_matches({cell}, '[T ]00:00(:00)?([.]0+)?$') AS midnight"
+        f" FROM raw WHERE {values.filled(cell)} IS NOT NULL)"
+    ).fetchall()[0]
+    return int(times) if times >= _SURELY_MIDNIGHT and not others else 0
 
 
 def _learn_words(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: str) -> None:
     """A temporary table words_<column>: each distinct cell and the canonical word (or zone list) it stands for."""
+    found = _distinct(con, plan, column, cell)
+    known = word_list(plan.table.name, column.name)
+    own = {key.strip().casefold(): word for key, word in plan.values.get(column.name, {}).items()}
+    own_folded = {fold(key): word for key, word in plan.values.get(column.name, {}).items()}
+
+    def word(text: str) -> str | None:
+        mine = own.get(text.strip().casefold()) or word_of(own_folded, text)
+        return mine or word_of(known, text)
+
+    _learn(con, column, found, _zones if column.type == "list" else word)
+
+
+def _distinct(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: str) -> list[str]:
     found = [row[0] for row in con.execute(f"SELECT DISTINCT {cell} FROM raw WHERE {cell} IS NOT NULL LIMIT {_MOST_WORDS + 1}").fetchall()]
     if len(found) > _MOST_WORDS:
         raise InputError("input.not_a_word_column", path=plan.source.name, column=column.name, most=_MOST_WORDS)
-    known = word_list(plan.table.name, column.name)
-    own = {fold(k): v for k, v in plan.values.get(column.name, {}).items()}
-    pairs = [(text, _zones(text) if column.type == "list" else own.get(fold(text), known.get(fold(text)))) for text in found]
+    return found
+
+
+def _learn(con: duckdb.DuckDBPyConnection, column: Column, found: Sequence[str], meaning: Callable[[str], str | None]) -> None:
+    pairs = [(text, meaning(text)) for text in found]
     batch = pa.table({
         "cell": pa.array([p[0] for p in pairs], type=pa.string()),
         "word": pa.array([p[1] for p in pairs], type=pa.string()),
@@ -230,19 +294,27 @@ def _date_order(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell
         InputError: the short dates fit two orders, or some fit only one and some only the other.
     """
     plain = values.is_plain_time(cell)
+    # A year of two figures may stand first: then the figure in front hardly changes and the last one does.
     row = con.execute(
         f"SELECT count(*), count(*) FILTER (WHERE a <= 31 AND b <= 12 AND a > 12), count(*) FILTER (WHERE a <= 12 AND b > 12),"
         f" count(*) FILTER (WHERE short), any_value(x) FILTER (WHERE short),"
-        f" any_value(x) FILTER (WHERE short AND a > 12), any_value(x) FILTER (WHERE short AND b > 12)"
-        f" FROM (SELECT x, try_cast(p.a AS INT) AS a, try_cast(p.b AS INT) AS b, length(p.a) BETWEEN 1 AND 2 AS short"
-        f" FROM (SELECT {cell} AS x, {values._parts(cell)} AS p FROM raw WHERE {cell} IS NOT NULL AND NOT {plain}))"
+        f" any_value(x) FILTER (WHERE short AND a > 12), any_value(x) FILTER (WHERE short AND b > 12),"
+        f" count(*) FILTER (WHERE short AND c_short AND a BETWEEN 15 AND 45 AND b <= 12 AND c BETWEEN 1 AND 31),"
+        f" count(DISTINCT a) FILTER (WHERE short), count(DISTINCT c) FILTER (WHERE short)"
+        f" FROM (SELECT x, try_cast(p.a AS INT) AS a, try_cast(p.b AS INT) AS b, try_cast(p.c AS INT) AS c, length(p.a) BETWEEN 1 AND 2 AS short, length(p.c) <= 2 AS c_short"
+        f" FROM (SELECT {cell} AS x, {values.parts(cell)} AS p FROM raw WHERE {cell} IS NOT NULL AND NOT {plain}))"
     ).fetchall()[0]
-    odd, day_first, month_first, short, example, day_example, month_example = row
+    odd, day_first, month_first, short, example, day_example, month_example, year_first, fronts, ends = row
     if plan.date_order:
         return plan.date_order, odd == 0
     if not short:
         return "ymd", odd == 0
     header = plan.source.columns[plan.positions[column.name][0]] if column.name in plan.positions else column.name
+    if year_first == short:
+        if fronts == ends:
+            raise InputError("input.two_date_orders", path=plan.source.name, column=header, example=example)
+        if fronts < ends:
+            return "ymd", False
     if day_first and month_first:
         raise InputError(
             "input.mixed_dates", path=plan.source.name, column=header, first=day_example, second=month_example
@@ -264,6 +336,9 @@ def _complaints(plan: Plan, column: Column, cell: str | None) -> list[tuple[str,
     if cell is not None and column.type in ("time", "date"):
         year = f"year({name}) NOT BETWEEN {_FIRST_YEAR} AND {_LAST_YEAR}"
         found.append((year, "reject.time_range", name))
+    if (plan.table.name, name) == ("contacts", "started_at"):
+        # Below a list stand its totals and who made it.
+        found.append((f"CASE WHEN {name} IS NULL THEN regexp_matches(case_id, {literal(FOOTER)}, 'i') ELSE false END", "reject.summary", "case_id"))
     # A contact without a time is loaded: it happened, and what needs its time is undetermined.
     if column.required and not timeless and (plan.table.name, name) != ("contacts", "started_at"):
         unreadable = column.type in ("decimal", "integer", "word")
@@ -321,12 +396,16 @@ def _count_cell_problems(con: duckdb.DuckDBPyConnection, plan: Plan, number: int
     watched = [
         (c, cell)
         for c in plan.table.columns
-        if c.type in ("word", "list", "integer", "decimal", "boolean", "date", "time") and (cell := _cell(plan, c)) is not None
+        if c.type in ("word", "list", "integer", "decimal", "boolean", "date", "time", "number") and (cell := _cell(plan, c)) is not None
     ]
+    into = _into(plan.table)
+    if plan.table.name == "cases":
+        unknown = f"FROM {into} WHERE batch_id = ? AND split_part(jurisdiction, '-', 1) NOT IN {literal(tuple(sorted(set(PLACES.values()))))}"
+        con.execute(f"INSERT INTO cell_problems SELECT ?, 'jurisdiction', 'unmapped_word', count(*), min(row_no), string_agg(DISTINCT jurisdiction[:20], ', ') {unknown} HAVING count(*) > 0", [number, number])
     if not watched:
         return
     # A row that was rejected took its cells with it; only rows still in the table are compared.
-    into, place = _into(plan.table), "place"
+    place = "place"
     # First by plain counting, which nearly always settles it; a column that differs is then looked at closely.
     raw = con.execute(f"SELECT {', '.join(f'count({cell})' for _, cell in watched)} FROM raw").fetchall()[0]
     typed = con.execute(
@@ -342,7 +421,21 @@ def _count_cell_problems(con: duckdb.DuckDBPyConnection, plan: Plan, number: int
             [number],
         ).fetchall()[0]
         if lost[0]:
-            con.execute("INSERT INTO cell_problems VALUES (?, ?, ?, ?, ?)", [number, column.name, problem, *lost])
+            con.execute("INSERT INTO cell_problems VALUES (?, ?, ?, ?, ?, ?)", [number, column.name, problem, *lost, _unknown_words(con, column, cell)])
+    for column, cell in watched:
+        if (plan.table.name, column.name) in _HOUR_MATTERS and (cells := midnights(con, cell)):
+            con.execute("INSERT INTO cell_problems SELECT ?, ?, 'midnight', ?, min(row_no), NULL FROM " + into + " WHERE batch_id = ?", [number, column.name, cells, number])
+
+
+def _unknown_words(con: duckdb.DuckDBPyConnection, column: Column, cell: str) -> str | None:
+    """The commonest words of a closed list's column that are not known, for whoever writes a mapping; none that may be a number or a name."""
+    if column.type != "word":
+        return None
+    found = con.execute(
+        f"SELECT cell FROM (SELECT {cell} AS cell FROM raw) r JOIN words_{column.name} w USING (cell) WHERE w.word IS NULL AND length(cell) <= 20"
+        f" AND NOT regexp_matches(cell, '[0-9]{{5}}') AND {values.filled('cell')} IS NOT NULL GROUP BY cell ORDER BY count(*) DESC, cell LIMIT 5"
+    ).fetchall()
+    return ", ".join(row[0] for row in found) or None
 
 
 def _separate_repeats(con: duckdb.DuckDBPyConnection, spec: Table) -> None:

@@ -33,7 +33,7 @@ import pydantic
 from pydantic import Field, field_validator
 
 from analyzer import yamlfile
-from analyzer.intake.columns import TABLES, table, word_list
+from analyzer.intake.columns import TABLES, place_of, table, word_list
 from analyzer.sources import Hints, Source
 
 FILE_NAME = "mapping.yaml"
@@ -114,6 +114,15 @@ class Mapping(yamlfile.Strict):
     @classmethod
     def _zone(cls, value: str | None) -> str | None:
         return value if value is None else check_zone(value)
+
+    @field_validator("jurisdiction")
+    @classmethod
+    def _jurisdiction(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if (code := place_of(value)) is None:
+            raise ValueError(f"{value!r} is not a jurisdiction we know: give a code, as CN, US, US-MA, HK")
+        return code
 
     def for_name(self, file_name: str, sheet: str | None = None) -> TableMapping | None:
         """The first entry whose pattern fits the file name, or file#sheet."""

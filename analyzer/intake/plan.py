@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping as Maps
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from analyzer.errors import InputError, UsageError
-from analyzer.intake.columns import TABLES, Table, fold, header_aliases, is_known_header, table
+from analyzer.intake.columns import OURS, TABLES, Table, fold, header_aliases, is_caller, is_known_header, named, table
 from analyzer.intake.mapping import Const, Mapping
 from analyzer.sources import Source
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a source is read: canonical column -> positions of the source's columns (joined by "|"), or a constant."""
+    """How a source is read: canonical column -> positions of the source's columns (joined by "|"; a time's date and clock by a blank),
+    or a constant. `units`: what the header says of a column's unit. `caller`: where the number is of who called, for inbound calls."""
 
     source: Source
     table: Table
@@ -24,11 +27,13 @@ class Plan:
     date_order: str | None
     repeats: str
     by: str
+    units: Maps[str, str] = field(default_factory=dict)
+    caller: int | None = None
 
     @property
     def unmapped(self) -> list[str]:
         """Headers of the source that nothing reads."""
-        used = {p for positions in self.positions.values() for p in positions}
+        used = {p for positions in self.positions.values() for p in positions} | {self.caller}
         return [name for i, name in enumerate(self.source.columns) if i not in used]
 
     def provides(self, column: str) -> bool:
@@ -57,60 +62,105 @@ def propose(source: Source, mapping: Mapping) -> Plan:
                 positions[name] = tuple(_position(source, folded, w) for w in wanted)
     # A column that the mapping already reads is not proposed a second time under another name.
     taken = {p for used in positions.values() for p in used}
-    for column, position in _by_header(spec, folded).items():
-        if column not in positions and column not in constants and position not in taken:
-            positions[column] = (position,)
+    for column, proposed in _by_header(spec, source).items():
+        if column not in positions and column not in constants and not taken & set(proposed):
+            positions[column] = proposed
     missing = [c.name for c in spec.columns if c.required and c.name not in positions and c.name not in constants]
     if missing:
         raise InputError(
             "input.missing_columns", path=source.name, table=spec.name, columns=", ".join(missing),
-            found=named(source),
+            found=shown_columns(source),
         )  # fmt: skip
+    known = header_aliases(spec.name)
+    units = {name: unit for name, (first, *_) in positions.items() if (unit := named(known, source.columns[first])[1])}
+    caller = next((p for p, name in enumerate(source.columns) if is_caller(name) and p not in taken), None) if spec.name == "contacts" and not (entry and "number" in entry.columns) else None
     return Plan(
         source, spec, positions, constants, entry.values if entry else {},
         (entry.zone if entry else None) or mapping.zone, entry.date_order if entry else None,
-        entry.repeats if entry else "duplicates", mapping.name if entry else "built-in",
+        entry.repeats if entry else "duplicates", mapping.name if entry else "built-in", units, caller,
     )  # fmt: skip
 
 
-def _by_header(spec: Table, folded: Sequence[str]) -> dict[str, int]:
-    """Canonical column -> position. Its own name beats an alias, an earlier alias a later one, then the first column."""
+def _by_header(spec: Table, source: Source) -> dict[str, tuple[int, ...]]:
+    """Canonical column -> positions. Its own name beats an alias, an earlier alias a later one, then the first column; one whose cells
+    are all empty in the first rows comes after one that holds something. Where a header may mean two things, its cells decide."""
     known = header_aliases(spec.name)
-    ranked: dict[str, tuple[int, int]] = {}
-    for position, name in enumerate(folded):
-        target = known.get(name)
-        if target is None:
+    ranked: dict[str, tuple[bool, int, int]] = {}
+    for position, header in enumerate(source.columns):
+        target, unit = named(known, header)
+        target = _by_cells(spec, header, target, source, position)
+        if target is None or (target == "number" and unit in OURS):
             continue
         column = spec.column(target)
         assert column is not None
         order = [fold(column.name), *(fold(a) for a in column.aliases)]
-        rank = (order.index(name), position)
+        rank = (not _cells(source, position), order.index(fold(header)) if fold(header) in order else len(order), position)
         if target not in ranked or rank < ranked[target]:
             ranked[target] = rank
-    return {target: position for target, (_, position) in ranked.items()}
+    found: dict[str, tuple[int, ...]] = {target: (position,) for target, (_, _, position) in ranked.items()}
+    if spec.name == "contacts" and (pair := _date_and_clock(source, known)):
+        found["started_at"] = pair
+    return found
+
+
+_DIGITS = re.compile(r"(?:[^0-9]*[0-9]){7}")
+_DATE = re.compile(r"\d{1,4}[-/.年 ]\s*\d{1,2}[-/.月 ]\s*\d{1,4}日?(?:[T ]0?0:00(?::00)?(?:\.0+)?)?|(?:19|20)\d{6}|\d{1,2}[- ][A-Za-z]{3}[- ]\d{2,4}")
+_CLOCK = re.compile(r"(?:(?:1899|1900)-\d\d-\d\d[T ])?\s*(?:[上下中]午|凌晨|早上|晚上?)?\s*\d{1,2}[:时点]\d{2}(?:[:分]\d{2}秒?)?(?:\.\d+)?\s*(?:[AaPp]\.?[Mm]\.?)?|0\.\d{3,}")
+_LENGTH = re.compile(r"\d{1,5}(?:\.\d+)?|(?:\d{1,2}:)?\d{1,3}:\d{2}|(?:\d+小?时)?(?:\d+分钟?)?\d+秒?")
+
+
+def _cells(source: Source, position: int) -> list[str]:
+    """What stands in a column in the first rows."""
+    return [cell.strip() for row in source.sample if position < len(row) and (cell := row[position]) and cell.strip()]
+
+
+def _all(pattern: re.Pattern[str], cells: Sequence[str]) -> bool:
+    return bool(cells) and all(pattern.fullmatch(cell) for cell in cells)
+
+
+def _by_cells(spec: Table, header: str, target: str | None, source: Source, position: int) -> str | None:
+    """What a header that may mean two things means here: 联系方式 is a channel or a number, 通话时间 a time or a duration."""
+    if spec.name != "contacts":
+        return target
+    name, cells = fold(header), _cells(source, position)
+    if name in ("联系方式", "聯繫方式"):
+        return "number" if cells and sum(bool(_DIGITS.match(cell)) for cell in cells) * 2 > len(cells) else "channel"
+    others = any(named(header_aliases("contacts"), h)[0] == "started_at" for p, h in enumerate(source.columns) if p != position)
+    if target == "started_at" and name.startswith("通话时间") and others and _all(_LENGTH, cells):
+        return "duration_s"
+    return target
+
+
+def _date_and_clock(source: Source, known: dict[str, str]) -> tuple[int, int] | None:
+    """Where the date of a contact and its time of day stand in columns of their own: 拨打日期 and 拨打时间."""
+    columns = [p for p, header in enumerate(source.columns) if named(known, header)[0] == "started_at"]
+    dates = [p for p in columns if _all(_DATE, _cells(source, p))]
+    clocks = [p for p in columns if _all(_CLOCK, _cells(source, p))]
+    whole = [p for p in columns if p not in dates and p not in clocks and _cells(source, p)]
+    return (dates[0], clocks[0]) if dates and clocks and not whole else None
 
 
 def _best(source: Source) -> Table:
-    folded = [fold(name) for name in source.columns]
     fits: list[tuple[int, int, Table]] = []
     for spec in TABLES:
-        found = _by_header(spec, folded)
+        found = _by_header(spec, source)
         required = [c.name for c in spec.columns if c.required]
         have = sum(name in found for name in required)
-        fits.append((int(have == len(required)), len(set(found.values())), spec))
-    complete = [(hits, spec) for whole, hits, spec in fits if whole]
+        fits.append((int(have == len(required)), len({p for used in found.values() for p in used[:1]}), spec))
+    # One known column among several says too little: a list of visits with a case number is no list of cases.
+    complete = [(hits, spec) for whole, hits, spec in fits if whole and (hits > 1 or len(source.columns) <= 2)]
     near = max(fits, key=lambda fit: fit[1])
     # A table that most of the headers speak for, but that lacks a required column, is not taken for a smaller one.
     if near[1] >= 2 and near[1] > max((hits for hits, _ in complete), default=0) + 1:
-        spec, found = near[2], _by_header(near[2], folded)
+        spec, found = near[2], _by_header(near[2], source)
         raise InputError(
             "input.missing_columns", path=source.name, table=spec.name,
             columns=", ".join(c.name for c in spec.columns if c.required and c.name not in found),
-            found=named(source),
+            found=shown_columns(source),
         )  # fmt: skip
     if not complete:
         key = "input.unknown_table" if source.header_row or source.kind not in ("csv", "excel") else "input.no_header"
-        raise InputError(key, path=source.name, found=named(source))
+        raise InputError(key, path=source.name, found=shown_columns(source))
     most = max(hits for hits, _ in complete)
     best = [spec for hits, spec in complete if hits == most]
     if len(best) > 1:
@@ -118,9 +168,9 @@ def _best(source: Source) -> Table:
     return best[0]
 
 
-def named(source: Source) -> str:
+def shown_columns(source: Source) -> str:
     """The columns of a source for a message; none where no header is known for sure: its cells may be data about people."""
-    return ", ".join(source.columns[:12]) if sum(map(is_known_header, source.columns)) >= 2 else "-"
+    return ", ".join(source.columns[:12]) if sum(map(is_known_header, source.columns)) >= 1 else "-"
 
 
 def _position(source: Source, folded: Sequence[str], wanted: str) -> int:
@@ -129,5 +179,5 @@ def _position(source: Source, folded: Sequence[str], wanted: str) -> int:
     if fold(wanted) in folded:
         return folded.index(fold(wanted))
     raise UsageError(
-        "mapping.no_such_column", path=source.name, column=wanted, found=named(source)
+        "mapping.no_such_column", path=source.name, column=wanted, found=shown_columns(source)
     )

@@ -9,73 +9,128 @@ from __future__ import annotations
 from analyzer.intake.columns import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
 from analyzer.sql import literal
 
-_WIDE = "０１２３４５６７８９：－／．，　（）＋"
-_HALF = "0123456789:-/., ()+"
+# The blanks among them are no-break, thin and ideographic ones.
+_WIDE = "０１２３４５６７８９：－／．，（）＋ＸｘＥｅ\u3000\u00a0\u202f\u2009"
+_HALF = "0123456789:-/.,()+XxEe    "
+_UNSEEN = "[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+_QUOTE = "''"
 
-# Y-M-D first, or two short numbers and a year; Chinese or Latin marks; 12 or 24 hours; an offset or none.
+_MORNING, _NOON, _AFTERNOON, _EVENING = "上午|早上|早晨|清晨|凌晨", "中午", "下午|午后|傍晚", "晚上|夜里|夜间|深夜|晚间|晚"
+_HALVES = f"{_MORNING}|{_NOON}|{_AFTERNOON}|{_EVENING}"
+# Y-M-D first, or two short numbers and a year; Chinese or Latin marks; 12 or 24 hours, the half of the day before or after; an offset or none.
 _TIME = (
-    r"^(\d{1,4})\s*[-/.年 ]\s*(\d{1,2})\s*[-/.月 ]\s*(\d{1,4})\s*日?(?:[Tt ,]*"
-    r"(上午|下午|晚上|凌晨|中午|[AaPp][Mm])?\s*(\d{1,2})\s*[:时点]\s*(\d{1,2})?\s*分?(?::?\s*(\d{1,2})(?:[.,]\d+)?\s*秒?)?"
-    r"\s*([AaPp]\.?[Mm]\.?)?)?\s*(Z|z|UTC|[+-](?:0\d|1[0-3]):?[0-5]\d|[+-]14:?00|[+-](?:0\d|1[0-4]))?$"
+    r"^(\d{1,4})\s*[-/.年 ]\s*(\d{1,2})\s*[-/.月 ]\s*(\d{1,4})\s*[日号]?(?:[Tt ,:-]*"
+    rf"({_HALVES}|[AaPp]\.?[Mm]\.?)?\s*(\d{{1,2}})\s*[:时点.]\s*(\d{{1,2}})?\s*分?(?:[:.]?\s*(\d{{1,2}})(?:[.,:]\d+)?\s*秒?)?"
+    rf"\s*({_HALVES}|[AaPp]\.?[Mm]\.?)?)?"
+    r"\s*(Z|z|UTC|GMT|(?:UTC|GMT)[+-]\d{1,2}(?::?[0-5]\d)?|[+-](?:0\d|1[0-3]):?[0-5]\d|[+-]14:?00|[+-](?:0\d|1[0-4]))?$"
 )
 _PARTS = "['a', 'b', 'c', 'half', 'h', 'm', 's', 'half2', 'off']"
-_MONTH_FORMATS = (
-    "['%d-%b-%Y', '%d %b %Y', '%b %d, %Y', '%d-%b-%Y %H:%M:%S', '%d %b %Y %H:%M:%S', '%d-%b-%Y %H:%M', "
-    "'%d %b %Y %H:%M', '%b %d, %Y %H:%M', '%b %d, %Y %H:%M:%S', '%Y%m%d', '%Y%m%d%H%M%S', '%Y%m%d %H%M%S', "
-    "'%Y%m%d %H:%M:%S', '%Y%m%d %H:%M']"
-)
+_MONTHS = "['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']"
+_MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+# A day of the week says nothing that the date does not.
+_WEEKDAY = r"[(（]?(?:星期|周|礼拜)[一二三四五六日天][)）]?|^\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+"
+_ZONE_NAME = r"\[[A-Za-z]+/[A-Za-z_/]+\]$"
+# Brought into the shape of `_TIME`: a month by its name after or before the day; digits without marks.
+_DAY_MONTH = rf"^(\d{{1,2}})[-\s/.]*{_MONTH}\.?[-\s/.,]*(\d{{4}}|\d{{2}})\b(.*)$"
+_MONTH_DAY = rf"^{_MONTH}\.?\s*(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b(.*)$"
+_BARE = r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:[T ]?(\d{2}):?(\d{2}):?(\d{2})?(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$"
+_CLOCK = r"^(?:(\d+):)?(\d+):(\d{2})(?:\.\d+)?$"
+_SPOKEN = (
+    r"^(?:(\d+)\s*(?:小?时|小時|hours?|hrs?|h))?\s*(?:(\d+(?:\.\d+)?)\s*(?:分钟?|分鐘|minutes?|mins?|m|QUOTE|′))?"
+    r'\s*(?:(\d+(?:\.\d+)?)\s*(?:秒钟?|秒鐘|seconds?|secs?|s|"|″))?$'
+).replace("QUOTE", _QUOTE)
 
 
 def cell(raw: str) -> str:
     """A cell trimmed of blanks (also ideographic ones) and of a spreadsheet's leading apostrophe; '' is NULL."""
-    return f"nullif(ltrim(trim({raw}, ' \t　\u00a0'), ''''), '')"
+    return f"nullif(ltrim(trim({raw}, ' \t\u3000\u00a0'), ''''), '')"
 
 
 def filled(raw: str) -> str:
     """Like `cell`, and the words for "nothing" (null, n/a, -) are NULL too."""
-    empty = ", ".join(literal(word) for word in EMPTY_WORDS if word)
-    nothing = f"length({raw}) <= 5 AND lower(trim({raw})) IN ({empty})"
-    return f"CASE WHEN regexp_full_match({raw}, '[0-9A-Za-z_]{{6,}}') THEN {raw} WHEN {nothing} THEN NULL ELSE {cell(raw)} END"
+    nothing = f"length({raw}) <= 8 AND lower(trim({raw})) IN ({_nothing()})"
+    return f"CASE WHEN regexp_full_match({raw}, '[0-9A-Za-z_]{{8,}}') THEN {raw} WHEN {nothing} THEN NULL ELSE {cell(raw)} END"
+
+
+def _nothing() -> str:
+    return ", ".join(literal(word) for word in EMPTY_WORDS if word)
+
+
+def note(raw: str) -> str:
+    """A text as it stands; the words that exports put where there is none (NULL, \\N) are NULL."""
+    return f"CASE WHEN length({raw}) <= 6 AND lower(trim({raw})) IN ('null', '(null)', 'nan', '\\n', '#n/a') THEN NULL ELSE nullif({raw}, '') END"
 
 
 def is_plain_time(raw: str) -> str:
     """Whether a cell is year first, plain and without an offset, so that a cast alone reads it."""
     return (
-        f"(length({raw}) IN (10, 16, 19) AND substr({raw}, 5, 1) IN ('-', '/') AND substr({raw}, 17, 1) IN ('', ':')"
-        f" AND substr({raw}, 14, 1) IN ('', ':'))"
+        f"(length({raw}) IN (10, 16, 19) AND substr({raw}, 5, 1) IN ('-', '/') AND substr({raw}, 8, 1) IN ('-', '/') AND substr({raw}, 17, 1) IN ('', ':')"
+        f" AND substr({raw}, 14, 1) IN ('', ':') AND substr({raw}, 11, 1) IN ('', ' ', 'T'))"
     )
 
 
 def _half_width(raw: str) -> str:
-    return f"translate({cell(raw)}, '{_WIDE}', '{_HALF}')"
+    return f"trim(translate({cell(raw)}, '{_WIDE}', '{_HALF}'))"
 
 
-def _parts(raw: str) -> str:
-    return f"regexp_extract({_half_width(raw)}, '{_TIME}', {_PARTS})"
+def regular(raw: str) -> str:
+    """A time or date in the one shape that the parts are taken from: without the day of the week and a zone's name in brackets, a month
+    by its number, marks between digits."""
+    plain = f"trim(regexp_replace(regexp_replace({_half_width(raw)}, '{_WEEKDAY}', ' ', 'gi'), '{_ZONE_NAME}', ''))"
+    plain = f"regexp_replace({plain}, '([时点])半', '\\1 30分')"
+
+    def named(pattern: str, names: str) -> str:
+        built = f"CASE WHEN length(p.y) = 2 THEN '20' || p.y ELSE p.y END || '-' || list_position({_MONTHS}, p.mon) || '-' || p.d || p.rest"
+        return f"list_transform([regexp_extract(lower({plain}), '{pattern}', {names})], lambda p: CASE WHEN p.d <> '' THEN {built} END)[1]"
+
+    clock = "' ' || p.h || ':' || p.m || ':' || coalesce(nullif(p.s, ''), '00') || p.off"
+    built = f"p.y || '-' || p.b || '-' || p.d || CASE WHEN p.h = '' THEN '' ELSE {clock} END"
+    bare = f"regexp_extract({plain}, '{_BARE}', ['y', 'b', 'd', 'h', 'm', 's', 'off'])"
+    return (
+        f"coalesce(CASE WHEN regexp_matches({plain}, '{_MONTH}', 'i')"
+        f" THEN coalesce({named(_DAY_MONTH, _NAMES_DAY_MONTH)}, {named(_MONTH_DAY, _NAMES_MONTH_DAY)})"
+        f" WHEN regexp_matches({plain}, '^(19|20)[0-9]{{6}}') THEN list_transform([{bare}], lambda p: CASE WHEN p.y <> '' THEN {built} END)[1] END, {plain})"
+    )
+
+
+_NAMES_DAY_MONTH, _NAMES_MONTH_DAY = "['d', 'mon', 'y', 'rest']", "['mon', 'd', 'y', 'rest']"
+
+
+def parts(raw: str) -> str:
+    """STRUCT of the parts of a time or date as text: a, b and c of the date in the order written, half, h, m, s, half2, off; '' where there is none."""
+    return f"regexp_extract({regular(raw)}, '{_TIME}', {_PARTS})"
 
 
 def _slow_time(raw: str, order: str) -> str:
-    p = f"{_parts(raw)}"
     first, third = {"dmy": ("c", "a"), "mdy": ("c", "b"), "ymd": ("a", "c")}[order]
     month = {"dmy": "b", "mdy": "a", "ymd": "b"}[order]
     year = f"CASE WHEN length(p.{first}) <= 2 THEN '20' || lpad(p.{first}, 2, '0') ELSE p.{first} END"
     ymd = "p.a || '-' || p.b || '-' || p.c"
     ordered = f"CASE WHEN length(p.a) = 4 THEN {ymd} ELSE {year} || '-' || p.{month} || '-' || p.{third} END"
     half = "lower(replace(p.half || p.half2, '.', ''))"
+    morning, noon, afternoon, evening = (f"regexp_full_match({half}, '{words}')" for words in (f"{_MORNING}|am", _NOON, f"{_AFTERNOON}|pm", _EVENING))
+    # Twelve in the evening is midnight, one to four then are past it: on which date the writer put them is not known.
     hour = (
-        f"(CASE WHEN p.h = '' THEN 0 WHEN {half} IN ('下午', '晚上', 'pm') AND p.h::INT < 12 THEN p.h::INT + 12"
-        f" WHEN {half} IN ('上午', '凌晨', 'am') AND p.h::INT = 12 THEN 0 ELSE p.h::INT END)"
+        f"(CASE WHEN p.h = '' THEN 0 WHEN {evening} AND p.h::INT IN (1, 2, 3, 4, 12) THEN NULL"
+        f" WHEN ({afternoon} OR {evening} OR ({noon} AND p.h::INT < 4)) AND p.h::INT < 12 THEN p.h::INT + 12"
+        f" WHEN {morning} AND p.h::INT = 12 THEN 0 ELSE p.h::INT END)"
     )
     text = f"{ordered} || ' ' || {hour} || ':' || coalesce(nullif(p.m, ''), '00') || ':' || coalesce(nullif(p.s, ''), '00')"
-    regular = f"list_transform([{p}], lambda p: CASE WHEN p.a = '' THEN NULL ELSE try_cast({text} AS TIMESTAMP) END)[1]"
-    number = f"try_cast({_half_width(raw)} AS DOUBLE)"
+    shaped = f"list_transform([{parts(raw)}], lambda p: CASE WHEN p.a = '' THEN NULL ELSE try_cast({text} AS TIMESTAMP) END)[1]"
+    number = _figure(raw)
     serial = f"TIMESTAMP '1899-12-30' + to_microseconds(round({number} * 86400)::BIGINT * 1000000)"
     return (
         f"CASE WHEN {number} BETWEEN 20000 AND 80000 THEN {serial}"
-        f" WHEN {number} BETWEEN 1000000000 AND 4000000000 AND length({cell(raw)}) = 10 THEN make_timestamp(({number} * 1000000)::BIGINT)"
-        f" WHEN {number} BETWEEN 1000000000000 AND 4000000000000 AND length({cell(raw)}) = 13 THEN make_timestamp(({number} * 1000)::BIGINT)"
-        f" ELSE coalesce({regular}, try_strptime({_half_width(raw)}, {_MONTH_FORMATS})) END"
+        f" WHEN {number} BETWEEN 1e9 AND 4e9 THEN make_timestamp(({number} * 1000000)::BIGINT)"
+        f" WHEN {number} BETWEEN 1e12 AND 4e12 THEN make_timestamp(({number} * 1000)::BIGINT)"
+        f" WHEN {number} BETWEEN 1e15 AND 4e15 THEN make_timestamp({number}::BIGINT) ELSE {shaped} END"
     )
+
+
+def _figure(raw: str) -> str:
+    """A cell that is a figure and nothing else, DOUBLE. Twelve and fourteen digits that begin with a year are a date and time."""
+    text = _half_width(raw)
+    return f"CASE WHEN regexp_full_match({text}, '(19|20)[0-9]{{10}}([0-9]{{2}})?') THEN NULL ELSE try_cast({text} AS DOUBLE) END"
 
 
 def time(raw: str, order: str, plain_only: bool) -> str:
@@ -90,13 +145,14 @@ def offset(raw: str, plain_only: bool) -> str:
     """Minutes east of UTC that the cell itself states (SMALLINT); NULL when it states none."""
     if plain_only:
         return "NULL::SMALLINT"
-    off = f"upper({_parts(raw)}.off)"
-    digits = f"replace(substr({off}, 2), ':', '')"
+    stated = f"regexp_replace(regexp_replace(upper({parts(raw)}.off), '^(UTC|GMT)([+-])', '\\2'), '^([+-])([0-9])$', '\\10\\2')"
+    digits = f"replace(substr({stated}, 2), ':', '')"
     minutes = f"(substr({digits}, 1, 2)::INT * 60 + coalesce(nullif(substr({digits}, 3, 2), '')::INT, 0))"
-    epoch = f"length({cell(raw)}) IN (10, 13) AND try_cast({cell(raw)} AS BIGINT) >= 1000000000"
+    number = _figure(raw)
+    epoch = f"({number} BETWEEN 1e9 AND 4e9 OR {number} BETWEEN 1e12 AND 4e12 OR {number} BETWEEN 1e15 AND 4e15)"
     return (
-        f"CASE WHEN {is_plain_time(raw)} THEN NULL WHEN {epoch} THEN 0 WHEN {off} = '' THEN NULL WHEN {off} IN ('Z', 'UTC') THEN 0"
-        f" WHEN {off} LIKE '-%' THEN -{minutes} ELSE {minutes} END::SMALLINT"
+        f"CASE WHEN {is_plain_time(raw)} THEN NULL WHEN {epoch} THEN 0 WHEN {stated} = '' THEN NULL WHEN {stated} IN ('Z', 'UTC', 'GMT') THEN 0"
+        f" WHEN {stated} LIKE '-%' THEN -{minutes} ELSE {minutes} END::SMALLINT"
     )
 
 
@@ -105,37 +161,51 @@ def date_only(raw: str, plain_only: bool) -> str:
     plain = f"length({raw}) = 10"
     if plain_only:
         return plain
-    timed = f"regexp_matches({_half_width(raw)}, '[:时点]|^\\d{{8}} ?\\d{{4,6}}$|^\\d{{10}}$|^\\d{{13}}$|^\\d{{5}}\\.\\d')"
-    return f"CASE WHEN {is_plain_time(raw)} THEN {plain} ELSE NOT {timed} END"
+    number = _figure(raw)
+    timed = f"coalesce(({parts(raw)}).h <> '', false) OR coalesce({number} <> floor({number}) OR {number} >= 1e9, false)"
+    return f"CASE WHEN {is_plain_time(raw)} THEN {plain} ELSE NOT ({timed}) END"
 
 
 def integer(raw: str) -> str:
-    """BIGINT from "1,234", "12.0", "(3)", "03:25" or "1:03:25" (seconds), "3分25秒"; NULL beyond 32 bits."""
-    value = f"{_half_width(raw)}"
-    clock = f"regexp_extract({value}, '^(?:(\\d+):)?(\\d+):(\\d{{2}})$', ['h', 'm', 's'])"
-    spoken = f"regexp_extract({value}, '^(?:(\\d+)小?时)?(?:(\\d+)分钟?)?(?:(\\d+)秒)?$', ['h', 'm', 's'])"
-
-    def seconds(parts: str) -> str:
-        piece = "coalesce(try_cast(nullif({p}.{k}, '') AS BIGINT), CASE WHEN {p}.{k} = '' THEN 0 END)"
-        h, m, s = (piece.format(p=parts, k=k) for k in "hms")
-        return f"{h} * 3600 + {m} * 60 + {s}"
-
-    return (
-        f"CASE WHEN try_cast({raw} AS INTEGER) IS NOT NULL THEN try_cast({raw} AS INTEGER)"
-        f" WHEN {clock}.s <> '' THEN TRY(({seconds(clock)})::INTEGER)"
-        f" WHEN {spoken}.h || {spoken}.m || {spoken}.s <> '' THEN TRY(({seconds(spoken)})::INTEGER)"
-        f" ELSE try_cast({_plain_number(raw)} AS INTEGER) END::BIGINT"
-    )
+    """BIGINT from "1,234", "12.0", "(3)", "逾期30天"; NULL for a part of one and beyond 32 bits."""
+    number = f"try_cast(regexp_replace({_plain_number(raw)}, '^(逾期?|overdue|past due)', '', 'i') AS DOUBLE)"
+    whole = f"CASE WHEN {number} = floor({number}) THEN try_cast({number} AS INTEGER) END"
+    return f"CASE WHEN regexp_full_match({raw}, '-?[0-9]{{1,9}}') THEN {raw}::INTEGER ELSE {whole} END::BIGINT"
 
 
-def decimal(raw: str) -> str:
-    """DECIMAL(18,2) from "¥1,234.50", "(1 234.50)" (negative), "1234.5元"."""
-    return f"coalesce(try_cast({raw} AS DECIMAL(18, 2)), try_cast({_plain_number(raw)} AS DECIMAL(18, 2)))"
+def seconds(raw: str, each: float = 1) -> str:
+    """BIGINT: a duration in seconds from "200", "03:25", "1:03:25", "3分25秒", "3m20s", "PT3M20S", or a part of a day as spreadsheets keep it.
+
+    `each`: how many seconds one is where a figure stands alone. NULL beyond 32 bits and below nought.
+    """
+    value = f"regexp_replace(lower({_half_width(raw)}), '^(0 days? |pt)', '')"
+
+    def told(pattern: str) -> str:
+        found = f"regexp_extract({value}, '{pattern}', ['h', 'm', 's'])"
+        each_part = " + ".join(f"coalesce(try_cast(nullif(p.{part}, '') AS DOUBLE), 0) * {factor}" for part, factor in (("h", 3600), ("m", 60), ("s", 1)))
+        return f"list_transform([{found}], lambda p: CASE WHEN p.h || p.m || p.s <> '' THEN TRY(round({each_part})::INTEGER) END)[1]"
+
+    number = f"try_cast({_plain_number(raw)} AS DOUBLE)"
+    alone = f"WHEN {number} >= 0 THEN TRY(round({number} * {each})::INTEGER)"
+    # A part of a day has many places; 0.5 alone may be anything.
+    part = f"WHEN {number} > 0 AND {number} < 1 AND length({_plain_number(raw)}) >= 6 THEN TRY(round({number} * 86400)::INTEGER) " if each == 1 else ""
+    fast = f"WHEN regexp_full_match({raw}, '[0-9]{{1,9}}') THEN {raw}::INTEGER " if each == 1 else ""
+    return f"CASE {fast}{part}{alone} ELSE coalesce({told(_CLOCK)}, {told(_SPOKEN)}) END::BIGINT"
+
+
+def decimal(raw: str, each: float = 1) -> str:
+    """DECIMAL(18,2) from "¥1,234.50", "1.234,50", "(1 234.50)" and "100-" (negative), "1234.5元", "5万"; `each`: how much one is."""
+    number = f"try_cast({_plain_number(raw)} AS DOUBLE)"
+    told = f"TRY(round(CASE WHEN regexp_matches({_half_width(raw)}, '万元?$') THEN {number} * 10000 ELSE {number} END * {each}, 2)::DECIMAL(18, 2))"
+    return told if each != 1 else f"coalesce(try_cast({raw} AS DECIMAL(18, 2)), {told})"
 
 
 def _plain_number(raw: str) -> str:
-    bare = f"regexp_replace({_half_width(raw)}, '[,¥￥$€£元圆天日期 \u00a0]|RMB|CNY|USD', '', 'g')"
-    return f"regexp_replace({bare}, '^\\((.*)\\)$', '-\\1')"
+    bare = f"regexp_replace({_half_width(raw)}, '[¥￥$€£元圆整万天日期 ]|人民币|RMB|CNY|USD|HK|US|NT', '', 'g')"
+    # A comma before one or two last digits is a decimal one, before three it parts thousands.
+    european = f"regexp_full_match({bare}, '[-(]?([0-9]{{1,3}}(\\.[0-9]{{3}})+|[0-9]+),[0-9]{{1,2}}[)-]?')"
+    bare = f"CASE WHEN {european} THEN replace(replace({bare}, '.', ''), ',', '.') ELSE replace({bare}, ',', '') END"
+    return f"regexp_replace(regexp_replace({bare}, '^\\((.*)\\)$', '-\\1'), '^([0-9.]+)-$', '-\\1')"
 
 
 def boolean(raw: str) -> str:
@@ -145,18 +215,38 @@ def boolean(raw: str) -> str:
     return f"CASE WHEN {value} IN ({yes}) THEN true WHEN {value} IN ({no}) THEN false END"
 
 
+def identifier(raw: str) -> str:
+    """An id as written, in half width; ="123" and 123.0 are 123. NULL where a spreadsheet has made it 1.2E+18 or an error: its digits are lost."""
+    bare = f"regexp_replace(regexp_replace({_seen(raw)}, '^=\"(.*)\"$', '\\1'), '^([0-9]+)\\.0$', '\\1')"
+    lost = f"regexp_full_match({bare}, '[0-9](\\.[0-9]+)?[Ee]\\+[0-9]+|#[A-Z/0]+[!?]?') OR lower({bare}) IN ({_nothing()})"
+    return f"CASE WHEN regexp_full_match({raw}, '[0-9A-Za-z_-]{{8,}}') THEN {raw} WHEN {lost} THEN NULL ELSE nullif({bare}, '') END"
+
+
+def _seen(raw: str) -> str:
+    return f"regexp_replace({_half_width(raw)}, '{_UNSEEN}', '', 'g')"
+
+
 def number(raw: str) -> str:
-    """A phone number as digits: blanks, dashes and brackets go, so does the prefix +86 of a mainland number."""
-    digits = f"translate({cell(raw)}, '{_WIDE} -()./\u00a0', '{_HALF}')"
-    digits = f"translate({digits}, ' -()./', '')"
-    return (
-        f"CASE WHEN regexp_full_match({raw}, '[0-9]{{7,12}}') THEN {raw} WHEN {digits} IS NULL THEN NULL WHEN starts_with({digits}, '+86') THEN substr({digits}, 4)"
-        f" WHEN length({digits}) = 13 AND starts_with({digits}, '861') THEN substr({digits}, 3)"
-        f" ELSE ltrim({digits}, '+') END"
-    )
+    """A phone number as digits: blanks, dashes, brackets and extensions go, so do 86 of a mainland number and 1 of a North American one.
+
+    Of several in one cell the first. NULL for what is no number: too few or too many digits, or digits that a spreadsheet has lost (1.38E+10).
+    """
+    bare = f"regexp_replace(regexp_replace({_seen(raw)}, '^=\"(.*)\"$', '\\1'), '\\.0$', '')"
+    # What is said of a number in brackets is no part of it: (本人), but (010).
+    bare = f"regexp_replace({bare}, '\\([^)0-9]*\\)|\\(0\\)', '', 'g')"
+    bare = f"regexp_replace({bare}, '\\s*(ext\\.?|extension|x|转|分机|#)\\s*[0-9]+$', '', 'i')"
+    bare = f"regexp_replace({bare}, '^(0[0-9]{{2,3}}-[0-9]{{7,8}})-[0-9]{{1,6}}$', '\\1')"
+    first = f"regexp_extract({bare}, '^([-+0-9(). ]+?)\\s*(?:[/;,、，；|].*)?$', 1)"
+    digits = f"translate({first}, ' -()./', '')"
+    north = f"regexp_full_match({digits}, '\\+1[2-9][0-9]{{9}}') OR (regexp_full_match({digits}, '1[2-9][0-9]{{9}}') AND regexp_matches({first}, '^1[-. (]'))"
+    mainland = f"regexp_replace(ltrim({digits}, '+'), '^(0{{0,2}}86|0)(1[3-9][0-9]{{9}})$', '\\2')"
+    # An area code has its nought at home only.
+    landline = f"regexp_replace(regexp_replace({mainland}, '^0{{0,2}}86(0[1-9][0-9]{{8,10}})$', '\\1'), '^0{{0,2}}86([2-9][0-9]{{8,10}})$', '0\\1')"
+    told = f"CASE WHEN {north} THEN right({digits}, 10) ELSE {landline} END"
+    return f"CASE WHEN regexp_full_match({raw}, '[1-9][0-9]{{6,10}}') THEN {raw} WHEN regexp_full_match({told}, '[0-9]{{3,15}}') THEN {told} END"
 
 
 def zone_list(raw: str) -> str:
     """Zone names in one cell, separated by ; , | or a blank, as one text separated by |, sorted and distinct."""
-    parts = f"string_split_regex(replace({cell(raw)}, '，', ','), '[;,|\\s]+')"
-    return f"array_to_string(list_sort(list_distinct(list_filter({parts}, lambda z: z <> ''))), '|')"
+    found = f"string_split_regex(replace({cell(raw)}, '，', ','), '[;,|\\s]+')"
+    return f"array_to_string(list_sort(list_distinct(list_filter({found}, lambda z: z <> ''))), '|')"
