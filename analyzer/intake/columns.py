@@ -335,6 +335,8 @@ SECONDS = {"分": 60, "分钟": 60, "min": 60, "mins": 60, "minute": 60, "minute
 SUMS = {"万": 10_000, "万元": 10_000, "千元": 1_000, "分": 0.01, "cents": 0.01, "cent": 0.01}
 OFFSETS = {"utc": 0, "gmt": 0, "utc+0": 0, "gmt+0": 0, "utc+8": 480, "gmt+8": 480, "utc+08": 480, "utc+0800": 480, "gmt+0800": 480, "北京时间": 480, "北京": 480, "东八区": 480, "bjt": 480}
 _UNITS = sorted({*SECONDS, *SUMS, *OFFSETS} - {"分", "万", "h", "min", "hr", "北京"}, key=len, reverse=True)
+# Headers of contacts that may be a number or a channel, a time or a duration: their cells decide.
+NUMBER_OR_CHANNEL, TIME_OR_DURATION = "联系方式", "通话时间"
 # A number beside these is the caller's own.
 OURS = frozenset(["主叫", "caller", "from", "我方", "坐席", "本机", "ani"])
 _CALLER = frozenset(map(fold, ["主叫", "主叫号码", "主叫电话", "来电号码", "caller", "caller_number", "calling_number", "from", "from_number", "ani", "src"]))

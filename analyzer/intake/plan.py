@@ -8,7 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from analyzer.errors import InputError, UsageError
-from analyzer.intake.columns import OURS, TABLES, Table, fold, header_aliases, is_caller, is_known_header, named, table
+from analyzer.intake.columns import (
+    NUMBER_OR_CHANNEL,
+    OURS,
+    TABLES,
+    TIME_OR_DURATION,
+    Table,
+    fold,
+    header_aliases,
+    is_caller,
+    is_known_header,
+    named,
+    simplified,
+    table,
+)
 from analyzer.intake.mapping import Const, Mapping
 from analyzer.sources import Source
 
@@ -122,11 +135,11 @@ def _by_cells(spec: Table, header: str, target: str | None, source: Source, posi
     """What a header that may mean two things means here: 联系方式 is a channel or a number, 通话时间 a time or a duration."""
     if spec.name != "contacts":
         return target
-    name, cells = fold(header), _cells(source, position)
-    if name in ("联系方式", "聯繫方式"):
+    name, cells = simplified(fold(header)), _cells(source, position)
+    if name == NUMBER_OR_CHANNEL:
         return "number" if cells and sum(bool(_DIGITS.match(cell)) for cell in cells) * 2 > len(cells) else "channel"
     others = any(named(header_aliases("contacts"), h)[0] == "started_at" for p, h in enumerate(source.columns) if p != position)
-    if target == "started_at" and name.startswith("通话时间") and others and _all(_LENGTH, cells):
+    if target == "started_at" and name == TIME_OR_DURATION and others and _all(_LENGTH, cells):
         return "duration_s"
     return target
 
