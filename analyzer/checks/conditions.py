@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import Field
 
 from analyzer.checks.base import Compiler, Figure, Params, Scope
+from analyzer.model import UNNAMED
 from analyzer.sql import literal
 
 # What a user would have to supply where only an event's time leaves the answer open.
 EVENT_TIME = "case_events.occurred_at"
 _CALLS = ("call", "ai_call", "visit")
-_CASES_OF_DEBTOR = "SELECT d.case_id FROM cases d WHERE d.debtor_id = c.debtor_id"
-_CASES_OF_LENDER = f"{_CASES_OF_DEBTOR} AND d.lender IS NOT DISTINCT FROM c.lender"
+_OF_DEBTORS = f"(SELECT v.*, d.debtor_id, coalesce(d.lender, {literal(UNNAMED)}) AS creditor FROM case_events v JOIN cases d USING (case_id))"
 
 
 class EventCondition(Params):
@@ -98,7 +98,7 @@ def _concerns(compiler: Compiler, event: EventCondition) -> str:
     same = "(e.person_id = c.person_id OR coalesce(e.relation = 'self' AND c.relation = 'self', false))"
     match event.match:
         case "case" | "lender" | "debtor":
-            return whose_case(event)
+            return _near(event)
         case "consumer":
             return f"e.case_id = c.case_id AND (e.person_id IS NULL OR {debtor})"
         case "own":
@@ -113,7 +113,7 @@ def _concerns(compiler: Compiler, event: EventCondition) -> str:
             return f"e.case_id = c.case_id AND {same}"
         case "person_any_case":
             compiler.needs["person_id"] = None
-            return f"(e.case_id = c.case_id OR e.person_id IS NOT NULL) AND e.case_id IN ({_CASES_OF_DEBTOR}) AND {same}"
+            return f"(e.case_id = c.case_id OR e.person_id IS NOT NULL) AND {same}"
 
 
 def event_holds(compiler: Compiler, event: EventCondition, at: tuple[str, ...], also: str = "true") -> str:
@@ -126,15 +126,21 @@ def three_valued(joined: str, event: EventCondition) -> str:
     """SQL over `c`: true if an event `e` meets `joined`, NULL if one may, else false."""
     return (
         f"(SELECT CASE WHEN bool_or({joined}) THEN true WHEN bool_or(({joined}) IS NULL) THEN NULL ELSE false END"
-        f" FROM case_events e WHERE {whose_case(event)} AND e.kind IN {literal(event.kinds)})"
+        f" {events_near(event)})"
     )
 
 
-def whose_case(event: EventCondition) -> str:
+def events_near(event: EventCondition) -> str:
+    """SQL over contact `c`: FROM and WHERE of the events `e` that may concern it: of the kinds, and of the cases meant."""
+    source = "case_events" if _near(event).startswith("e.case_id") else _OF_DEBTORS
+    return f"FROM {source} e WHERE {_near(event)} AND e.kind IN {literal(event.kinds)}"
+
+
+def _near(event: EventCondition) -> str:
     """SQL over contact `c` and event `e`: the cases whose events may concern it."""
     if event.match == "lender":
-        return f"e.case_id IN ({_CASES_OF_LENDER})"
-    return f"e.case_id IN ({_CASES_OF_DEBTOR})" if event.match in ("debtor", "person_any_case") else "e.case_id = c.case_id"
+        return "e.debtor_id = c.debtor_id AND e.creditor = c.creditor"
+    return "e.debtor_id = c.debtor_id" if event.match in ("debtor", "person_any_case") else "e.case_id = c.case_id"
 
 
 def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from analyzer.checks.base import NEVER_NULL, Compiled, Compiler, Figure, Key, Params, Scope, either, guests, keys_of, row
-from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, lifted, whose_case
+from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, events_near, lifted
 from analyzer.model import Rule
 from analyzer.sql import literal
 
@@ -97,13 +97,13 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str, reopene
         f" 'timeless': bool_or(({joined}) IS NULL AND (e.occurred_utc IS NULL OR e.occurred_by <> e.occurred_utc OR e.ended_by <> e.ended_utc)),"
         f" {_latest(joined)},"
         f" 'kind': min(CASE WHEN {joined} THEN e.kind || ' ' || e.occurred_on::VARCHAR END)}}"
-        f" FROM case_events e WHERE {whose_case(event)} AND e.kind IN {literal(event.kinds)})"
+        f" {events_near(event)})"
     )
     columns = ["c.case_id", "coalesce(c.person_id, c.number, '') AS whom", f"{found} AS e", f"({closed}) AS shut_else", "c.at_utc IS NULL AS timeless", f"{missing} AS missing"]
     shut = "shut_else"
     if reopened_by:
         lifts = event_join(compiler, reopened_by, ("check", "reopened_by"))
-        columns.append(f"(SELECT {{{_latest(lifts)}}} FROM case_events e WHERE {whose_case(reopened_by)} AND e.kind IN {literal(reopened_by.kinds)}) AS r")
+        columns.append(f"(SELECT {{{_latest(lifts)}}} {events_near(reopened_by)}) AS r")
         # Which of the two came last; within one date it is not known.
         shut = "(shut_else AND CASE WHEN r.first >= e.last THEN false WHEN r.last IS NULL OR r.last < e.first THEN true END)"
     # The event decides first; whether something lifts it matters only where it holds, or may hold.

@@ -240,11 +240,13 @@ def _day_only(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: 
 
 def midnights(con: duckdb.DuckDBPyConnection, cell: str) -> int:
     """How many cells of a column of times there are, where all of them are midnight: a column of dates that was exported as times."""
-    times, others = con.execute(
-        f"SELECT count(*) FILTER (WHERE midnight), count(*) FILTER (WHERE NOT midnight) FROM (SELECT regexp_matches({cell}, '[T ]00:00(:00)?([.]0+)?$') AS midnight"
-        f" FROM raw WHERE {values.filled(cell)} IS NOT NULL)"
-    ).fetchall()[0]
-    return int(times) if times >= _SURELY_MIDNIGHT and not others else 0
+    asked = f"SELECT count(*) FILTER (WHERE midnight), count(*) FILTER (WHERE NOT midnight) FROM (SELECT regexp_matches(cell, '[T ]00:00(:00)?([.]0+)?$') AS midnight FROM (SELECT {cell} AS cell FROM raw"
+    for some in (" LIMIT 1000)", ")"):
+        # Nearly always the first rows settle it.
+        times, others = con.execute(f"{asked}{some} WHERE {values.filled('cell')} IS NOT NULL)").fetchall()[0]
+        if others:
+            return 0
+    return int(times) if times >= _SURELY_MIDNIGHT else 0
 
 
 def _learn_words(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: str) -> None:

@@ -6,6 +6,8 @@ slower one: DuckDB evaluates a CASE branch for its own rows alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from analyzer.intake.columns import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
 from analyzer.sql import literal
 
@@ -48,17 +50,22 @@ def cell(raw: str) -> str:
 
 def filled(raw: str) -> str:
     """Like `cell`, and the words for "nothing" (null, n/a, -) are NULL too."""
-    nothing = f"length({raw}) <= 8 AND lower(trim({raw})) IN ({_nothing()})"
-    return f"CASE WHEN regexp_full_match({raw}, '[0-9A-Za-z_]{{8,}}') THEN {raw} WHEN {nothing} THEN NULL ELSE {cell(raw)} END"
+    nothing = f"length({raw}) <= 8 AND {_is_nothing(f'lower(trim({raw}))')}"
+    return f"CASE WHEN regexp_full_match({raw}, '[0-9A-Za-z_]{{6,}}') THEN {raw} WHEN {nothing} THEN NULL ELSE {cell(raw)} END"
 
 
-def _nothing() -> str:
-    return ", ".join(literal(word) for word in EMPTY_WORDS if word)
+def _is_nothing(text: str) -> str:
+    return one_of(text, [word for word in EMPTY_WORDS if word])
+
+
+def one_of(text: str, words: Iterable[str]) -> str:
+    """SQL: whether a text is one of some words. Behind IN DuckDB makes a join of a list, and then works the text out for every row."""
+    return f"contains({literal('|' + '|'.join(words) + '|')}, '|' || {text} || '|')"
 
 
 def note(raw: str) -> str:
     """A text as it stands; the words that exports put where there is none (NULL, \\N) are NULL."""
-    return f"CASE WHEN length({raw}) <= 6 AND lower(trim({raw})) IN ('null', '(null)', 'nan', '\\n', '#n/a') THEN NULL ELSE nullif({raw}, '') END"
+    return f"CASE WHEN length({raw}) <= 6 AND {one_of(f'lower(trim({raw}))', ('null', '(null)', 'nan', chr(92) + 'n', '#n/a'))} THEN NULL ELSE nullif({raw}, '') END"
 
 
 def is_plain_time(raw: str) -> str:
@@ -111,7 +118,7 @@ def _slow_time(raw: str, order: str) -> str:
     morning, noon, afternoon, evening = (f"regexp_full_match({half}, '{words}')" for words in (f"{_MORNING}|am", _NOON, f"{_AFTERNOON}|pm", _EVENING))
     # Twelve in the evening is midnight, one to four then are past it: on which date the writer put them is not known.
     hour = (
-        f"(CASE WHEN p.h = '' THEN 0 WHEN {evening} AND p.h::INT IN (1, 2, 3, 4, 12) THEN NULL"
+        f"(CASE WHEN p.h = '' THEN 0 WHEN {evening} AND {one_of('p.h', ('1', '2', '3', '4', '12', '01', '02', '03', '04'))} THEN NULL"
         f" WHEN ({afternoon} OR {evening} OR ({noon} AND p.h::INT < 4)) AND p.h::INT < 12 THEN p.h::INT + 12"
         f" WHEN {morning} AND p.h::INT = 12 THEN 0 ELSE p.h::INT END)"
     )
@@ -151,7 +158,7 @@ def offset(raw: str, plain_only: bool) -> str:
     number = _figure(raw)
     epoch = f"({number} BETWEEN 1e9 AND 4e9 OR {number} BETWEEN 1e12 AND 4e12 OR {number} BETWEEN 1e15 AND 4e15)"
     return (
-        f"CASE WHEN {is_plain_time(raw)} THEN NULL WHEN {epoch} THEN 0 WHEN {stated} = '' THEN NULL WHEN {stated} IN ('Z', 'UTC', 'GMT') THEN 0"
+        f"CASE WHEN {is_plain_time(raw)} THEN NULL WHEN {epoch} THEN 0 WHEN {stated} = '' THEN NULL WHEN {one_of(stated, ('Z', 'UTC', 'GMT'))} THEN 0"
         f" WHEN {stated} LIKE '-%' THEN -{minutes} ELSE {minutes} END::SMALLINT"
     )
 
@@ -210,16 +217,16 @@ def _plain_number(raw: str) -> str:
 
 def boolean(raw: str) -> str:
     """BOOLEAN from 是/否, yes/no, 1/0 ...; NULL for anything else."""
-    yes, no = (", ".join(literal(w) for w in sorted(words)) for words in (TRUE_WORDS, FALSE_WORDS))
     value = f"lower({cell(raw)})"
-    return f"CASE WHEN {value} IN ({yes}) THEN true WHEN {value} IN ({no}) THEN false END"
+    return f"CASE WHEN {one_of(value, sorted(TRUE_WORDS))} THEN true WHEN {one_of(value, sorted(FALSE_WORDS))} THEN false END"
 
 
 def identifier(raw: str) -> str:
     """An id as written, in half width; ="123" and 123.0 are 123. NULL where a spreadsheet has made it 1.2E+18 or an error: its digits are lost."""
     bare = f"regexp_replace(regexp_replace({_seen(raw)}, '^=\"(.*)\"$', '\\1'), '^([0-9]+)\\.0$', '\\1')"
-    lost = f"regexp_full_match({bare}, '[0-9](\\.[0-9]+)?[Ee]\\+[0-9]+|#[A-Z/0]+[!?]?') OR lower({bare}) IN ({_nothing()})"
-    return f"CASE WHEN regexp_full_match({raw}, '[0-9A-Za-z_-]{{8,}}') THEN {raw} WHEN {lost} THEN NULL ELSE nullif({bare}, '') END"
+    lost = f"regexp_full_match({bare}, '[0-9](\\.[0-9]+)?[Ee]\\+[0-9]+|#[A-Z/0]+[!?]?') OR {_is_nothing(f'lower({bare})')}"
+    plain = f"CASE WHEN length({raw}) <= 4 AND {_is_nothing(f'lower({raw})')} THEN NULL ELSE {raw} END"
+    return f"CASE WHEN regexp_full_match({raw}, '[0-9A-Za-z_-]+') THEN {plain} WHEN {lost} THEN NULL ELSE nullif({bare}, '') END"
 
 
 def _seen(raw: str) -> str:
