@@ -110,3 +110,41 @@ def test_a_file_that_only_looks_like_a_run(tmp_path: Path) -> None:
 def test_a_mapping_that_holds_itself(write: Write) -> None:
     with pytest.raises(UsageError):
         load_mapping(write("m.yaml", "a: &a [*a]\n"))
+
+
+def _counts(result: audit.RunResult) -> tuple[int, int, int]:
+    batch = result.batches[0]
+    assert batch.rows_read == batch.loaded + batch.rejected + batch.duplicate
+    return batch.loaded, batch.rejected, batch.duplicate
+
+
+def test_stray_carriage_returns_and_zero_bytes_lose_no_row(write: Write, run: Run) -> None:
+    row = "k%d,C1,2026-03-02 10:00:00,call,outbound,no_answer,self,P1,notice,%s"
+    lines = [row % (1, "one\rtwo"), row % (2, "a") + "\r" + row % (3, "b"), row % (4, "zero\x00byte"), row % (4, "zerobyte"), "k5,C1\rk6"]
+    result, con = run([write("a.csv", H + "\n".join(lines) + "\n\n")])
+    assert _counts(result) == (4, 1, 1)
+    assert con.execute("SELECT contact_id, row_no FROM contacts ORDER BY 1").fetchall() == [("k1", 2), ("k2", 3), ("k3", 4), ("k4", 5)]
+    assert con.execute("SELECT row_no, reason FROM rejects").fetchall() == [(7, "reject.too_few")]
+    assert con.execute("SELECT text FROM contacts WHERE contact_id IN ('k1', 'k4') ORDER BY contact_id").fetchall() == [("one\rtwo",), ("zerobyte",)]
+
+
+@pytest.mark.parametrize("form", ["array", "wrapped", "spread", "page"])
+def test_what_a_web_system_exports_is_audited(form: str, write: Write, run: Run) -> None:
+    """Four contacts: a breach, one without its time, one twice."""
+    keys = H.strip().split(",")
+    values = [
+        ["k1", "C1", "2026-03-02 23:30:00", "call", "outbound", "no_answer", "self", "P1", "notice", "请处理"],
+        ["k2", "C1", "some time", "call", "outbound", "no_answer", "self", "P1", "notice", ""],
+        *[["k3", "C1", "2026-03-02 10:00:00", "call", "outbound", "no_answer", "self", "P1", "notice", "好"]] * 2,
+    ]
+    rows = [dict(zip(keys, row, strict=True)) for row in values]
+    text = {
+        "array": json.dumps(rows, ensure_ascii=False),
+        "wrapped": json.dumps({"code": 200, "rows": rows, "total": 4}, ensure_ascii=False),
+        "spread": "\n".join(json.dumps(row, ensure_ascii=False, indent=4) for row in rows),
+        "page": "<table>" + "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n" for row in [keys, *values]) + "</table>",
+    }[form]
+    result, con = run([write("a.xls" if form == "page" else "a.json", text, "gb18030")])
+    assert _counts(result) == (2, 1, 1)
+    assert _outcomes(con, "quiet-hours") == {"breach": 1, "clear": 1}
+    assert con.execute("SELECT row_no, reason FROM rejects").fetchall() == [(3 if form == "page" else 2, "reject.time")]

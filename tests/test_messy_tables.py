@@ -17,8 +17,8 @@ FOLDER = SHARED / "messy_tables"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the shared measuring data are not here")
 # file -> (encoding, delimiter, header row, columns, rows, unread) of its first table, or the key of the refusal
 EXPECTED: dict[str, tuple[str | None, str | None, int, int, int, int] | str] = {
-    "badcolspan.html": "input.html", "complex.html": "input.html", "html.html": "input.html", "invisible_text.html": "input.html",
-    "rowcolspan.html": "input.html", "encrypted_no_password.xls": "input.encrypted", "libreoffice.xlsx": "input.empty_workbook",
+    "badcolspan.html": ("utf-8", None, 0, 4, 4, 0), "complex.html": ("utf-8", None, 1, 1, 2, 0), "html.html": ("utf-8", None, 1, 6, 199, 0),
+    "invisible_text.html": ("utf-8", None, 1, 9, 3, 0), "rowcolspan.html": ("utf-8", None, 0, 5, 10, 0), "encrypted_no_password.xls": "input.encrypted", "libreoffice.xlsx": "input.empty_workbook",
     "simple.unknown": "input.empty", "simple.zip": "input.zip",
     "begrotingsanalyse-2011.csv": ("utf-8", ",", 5, 20, 38, 0), "bian-anal-mca-2005-dols-eng-1011-0312-tab3.xlsm": (None, None, 10, 4, 40, 0),
     "blank_line.ods": (None, None, 1, 3, 3, 0), "characters.csv": ("big5", ",", 1, 18, 382, 0), "complex.csv": ("utf-8", ",", 1, 4, 3, 0),
@@ -71,3 +71,14 @@ def test_csv_spectrum(path: Path, tmp_path: Path) -> None:
         rows, expected = [row[1:] for row in rows], [dict(list(row.items())[1:]) for row in expected]
     # The expected values were written with CR LF where the file at hand has LF.
     assert rows == [tuple(str(v).replace("\r\n", "\n") for v in row.values()) for row in expected]
+
+
+def test_cells_that_span_others(tmp_path: Path) -> None:
+    """One that spans columns is followed by empty cells, one that spans rows stands in each of them."""
+    source = open_sources(FOLDER / "horror" / "rowcolspan.html", is_known_header)[0]
+    with duckdb.connect() as con:
+        stage(con, source, "raw", tmp_path)
+        rows = con.execute("SELECT c0, c1, c2, c3, c4 FROM raw ORDER BY row_no").fetchall()
+    assert rows[0] == ("05", "06", None, "08", "09")
+    assert rows[2:4] == [("25", "26", "27", None, "29"), ("25", "36", "27", None, "39")]
+    assert rows[7:9] == [("65", "76", "77", None, "79"), ("85", "86", "77", None, "89")]

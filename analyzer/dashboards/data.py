@@ -22,7 +22,7 @@ from analyzer.messages import keys
 BATCHES = ("file", "table_name", "rows_read", "loaded", "rejected", "duplicate", "adds_up", "encoding", "zone", "date_order", "bytes")
 REJECTS = ("file", "row_no", "reason", "detail", "original")
 CELLS = ("file", "column_name", "problem", "cells", "first_row_no", "words")
-KINDS = ["csv", "tsv", "txt", "xlsx", "xlsm", "xls", "ods", "jsonl", "ndjson", "parquet"]
+KINDS = ["json", "html", "xml", "csv", "tsv", "txt", "xlsx", "xlsm", "xls", "ods", "jsonl", "ndjson", "parquet"]
 MAPPINGS = ["yaml", "yml"]
 ROWS = 50
 ALL = 0

@@ -172,7 +172,7 @@ def _best(source: Source) -> Table:
             found=shown_columns(source),
         )  # fmt: skip
     if not complete:
-        key = "input.unknown_table" if source.header_row or source.kind not in ("csv", "excel") else "input.no_header"
+        key = "input.unknown_table" if source.header_row or source.kind not in ("csv", "excel", "html", "xml") else "input.no_header"
         raise InputError(key, path=source.name, found=shown_columns(source))
     most = max(hits for hits, _ in complete)
     best = [spec for hits, spec in complete if hits == most]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import duckdb
 
 from analyzer.errors import InputError
-from analyzer.sources import detect
+from analyzer.sources import detect, documents, markup
+from analyzer.sources.records import records
 
 SAMPLE_BYTES = 1 << 18
+_SAMPLE_LINES = 2000
+_JSON_ENCODINGS = ("utf", "gb18030", "big5")
 
 
 @dataclass(frozen=True)
@@ -27,10 +33,11 @@ class Hints:
 
 @dataclass(frozen=True)
 class Source:
-    """One table in one file: a CSV file, one sheet of a workbook, a JSON Lines or a Parquet file.
+    """One table in one file: a CSV file, one sheet of a workbook, a page or a JSON document, a JSON Lines or a Parquet file.
 
     `header_row` is the 1-based row that holds the column names, 0 when there is none. `certain` is False when the
-    encoding is the likeliest rather than known.
+    encoding is the likeliest rather than known. `bare_cr` is True when the rows of a CSV file end in CR alone, `nuls`
+    when a text holds zero bytes, which are left out; `shape` says where the columns of JSON are.
     """
 
     path: Path
@@ -46,6 +53,9 @@ class Source:
     header_row: int = 0
     long_lines: bool = False
     census: detect.Census | None = None
+    bare_cr: bool = False
+    nuls: bool = False
+    shape: documents.Shape | None = None
 
     @property
     def name(self) -> str:
@@ -55,15 +65,13 @@ class Source:
 
 _REFUSED = {
     "zip": "input.zip",
-    "html": "input.html",
-    "json": "input.json_array",
     "pdf": "input.pdf",
     "binary": "input.binary",
 }
 
 
 def open_sources(path: Path, known: Callable[[str], bool], hints: Hints | None = None) -> list[Source]:
-    """The tables in `path` (more than one only for a workbook).
+    """The tables in `path` (more than one only for a workbook, which may be one in XML).
 
     Args:
         path: a file.
@@ -87,8 +95,10 @@ def open_sources(path: Path, known: Callable[[str], bool], hints: Hints | None =
         return _workbook(path, seen, known, hints)
     if kind == "parquet":
         return [_parquet(path, seen)]
-    if kind == "jsonl":
-        return [_jsonl(path, seen)]
+    if kind == "json":
+        return [_json(path, seen, known, hints)]
+    if kind in ("html", "xml"):
+        return _markup(path, kind, seen, known, hints)
     return [_csv(path, seen, known, hints)]
 
 
@@ -105,33 +115,65 @@ def column_names(cells: Sequence[str | None]) -> tuple[str, ...]:
 
 
 def _csv(path: Path, seen: detect.Passport, known: Callable[[str], bool], hints: Hints) -> Source:
-    encoding, certain = (hints.encoding, True) if hints.encoding else detect.encoding_of(seen.head, seen.utf8)
+    encoding, certain = (hints.encoding, True) if hints.encoding else detect.encoding_of(seen)
     raw = seen.head[:SAMPLE_BYTES]
     try:
-        text = raw.decode(encoding, errors="replace").lstrip("\ufeff")
+        text = raw.decode(detect.codec(encoding), errors="replace").lstrip("\ufeff").replace("\x00", "")
     except LookupError as error:
         raise InputError("input.encoding_name", path=path.name, encoding=encoding) from error
-    cut = len(raw) < seen.size
-    if "\n" not in text:
-        text = text.replace("\r", "\n")
+    if bare_cr := detect.bare_cr(text):
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     delimiter = hints.delimiter or detect.delimiter_of(text)
-    rows = detect.records(text, delimiter)
-    if cut and len(rows) > 1 and len(rows) < detect.HEAD_ROWS:
-        rows = rows[:-1]
-    header = detect.header_of(rows, known) if hints.header is None else hints.header - 1
-    width = max((len(r) for r in rows), default=0)
-    if header is None or header < 0:
+    cut = len(raw) < seen.size
+    lines, rows = _sampled(text, delimiter, cut)
+    if not rows:
+        raise InputError("input.no_header", path=path.name)
+    if hints.header is None:
+        header = detect.header_of(rows, known)
+    else:
+        header = next((i for i, (first, last) in enumerate(lines) if first <= hints.header <= last), len(rows)) if hints.header else None
+    if header is None:
+        width = max((len(row) for row in _untorn(rows)), default=0)
         header_row, columns, body = 0, tuple(f"column_{i}" for i in range(1, width + 1)), rows
     else:
         if header >= len(rows):
-            raise InputError("input.header_beyond", path=path.name, row=header + 1)
-        header_row, body = header + 1, rows[header + 1 :]
-        columns = column_names([*rows[header], *_trailing(len(rows[header]), body)])
+            raise InputError("input.header_beyond", path=path.name, row=hints.header)
+        header_row, body = lines[header][1], rows[header + 1 :]
+        columns = column_names([*rows[header], *_trailing(len(rows[header]), _untorn(body))])
+    if "\r" in text:
+        lines, rows = _sampled(text, delimiter, cut, len(columns), header_row)
+        body = [row for (first, _), row in zip(lines, rows, strict=True) if first > header_row]
     sample = tuple(tuple(r) for r in body[:50])
     return Source(
         path, "csv", seen.sha256, seen.size, columns, sample, None, encoding, certain, delimiter, header_row,
-        seen.long_lines, seen.census,
+        seen.long_lines, seen.census, bare_cr, _has_nuls(seen, encoding),
     )  # fmt: skip
+
+
+def _sampled(text: str, delimiter: str, cut: bool, width: int = 0, header_row: int = 0) -> tuple[list[tuple[int, int]], list[list[str]]]:
+    """The first records of a sample that are not blank, and the lines on which each begins and ends. Where stray
+    carriage returns end rows is known only with the `width` of the table.
+
+    The last one is left out where the end of the sample may have cut it, as it does where a quote stays open.
+    """
+    found: list[tuple[tuple[int, int], list[str]]] = []
+    for line, cells, original in islice(records(io.StringIO(text, newline="\n"), delimiter, width, header_row), detect.HEAD_ROWS):
+        if cells is None and cut and found:
+            break
+        found.append(((line, line + original.count("\n")), original.split(delimiter) if cells is None else cells))
+    if cut and 1 < len(found) < detect.HEAD_ROWS:
+        found.pop()
+    return [lines for lines, _ in found], [cells for _, cells in found]
+
+
+def _untorn(rows: list[list[str]]) -> list[list[str]]:
+    """The rows that tell how wide the table is: where a stray carriage return ends one, two are still together here."""
+    return [row for row in rows if not any("\r" in cell for cell in row)] or rows
+
+
+def _has_nuls(seen: detect.Passport, encoding: str) -> bool:
+    """Whether zero bytes are characters: in UTF-16 and UTF-32 they are parts of them, and looking is not worth while."""
+    return seen.nuls > 0 and not encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
 
 
 def _trailing(width: int, body: Sequence[Sequence[str]]) -> list[str]:
@@ -145,18 +187,9 @@ def _trailing(width: int, body: Sequence[Sequence[str]]) -> list[str]:
 def _workbook(path: Path, seen: detect.Passport, known: Callable[[str], bool], hints: Hints) -> list[Source]:
     import python_calamine
 
-    found = []
+    base = Source(path, "excel", seen.sha256, seen.size, (), ())
     try:
-        for sheet, rows in _sheets(path):
-            if not rows:
-                continue
-            top = rows[: detect.HEAD_ROWS]
-            header = detect.header_of([[c or "" for c in r] for r in top], known) if hints.header is None else hints.header - 1
-            first = header if header is not None and 0 <= header < len(rows) else None
-            columns = column_names(rows[first]) if first is not None else tuple(f"column_{i}" for i in range(1, len(rows[0]) + 1))
-            start = 0 if first is None else first + 1
-            sample = tuple(tuple(r) for r in rows[start : start + 50])
-            found.append(Source(path, "excel", seen.sha256, seen.size, columns, sample, sheet, header_row=start))
+        found = [_of_rows(replace(base, sheet=sheet), list(enumerate(rows, start=1)), known, hints) for sheet, rows in _sheets(path) if rows]
     except python_calamine.PasswordError as error:
         raise InputError("input.encrypted", path=path.name) from error
     except (python_calamine.CalamineError, ValueError) as error:
@@ -164,6 +197,63 @@ def _workbook(path: Path, seen: detect.Passport, known: Callable[[str], bool], h
     if not found:
         raise InputError("input.empty_workbook", path=path.name)
     return found
+
+
+def _of_rows(base: Source, rows: markup.Rows, known: Callable[[str], bool], hints: Hints) -> Source:
+    """A source whose rows, all as wide, have numbers of their own: its columns and sample are added."""
+    if hints.header is None:
+        header = detect.header_of([[cell or "" for cell in row] for _, row in rows[: detect.HEAD_ROWS]], known)
+    else:
+        header = next((i for i, (number, _) in enumerate(rows) if number == hints.header), None)
+    if header is None:
+        columns, header_row, body = tuple(f"column_{i}" for i in range(1, len(rows[0][1]) + 1)), 0, rows
+    else:
+        columns, header_row, body = column_names(rows[header][1]), rows[header][0], rows[header + 1 :]
+    return replace(base, columns=columns, header_row=header_row, sample=tuple(tuple(row) for _, row in body[:50]))
+
+
+def _markup(path: Path, kind: str, seen: detect.Passport, known: Callable[[str], bool], hints: Hints) -> list[Source]:
+    if seen.size > markup.LARGEST:
+        raise InputError("input.markup_large", path=path.name, most=markup.LARGEST >> 20)
+    encoding, certain = (hints.encoding, True) if hints.encoding else detect.declared(seen) or detect.encoding_of(seen)
+    base = Source(path, kind, seen.sha256, seen.size, (), (), None, encoding, certain)
+    return [_of_rows(replace(base, sheet=sheet), rows, known, hints) for sheet, rows in markup_tables(base)]
+
+
+def markup_tables(source: Source) -> list[tuple[str | None, markup.Rows]]:
+    """The tables of a page (one, without a name) or of a workbook in XML, with the numbers of their rows.
+
+    Raises:
+        InputError: there is none, or it is not one that is read; the sentence says what to do.
+    """
+    name = source.path.name
+    try:
+        text = whole_text(source)
+        found = markup.xml_sheets(text) if source.kind == "xml" else [("", markup.html_rows(text))]
+    except markup.TooLargeError as error:
+        raise InputError("input.markup_large", path=name, most=markup.LARGEST >> 20) from error
+    except markup.DoctypeError as error:
+        raise InputError("input.doctype", path=name) from error
+    except ElementTree.ParseError as error:
+        raise InputError("input.workbook", path=name) from error
+    filled = [(sheet, rows) for sheet, rows in found if any(any(row) for _, row in rows)]
+    if not filled:
+        raise InputError("input.empty_workbook" if source.kind == "xml" else "input.html", path=name)
+    # Two sheets of one name would be one sheet read twice.
+    names = column_names([sheet for sheet, _ in filled]) if source.kind == "xml" else (None,)
+    return [(sheet, rows) for sheet, (_, rows) in zip(names, filled, strict=True)]
+
+
+def whole_text(source: Source) -> str:
+    """A text that is read as a whole. Bytes that are not of its encoding become U+FFFD; zero bytes are left out."""
+    return _text(source, source.path.read_bytes())
+
+
+def _text(source: Source, octets: bytes) -> str:
+    try:
+        return octets.decode(detect.codec(source.encoding or "utf-8"), errors="replace").lstrip("\ufeff").replace("\x00", "")
+    except LookupError as error:
+        raise InputError("input.encoding_name", path=source.path.name, encoding=source.encoding) from error
 
 
 def _sheets(path: Path) -> Iterator[tuple[str, list[list[str | None]]]]:
@@ -215,49 +305,104 @@ def _parquet(path: Path, seen: detect.Passport) -> Source:
     return Source(path, "parquet", seen.sha256, seen.size, columns, tuple(rows))
 
 
-def _jsonl(path: Path, seen: detect.Passport) -> Source:
-    import json
+def _json(path: Path, seen: detect.Passport, known: Callable[[str], bool], hints: Hints) -> Source:
+    """JSON Lines, or a document: an array, one object around one, or objects written over several lines.
 
-    # JSON is UTF-8 (or UTF-16 with a mark); a line that is not is damaged, not in another encoding.
-    encoding, certain = detect.encoding_of(seen.head, seen.utf8)
-    encoding = encoding if encoding.startswith("utf") else "utf-8"
-    columns: dict[str, None] = {}
-    objects: list[dict[str, object]] = []
-    lines = seen.head.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()
+    A file whose first line is not an object may still be JSON Lines with a damaged line: if it is no document, and
+    most of its lines are objects.
+    """
+    encoding, certain = (hints.encoding, True) if hints.encoding else detect.encoding_of(seen)
+    if not hints.encoding and not encoding.startswith(_JSON_ENCODINGS):
+        # A line that is not UTF-8 is damaged, not in a Western encoding.
+        encoding = "utf-8"
+    base = Source(
+        path, "jsonl", seen.sha256, seen.size, (), (), None, encoding, certain, None, 0, seen.long_lines,
+        nuls=_has_nuls(seen, encoding),
+    )  # fmt: skip
+    text = _text(base, seen.head).lstrip()
+    lines = text.split("\n")
     if len(seen.head) < seen.size:
-        lines = lines[:-1]
-    for line in lines[:2000]:
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
+        lines.pop()
+    lines = [line for line in lines if line.strip()]
+    objects = [documents.object_of(line) for line in lines[:_SAMPLE_LINES]]
+    more = len(lines) > 1 or len(seen.head) < seen.size or path.suffix.lower() in (".jsonl", ".ndjson")
+    mostly = text.startswith("{") and 2 * objects.count(None) < len(objects)
+    if objects and objects[0] is not None and more:
+        return _jsonl(base, objects, len(lines))
+    try:
+        if seen.size <= documents.LARGEST:
+            return _document(replace(base, kind="json"), known)
+    except documents.DamagedError as error:
+        if not mostly:
+            key = "input.json" if error.line == 1 and text.startswith("{") else "input.json_damaged"
+            raise InputError(key, path=path.name, line=error.line) from error
+    if mostly:
+        return _jsonl(base, objects, len(lines))
+    raise InputError("input.json_large", path=path.name, most=documents.LARGEST >> 20)
+
+
+def _document(base: Source, known: Callable[[str], bool]) -> Source:
+    text = whole_text(base)
+    rows_at = documents.layout(text, known)
+    fields, longest = documents.Fields(), 0
+    rows: list[dict[str, Any]] = []
+    for start, end, value in documents.items(text, rows_at):
+        longest = max(longest, end - start)
         if isinstance(value, dict):
-            columns.update(dict.fromkeys(k for k in map(str, value) if k and "\x00" not in k))
-            objects.append(value)
-    if not columns:
-        raise InputError("input.json", path=path.name)
-    if len(lines) > 2000 or len(seen.head) < seen.size:
-        columns.update(dict.fromkeys(_later_keys(path)))
-    sample = tuple(tuple(_cell(o.get(c)) for c in columns) for o in objects[:50])
-    return Source(
-        path, "jsonl", seen.sha256, seen.size, tuple(columns), sample, None, encoding, certain, None, 0, seen.long_lines
-    )
+            fields.add(value)
+            rows += [value] if len(rows) < 50 else []
+    if not fields.paths():
+        raise InputError("input.json_array" if text.lstrip().startswith("[") else "input.json", path=base.path.name)
+    return replace(_with_fields(base, fields, rows, rows_at), long_lines=longest >= detect.CHUNK // 4)
 
 
-def _later_keys(path: Path) -> list[str]:
-    """The keys of all objects of a JSON Lines file, so that a field that first comes late is not lost."""
-    with duckdb.connect() as con:
+def _jsonl(base: Source, objects: Sequence[dict[str, Any] | None], lines: int) -> Source:
+    """JSON Lines, by the objects of the first lines of those that are known."""
+    fields, rows = documents.Fields(), [row for row in objects if row is not None]
+    for row in rows:
+        fields.add(row)
+    if lines > len(objects) or base.size > detect.CHUNK:
+        _add_later(fields, base)
+    if not fields.paths():
+        raise InputError("input.json", path=base.path.name)
+    return _with_fields(base, fields, rows[:50], ())
+
+
+def _with_fields(base: Source, fields: documents.Fields, rows: Sequence[dict[str, Any]], rows_at: documents.Path) -> Source:
+    paths = fields.paths()
+    names = [".".join(path) for path in paths]
+    columns = tuple(names) if len(set(names)) == len(names) else column_names(names)
+    sample = tuple(tuple(documents.value_at(row, path) for path in paths) for row in rows)
+    return replace(base, columns=columns, sample=sample, shape=documents.Shape(paths, rows_at))
+
+
+def _add_later(fields: documents.Fields, base: Source) -> None:
+    """Take note of the keys of all objects of a JSON Lines file, so that a field that first comes late is not lost."""
+    if (base.encoding or "").startswith("utf-8") and not base.nuls:
         try:
-            rows = con.execute(
-                "SELECT DISTINCT unnest(json_keys(line)) AS key FROM read_csv(?, auto_detect = false, delim = '\x01', quote = '', escape = '',"
-                " header = false, null_padding = true, columns = {'line': 'VARCHAR'}, ignore_errors = true)"
-                " WHERE json_valid(line) AND line LIKE '{%' ORDER BY key",
-                [str(path)],
-            ).fetchall()
-        except duckdb.Error as error:
-            raise InputError("input.json_encoding", path=path.name) from error
-    return [key for (key,) in rows if key and "\x00" not in key]
+            _add_by_duckdb(fields, str(base.path))
+            return
+        except duckdb.Error:
+            # Lines that end in different ways, or one that is too long for it.
+            pass
+    with base.path.open(encoding=detect.codec(base.encoding or "utf-8"), errors="replace") as file:
+        for line in file:
+            fields.add(documents.object_of(line.replace("\x00", "")) or {})
 
 
-def _cell(value: object) -> str | None:
-    return None if value is None else value if isinstance(value, str) else str(value)
+def _add_by_duckdb(fields: documents.Fields, path: str) -> None:
+    lines = (
+        "(SELECT line FROM read_csv(?, auto_detect = false, delim = '\x01', quote = '', escape = '', header = false, null_padding = true,"
+        " columns = {'line': 'VARCHAR'}, ignore_errors = true) WHERE json_valid(line) AND line LIKE '{%')"
+    )
+    with duckdb.connect() as con:
+        keys = con.execute(f"SELECT DISTINCT unnest(json_keys(line)) AS key FROM {lines} ORDER BY key", [path]).fetchall()
+        fields.add({key: None for (key,) in keys})
+        # Only a line with a second brace can hold an object in its object.
+        for (structure,) in con.execute(f"SELECT DISTINCT json_structure(line)::VARCHAR FROM {lines} WHERE line LIKE '{{%{{%'", [path]).fetchall():
+            found = documents.object_of(structure) or {}
+            fields.add({key: None if kind in ("NULL", "JSON") else kind for key, kind in found.items()})
+        for key in fields.nested():
+            plain = f"json_type(line, '{documents.sql_path((key,))}') NOT IN ('OBJECT', 'NULL')"
+            if con.execute(f"SELECT 1 FROM {lines} WHERE {plain} LIMIT 1", [path]).fetchall():
+                fields.add({key: True})

@@ -3,13 +3,16 @@
 A regular CSV - every line one record, all of one width - is read by DuckDB. Anything else (quoted line ends, blank
 lines, ragged rows, damaged bytes, an open quote) is read again by `records`, slower and exact, so that a row number
 is the line of the file on which the row starts, whatever the file looks like, and no row is lost.
+
+What DuckDB cannot read as it stands - another encoding, rows that end in CR alone, zero bytes, a JSON document - is
+written to a copy in the scratch folder first. In a document and in a page a row's number is its place among the rows.
 """
 
 from __future__ import annotations
 
 import codecs
-import csv
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +20,12 @@ import duckdb
 import pyarrow as pa
 
 from analyzer.errors import InputError
-from analyzer.sources import detect
-from analyzer.sources.source import Source, sheet_rows
+from analyzer.sources import detect, documents
+from analyzer.sources.records import records_of
+from analyzer.sources.source import Source, markup_tables, sheet_rows, whole_text
 
 CHUNK = 1 << 20
 BATCH = 50_000
-LONGEST_RECORD_LINES = 5_000
 LONG_LINE = 1 << 26
 
 
@@ -52,17 +55,24 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, name: str, scratch: Pa
         con: where the table is made.
         source: what to read, as `open_sources` found it.
         name: a plain identifier of ours.
-        scratch: a private folder for a copy in UTF-8, when the file is in another encoding.
+        scratch: a private folder for a copy in UTF-8, when the file cannot be read as it stands.
     """
     con.execute(f"DROP TABLE IF EXISTS {name}")
-    if source.kind == "excel":
-        return _stage_sheet(con, source, name)
-    if source.kind == "parquet":
-        return _stage_parquet(con, source, name)
-    path = _utf8_copy(source, scratch)
+    match source.kind:
+        case "excel":
+            return _stage_sheet(con, source, name)
+        case "html" | "xml":
+            rows = next(rows for sheet, rows in markup_tables(source) if sheet == source.sheet)
+            return _stage_rows(con, source, name, rows)
+        case "parquet":
+            return _stage_parquet(con, source, name)
+        case "json":
+            path = _lines_copy(source, scratch)
+        case _:
+            path = _utf8_copy(source, scratch)
     try:
-        if source.kind == "jsonl":
-            return _stage_jsonl(con, source, name, path)
+        if source.kind != "csv":
+            return _stage_jsonl(con, source, name, path, scratch)
         staged = _stage_regular(con, source, name, path)
         return staged or _stage_exact(con, source, name, path)
     finally:
@@ -71,36 +81,57 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, name: str, scratch: Pa
 
 
 def _utf8_copy(source: Source, scratch: Path) -> Path:
-    """The file itself when it is UTF-8 with LF or CRLF; else a copy that is. Damaged bytes are kept, escaped."""
-    bare_cr = source.kind == "csv" and _bare_cr(source.path)
-    if source.encoding in ("utf-8", "utf-8-sig", "ascii") and not bare_cr:
+    """The file itself when it is UTF-8 with LF or CRLF; else a copy that is.
+
+    Damaged bytes are kept, escaped. Zero bytes are dropped: they fill up what a program wrote into fields of a fixed
+    size, or were left behind by a crash, and no text holds one.
+    """
+    if source.encoding in ("utf-8", "utf-8-sig", "ascii") and not source.bare_cr and not source.nuls:
         return source.path
     copy = scratch / f"{source.sha256[:16]}.utf8"
-    decoder = codecs.getincrementaldecoder(source.encoding or "utf-8")(errors="surrogateescape" if _narrow(source) else "replace")
+    errors = "surrogateescape" if source.kind == "csv" and _narrow(source) else "replace"
+    plain = codecs.getincrementaldecoder(detect.codec(source.encoding or "utf-8"))(errors=errors)
+    decoder = io.IncrementalNewlineDecoder(plain, translate=True) if source.bare_cr else plain
     with source.path.open("rb") as raw, copy.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out:
         first = True
         while True:
             chunk = raw.read(CHUNK)
-            text = decoder.decode(chunk, final=not chunk)
+            text = decoder.decode(chunk, final=not chunk).replace("\x00", "")
             if first:
                 text, first = text.removeprefix("\ufeff"), False
-            out.write(text.replace("\r", "\n") if bare_cr else text)
+            out.write(text)
             if not chunk:
                 return copy
 
 
 def _narrow(source: Source) -> bool:
-    """Encodings whose decoder can carry a damaged byte through as a surrogate (UTF-16 cannot)."""
-    return not (source.encoding or "").startswith("utf-16")
+    """Encodings whose decoder can carry a damaged byte through as a surrogate (UTF-16 and UTF-32 cannot)."""
+    return not (source.encoding or "").lower().replace("_", "-").startswith(("utf-16", "utf-32"))
 
 
-def _bare_cr(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(CHUNK)
-    return b"\r" in head and b"\n" not in head
+def _lines_copy(source: Source, scratch: Path) -> Path:
+    """The rows of a JSON document, one a line."""
+    text = whole_text(source)
+    copy = scratch / f"{source.sha256[:16]}.jsonl"
+    with copy.open("w", encoding="utf-8", newline="") as out:
+        for start, end, _ in documents.items(text, source.shape.rows_at if source.shape else ()):
+            out.write(documents.one_line(text[start:end]) + "\n")
+    return copy
+
+
+def _even_lines(path: Path, scratch: Path) -> Path:
+    """A copy of JSON Lines whose lines all end in LF; damaged bytes become U+FFFD."""
+    copy = scratch / f"{path.name}.lf"
+    with path.open(encoding="utf-8-sig", errors="replace") as lines, copy.open("w", encoding="utf-8", newline="") as out:
+        out.writelines(lines)
+    return copy
 
 
 def _stage_regular(con: duckdb.DuckDBPyConnection, source: Source, name: str, path: Path) -> Staged | None:
+    seen = source.census if source.census and path == source.path else detect.census(path)
+    if seen.bare_returns:
+        # DuckDB takes some of them for line ends and stops at others.
+        return None
     columns = "{" + ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(source.columns))) + "}"
     longest = f", max_line_size = {LONG_LINE}" if source.long_lines else ""
     try:
@@ -112,7 +143,6 @@ def _stage_regular(con: duckdb.DuckDBPyConnection, source: Source, name: str, pa
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None
     rows = _count(con, name)
-    seen = source.census if source.census and path == source.path else detect.census(path)
     if rows + source.header_row == seen.lines and _even(con, source, name, rows, seen):
         return Staged(name, f"({name}.rowid + {source.header_row + 1})", rows, ())
     con.execute(f"DROP TABLE {name}")
@@ -134,20 +164,10 @@ def _even(con: duckdb.DuckDBPyConnection, source: Source, name: str, rows: int, 
 def _stage_exact(con: duckdb.DuckDBPyConnection, source: Source, name: str, path: Path) -> Staged:
     width = len(source.columns)
     unread: list[Unread] = []
-    schema = pa.schema([("row_no", pa.int64()), *((f"c{i}", pa.string()) for i in range(width))])
     _create(con, name, width)
     rows: list[tuple[object, ...]] = []
     total = 0
-
-    def flush() -> None:
-        if rows:
-            batch = pa.table([pa.array(c, type=f.type) for c, f in zip(zip(*rows, strict=True), schema, strict=True)], schema=schema)
-            con.register("staged_batch", batch)
-            con.execute(f"INSERT INTO {name} SELECT * FROM staged_batch")
-            con.unregister("staged_batch")
-            rows.clear()
-
-    for line, record, original in records(path, source.delimiter or ","):
+    for line, record, original in records_of(path, source.delimiter or ",", width, source.header_row):
         if line <= source.header_row:
             continue
         total += 1
@@ -157,9 +177,21 @@ def _stage_exact(con: duckdb.DuckDBPyConnection, source: Source, name: str, path
         else:
             rows.append((line, *(cell or None for cell in record or ())))
         if len(rows) >= BATCH:
-            flush()
-    flush()
+            _insert(con, name, width, rows)
+            rows.clear()
+    _insert(con, name, width, rows)
     return Staged(name, f"{name}.row_no", total, tuple(unread))
+
+
+def _insert(con: duckdb.DuckDBPyConnection, name: str, width: int, rows: Iterable[tuple[object, ...]]) -> None:
+    """Add rows of (number, cells) to a table."""
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        return
+    schema = pa.schema([("row_no", pa.int64()), *((f"c{i}", pa.string()) for i in range(width))])
+    con.register("staged_batch", pa.table([pa.array(c, type=f.type) for c, f in zip(columns, schema, strict=True)], schema=schema))
+    con.execute(f"INSERT INTO {name} SELECT * FROM staged_batch")
+    con.unregister("staged_batch")
 
 
 def _problem(record: list[str] | None, original: str, width: int) -> str | None:
@@ -174,96 +206,45 @@ def _problem(record: list[str] | None, original: str, width: int) -> str | None:
     return None
 
 
-def records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str] | None, str]]:
-    """(line on which it starts, cells, text) of each record that is not blank.
-
-    A quote that is never closed would swallow the rest of the file: after `LONGEST_RECORD_LINES` lines, or at the
-    end, only its first line is given up (cells None) and reading goes on with the next one.
-    """
-    csv.field_size_limit(1 << 30)
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
-        pending: list[tuple[int, str]] = []
-        quotes = 0
-        lines = _Pushback(enumerate(file, start=1))
-        while (item := lines.next()) is not None:
-            number, line = item
-            if not pending and not line.strip("\r\n"):
-                continue
-            pending.append((number, line))
-            quotes += line.count('"')
-            if quotes % 2 and len(pending) < LONGEST_RECORD_LINES and not lines.at_end():
-                continue
-            if quotes % 2:
-                yield pending[0][0], None, pending[0][1].rstrip("\r\n")
-                lines.push(pending[1:])
-            else:
-                text = "".join(part for _, part in pending).rstrip("\r\n")
-                yield pending[0][0], _cells(text, delimiter), text
-            pending, quotes = [], 0
-
-
-def _cells(text: str, delimiter: str) -> list[str] | None:
-    try:
-        # An even number of quotes need not be a well-formed record ('"a"b,"c'): the strict reader says so.
-        parsed = list(csv.reader([text], delimiter=delimiter, strict=True))
-    except csv.Error:
-        parsed = list(csv.reader([text], delimiter=delimiter, quoting=csv.QUOTE_NONE))
-    return parsed[0] if len(parsed) == 1 else [cell for row in parsed for cell in row]
-
-
-class _Pushback:
-    """An iterator of lines that takes lines back."""
-
-    def __init__(self, lines: Iterator[tuple[int, str]]) -> None:
-        self._lines = lines
-        self._back: list[tuple[int, str]] = []
-
-    def next(self) -> tuple[int, str] | None:
-        return self._back.pop() if self._back else next(self._lines, None)
-
-    def push(self, lines: list[tuple[int, str]]) -> None:
-        self._back.extend(reversed(lines))
-
-    def at_end(self) -> bool:
-        if not self._back:
-            item = next(self._lines, None)
-            if item is not None:
-                self._back.append(item)
-        return not self._back
-
-
 def printable(text: str) -> str:
     """Text that can be stored: damaged bytes as \\xNN, NUL as \\x00."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
 
 
-def _stage_jsonl(con: duckdb.DuckDBPyConnection, source: Source, name: str, path: Path) -> Staged:
-    longest = f", max_line_size = {LONG_LINE}" if source.long_lines else ""
+def _stage_jsonl(con: duckdb.DuckDBPyConnection, source: Source, name: str, path: Path, scratch: Path) -> Staged:
     lines = f"{name}_lines"
+    damaged = "false" if path == source.path else "contains(line, '\ufffd')"
     try:
-        con.execute(f"DROP TABLE IF EXISTS {lines}")
-        con.execute(
-            f"CREATE TEMP TABLE {lines} AS SELECT * FROM read_csv(?, auto_detect = false, delim = '\x01', quote = '',"
-            f" escape = '', header = false, null_padding = true, columns = {{'line': 'VARCHAR'}}{longest})",
-            [str(path)],
-        )
-    except duckdb.InvalidInputException as error:
-        raise InputError("input.json_encoding", path=source.path.name) from error
-    fields = ", ".join(
-        f"json_extract_string(line, '{_json_path(column)}') AS c{i}" for i, column in enumerate(source.columns)
-    )
-    good = "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
+        _read_lines(con, source, lines, path)
+    except duckdb.InvalidInputException:
+        # Bytes that are not UTF-8, or lines that end in different ways: each line is then judged by itself.
+        copy, damaged = _even_lines(path, scratch), "contains(line, '\ufffd')"
+        try:
+            _read_lines(con, source, lines, copy)
+        except duckdb.InvalidInputException as error:
+            raise InputError("input.json_encoding", path=source.path.name) from error
+        finally:
+            copy.unlink()
+    paths = source.shape.paths if source.shape else ()
+    fields = ", ".join(f"json_extract_string(line, '{documents.sql_path(path)}') AS c{i}" for i, path in enumerate(paths))
+    good = f"CASE WHEN {damaged} THEN false WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
     con.execute(f"CREATE TEMP TABLE {name} AS SELECT rowid + 1 AS row_no, {fields} FROM {lines} WHERE {good}")
     bad = con.execute(
-        f"SELECT rowid + 1, line FROM {lines} WHERE trim(line) <> '' AND NOT coalesce({good}, false) ORDER BY 1"
+        f"SELECT rowid + 1, line, {damaged} FROM {lines} WHERE trim(line) <> '' AND NOT coalesce({good}, false) ORDER BY 1"
     ).fetchall()
     con.execute(f"DROP TABLE {lines}")
-    unread = tuple(Unread(int(row), "reject.json", text) for row, text in bad)
+    unread = tuple(Unread(int(row), "reject.encoding" if harmed else "reject.json", text) for row, text, harmed in bad)
     return Staged(name, f"{name}.row_no", _count(con, name) + len(unread), unread)
 
 
-def _json_path(column: str) -> str:
-    return ('$."' + column.replace("\\", "\\\\").replace('"', '\\"') + '"').replace("'", "''")
+def _read_lines(con: duckdb.DuckDBPyConnection, source: Source, lines: str, path: Path) -> None:
+    longest = f", max_line_size = {LONG_LINE}" if source.long_lines else ""
+    con.execute(f"DROP TABLE IF EXISTS {lines}")
+    con.execute(
+        f"CREATE TEMP TABLE {lines} AS SELECT * FROM read_csv(?, auto_detect = false, delim = '\x01', quote = '',"
+        f" escape = '', header = false, null_padding = true, columns = {{'line': 'VARCHAR'}}{longest})",
+        [str(path)],
+    )
 
 
 def _stage_parquet(con: duckdb.DuckDBPyConnection, source: Source, name: str) -> Staged:
@@ -275,24 +256,26 @@ def _stage_parquet(con: duckdb.DuckDBPyConnection, source: Source, name: str) ->
 def _stage_sheet(con: duckdb.DuckDBPyConnection, source: Source, name: str) -> Staged:
     from python_calamine import CalamineWorkbook
 
-    width = len(source.columns)
     with CalamineWorkbook.from_path(str(source.path)) as book:
         rows = sheet_rows(book, source.sheet or "")
-    body = [
-        (number, *(cell or None for cell in row[:width]))
-        for number, row in enumerate(rows, start=1)
-        if number > source.header_row and any(cell and cell.strip() for cell in row)
-    ]
+    return _stage_rows(con, source, name, enumerate(rows, start=1))
+
+
+def _stage_rows(con: duckdb.DuckDBPyConnection, source: Source, name: str, rows: Iterable[tuple[int, list[str | None]]]) -> Staged:
+    """The numbered rows below the header that are not blank; one that holds a damaged byte is unread."""
+    width = len(source.columns)
+    body: list[tuple[object, ...]] = []
+    unread: list[Unread] = []
+    for number, row in rows:
+        if number <= source.header_row or not any(cell and cell.strip() for cell in row):
+            continue
+        if source.kind != "excel" and any(cell and "\ufffd" in cell for cell in row):
+            unread.append(Unread(number, "reject.encoding", printable("\t".join(cell or "" for cell in row))))
+        else:
+            body.append((number, *(cell or None for cell in row[:width])))
     _create(con, name, width)
-    if body:
-        columns = list(zip(*body, strict=True))
-        names = ["row_no", *(f"c{i}" for i in range(width))]
-        types = [pa.int64(), *([pa.string()] * width)]
-        batch = pa.table([pa.array(c, type=t) for c, t in zip(columns, types, strict=True)], names=names)
-        con.register("staged_batch", batch)
-        con.execute(f"INSERT INTO {name} SELECT * FROM staged_batch")
-        con.unregister("staged_batch")
-    return Staged(name, f"{name}.row_no", len(body), ())
+    _insert(con, name, width, body)
+    return Staged(name, f"{name}.row_no", len(body) + len(unread), tuple(unread))
 
 
 def _create(con: duckdb.DuckDBPyConnection, name: str, width: int) -> None:
