@@ -71,8 +71,9 @@ class RuleProblem:
     params: tuple[tuple[str, object], ...] = ()
 
     def text(self, lang: str) -> str:
-        """`path:line: sentence` in `lang`."""
-        return f"{self.path}:{self.line}: {say(self.key, lang, **dict(self.params))}{nearest(dict(self.params), lang)}"
+        """`path:line: sentence` in `lang`; without the line where the whole file is meant."""
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{place}: {say(self.key, lang, **dict(self.params))}{nearest(dict(self.params), lang)}"
 
 
 class RuleErrors(DunAuditError):  # noqa: N818 - it is many

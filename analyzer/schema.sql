@@ -42,7 +42,7 @@ CREATE TABLE batches (
     mapped VARCHAR NOT NULL,            -- canonical column <- column of the file, as JSON
     unmapped VARCHAR NOT NULL,          -- columns of the file that nothing reads, as JSON
     zone VARCHAR NOT NULL,              -- zone of its times without one
-    zone_from VARCHAR NOT NULL,         -- who said so: mapping or setting
+    zone_from VARCHAR NOT NULL,         -- who said so: mapping or setting; cells: every time of a contact states its own
     date_order VARCHAR,                 -- order of day, month and year, where it was not year first
     rows_read BIGINT NOT NULL,          -- rows of the file = loaded + rejected + duplicate
     loaded BIGINT NOT NULL,             -- rows that became rows of the canonical table

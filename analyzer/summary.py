@@ -110,6 +110,16 @@ def batches(con: duckdb.DuckDBPyConnection) -> list[Row]:
     return rows(con, "SELECT * FROM batches ORDER BY batch_id")
 
 
+def elsewhere(con: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Per file whose times state no zone and for which none was said: contacts, and those of people in another zone than the one their times were
+    read in, where these are the most. Very likely the log is by another clock."""
+    return rows(
+        con,
+        "SELECT b.file, b.zone, count(*) AS contacts, count(*) FILTER (WHERE c.zone <> b.zone) AS elsewhere, mode(c.zone) AS there FROM contacts c JOIN batches b USING (batch_id)"
+        " WHERE b.zone_from = 'setting' AND c.zone IS NOT NULL GROUP BY ALL HAVING elsewhere * 2 > contacts ORDER BY b.file",
+    )
+
+
 def rejected(con: duckdb.DuckDBPyConnection) -> list[Row]:
     """Per file and reason: rows rejected, with the column or clash of one of them: the first by name, so that it is the same each time."""
     return rows(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer import audit
+from analyzer import audit, summary
 from analyzer.errors import DunAuditError, InputError, UsageError
 from analyzer.intake import Mapping, is_known_header, load_mapping, values
 from analyzer.intake.columns import TABLES, WORDS, fold, header_aliases, word_list
@@ -475,3 +475,13 @@ def test_a_place_that_is_not_known_is_said_and_nothing_is_clear(write: Write, ru
 def test_a_run_may_have_a_chinese_name(write: Write, run: Run) -> None:
     result, _ = run([write("a.csv", "案件编号,通话时间,催记内容\nK1,2026-03-05 20:05:01,x\n")], run_id="三月")
     assert result.path.name == "三月.duckdb"
+
+
+def test_a_log_by_another_clock_is_suspected(write: Write, run: Run) -> None:
+    cases = write("cases.csv", "case_no,customer_name,country,zone\nK1,Ann,US,America/New_York\n")
+    calls = write("a.csv", "case_no,call_time,note\nK1,2026-03-05 09:00:00,x\nK1,2026-03-05 10:00:00,y\n")
+    _, con = run([calls, cases])
+    assert [(r["file"], r["elsewhere"], r["there"]) for r in summary.elsewhere(con)] == [("a.csv", 2, "America/New_York")]
+    stated = write("b.csv", "case_no,call_time,note\nK1,2026-03-05T09:00:00-05:00,x\n")
+    _, con = run([stated, cases])
+    assert not summary.elsewhere(con)

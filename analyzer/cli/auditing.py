@@ -204,6 +204,8 @@ def _show_run(con: Any, result: audit.RunResult) -> None:
             talk(t("talk.uncertain", file=batch["file"], encoding=batch["encoding"]))
         if unread := json.loads(batch["unmapped"]):
             talk(t("talk.unread_columns", file=batch["file"], columns=visible(", ".join(unread))))
+    for row in summary.elsewhere(con):
+        talk(t("talk.elsewhere", **row))
     for cells in summary.cell_problems(con)[:10]:
         words = t("talk.cell_words", words=visible(cells["words"])) if cells["words"] else ""
         talk(t("talk.cells", file=cells["file"], column=cells["column_name"], cells=cells["cells"], problem=t(f"word.{cells['problem']}"), row=cells["first_row_no"], words=words))

@@ -480,12 +480,15 @@ def _close(
         number, source.name, plan.table.name, source.encoding, source.delimiter, source.header_row,
         plan.zone or settings.zone, order, staged.rows, counts[0], counts[1], counts[2], tuple(plan.unmapped),
     )  # fmt: skip
+    said = "mapping" if plan.zone else "setting"
+    if plan.table.name == "contacts" and counts[0] and not con.execute(f"SELECT count(*) FROM {_into(plan.table)} WHERE batch_id = ? AND started_at IS NOT NULL AND started_at_off IS NULL", [number]).fetchall()[0][0]:
+        said = "cells"
     con.execute(
         "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             number, source.name, source.sha256, source.size, plan.table.name, source.kind, source.encoding,
             source.certain, source.delimiter, source.header_row, json.dumps(mapped, ensure_ascii=False),
-            json.dumps(plan.unmapped, ensure_ascii=False), batch.zone, "mapping" if plan.zone else "setting", order,
+            json.dumps(plan.unmapped, ensure_ascii=False), batch.zone, said, order,
             staged.rows, *counts,
         ],
     )  # fmt: skip
