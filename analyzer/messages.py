@@ -38,7 +38,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "input.unknown_table": ("{path} 的列与任何一张已知的表都对不上（有：{found}）；请用 --mapping 说明它是什么。", "The columns of {path} fit no table that is known (it has: {found}); say what it is with --mapping."),
     "input.missing_columns": ("{path} 像是 {table} 表，但缺少必需的列：{columns}（有：{found}）；请用 --mapping 指出对应的列。", "{path} looks like {table} but lacks required columns: {columns} (it has: {found}); name them with --mapping."),
     "input.two_tables": ("{path} 同样像这几张表：{tables}；请用 --mapping 写明是哪一张。", "{path} fits these tables equally well: {tables}; say which with --mapping."),
-    "input.two_date_orders": ("{path} 的“{column}”列既可读作 日-月-年 也可读作 月-日-年（例：{example}）；请在映射里写明 date_order: dmy 或 mdy。", "The column {column} of {path} can be read day-month-year or month-day-year (example: {example}); say date_order: dmy or mdy in the mapping."),
+    "input.two_date_orders": ("{path} 的“{column}”列可按两种日期顺序来读：{first} 与 {second}（y 年、m 月、d 日；例：{example}）；请在映射里写明 date_order: {first} 或 {second}。", "The column {column} of {path} can be read in two orders of year, month and day: {first} and {second} (example: {example}); say date_order: {first} or {second} in the mapping."),
     "input.mixed_dates": ("{path} 的“{column}”列混有两种日期顺序（{first} 只能是日在前，{second} 只能是月在前）；请改正数据，或在映射里写明 date_order，不合的行会被列为拒收。", "The column {column} of {path} mixes two date orders ({first} can only be day first, {second} only month first); correct the data, or say date_order in the mapping and the rows that do not fit are rejected."),
     "input.not_a_word_column": ("{path} 中映射到 {column} 的列有超过 {most} 种不同的值，不像是分类列；请检查映射。", "The column of {path} mapped to {column} has more than {most} different values and is no list of words; check the mapping."),
     # Rejected rows
@@ -1245,7 +1245,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "page.data.cells_help": ("这些行已入库，只是这一列成了未知；须用它的规则会得出“无法判断”。", "Their rows were loaded, this column of theirs is unknown; a rule that needs it comes to undetermined."),
     "page.data.new": ("上传并审计", "Upload and audit"),
     "page.data.new_help": ("文件审计成同一文件夹里的一个新结果；已有的结果从不改写。文件在内存与临时文件夹里读完即删。审计未完成就什么也不留下；离开页面不会打断它。", "The files become a new run in the same folder; runs are never rewritten. They are read from memory and a temporary folder and removed. A run that is not complete leaves nothing behind; leaving the page does not interrupt it."),
-    "page.data.files": ("文件：CSV、TSV、XLSX、XLS、ODS、JSON Lines、Parquet，可多选", "Files: CSV, TSV, XLSX, XLS, ODS, JSON Lines, Parquet; several at once"),
+    "page.data.files": ("文件：CSV、TSV、XLSX、XLS、ODS、HTML 与 XML 表格、JSON、Parquet，可多选", "Files: CSV, TSV, XLSX, XLS, ODS, HTML and XML tables, JSON, Parquet; several at once"),
     "page.data.name": ("新结果的名称", "Name of the new run"),
     "page.data.by_choice": ("另外使用的自选规则包", "Packs by choice to use as well"),
     "page.data.house": ("映射文件（YAML，可不给）", "Mapping file (YAML, optional)"),

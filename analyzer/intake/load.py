@@ -314,7 +314,7 @@ def _date_order(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell
     header = plan.source.columns[plan.positions[column.name][0]] if column.name in plan.positions else column.name
     if year_first == short:
         if fronts == ends:
-            raise InputError("input.two_date_orders", path=plan.source.name, column=header, example=example)
+            raise InputError("input.two_date_orders", path=plan.source.name, column=header, example=example, first="ymd", second="dmy")
         if fronts < ends:
             return "ymd", False
     if day_first and month_first:
@@ -322,7 +322,7 @@ def _date_order(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell
             "input.mixed_dates", path=plan.source.name, column=header, first=day_example, second=month_example
         )
     if not day_first and not month_first:
-        raise InputError("input.two_date_orders", path=plan.source.name, column=header, example=example)
+        raise InputError("input.two_date_orders", path=plan.source.name, column=header, example=example, first="dmy", second="mdy")
     return ("dmy" if day_first else "mdy"), False
 
 
