@@ -69,7 +69,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "usage.memory": ("{memory} 不是内存大小；请写成 2GB 或 500MB。", "{memory} is not an amount of memory; write 2GB or 500MB."),
     "usage.to": ("结果文件夹 {path} 不能写入（{why}）；请换一个。", "The run folder {path} cannot be written to ({why}); choose another."),
     "usage.name": ("“{name}”不能作结果名称；只用字母、数字、点、横线与下划线，最多 80 个。", "{name} cannot be the name of a run; use letters, digits, dots, dashes and underscores, 80 at most."),
-    "talk.rejected": ("{file}：{rows} 行被拒收：{reason}（{detail}）。", "{file}: {rows} rows rejected: {reason} ({detail})."),
+    "talk.rejected": ("{file}：{rows} 行被拒收，首见于第 {row} 行：{reason}（{detail}）。", "{file}: {rows} rows rejected, first in line {row}: {reason} ({detail})."),
     "talk.elsewhere": ("{file}：时间没有写时区，按 {zone} 读；可 {contacts} 次联系里有 {elsewhere} 次的对方在别的时区（多为 {there}）。若日志是当地时间，请用 --zone 或映射写明。", "{file}: times state no zone and were read in {zone}; but {elsewhere} of {contacts} contacts are with people elsewhere (mostly {there}). If the log is in their time, say --zone or a mapping."),
     "talk.cells": ("{file}：{column} 有 {cells} 格{problem}，首见于第 {row} 行{words}。", "{file}: {column}, {cells} cells: {problem}, first in line {row}{words}."),
     "talk.cell_words": ("：{words}", ": {words}"),

@@ -121,10 +121,10 @@ def elsewhere(con: duckdb.DuckDBPyConnection) -> list[Row]:
 
 
 def rejected(con: duckdb.DuckDBPyConnection) -> list[Row]:
-    """Per file and reason: rows rejected, with the column or clash of one of them: the first by name, so that it is the same each time."""
+    """Per file and reason: rows rejected, with the column or clash of one of them (the first by name, so that it is the same each time) and the first line."""
     return rows(
         con,
-        "SELECT b.file, r.reason, min(r.detail) AS detail, count(*) AS rows FROM rejects r JOIN batches b USING (batch_id) GROUP BY ALL ORDER BY rows DESC, b.file, r.reason",
+        "SELECT b.file, r.reason, min(r.detail) AS detail, count(*) AS rows, min(r.row_no) AS first_row_no FROM rejects r JOIN batches b USING (batch_id) GROUP BY ALL ORDER BY rows DESC, b.file, r.reason",
     )
 
 

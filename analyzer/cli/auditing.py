@@ -210,7 +210,7 @@ def _show_run(con: Any, result: audit.RunResult) -> None:
         words = t("talk.cell_words", words=visible(cells["words"])) if cells["words"] else ""
         talk(t("talk.cells", file=cells["file"], column=cells["column_name"], cells=cells["cells"], problem=t(f"word.{cells['problem']}"), row=cells["first_row_no"], words=words))
     for row in summary.rejected(con)[:10]:
-        talk(t("talk.rejected", file=row["file"], rows=row["rows"], reason=t(row["reason"]), detail=row["detail"] or "-"))
+        talk(t("talk.rejected", file=row["file"], rows=row["rows"], row=row["first_row_no"], reason=t(row["reason"]), detail=row["detail"] or "-"))
     _show_rules(con)
     if not result.judged:
         talk(t("talk.nothing_judged", jurisdiction=run["jurisdiction"]))
