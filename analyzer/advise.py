@@ -162,9 +162,7 @@ def _take_over(con: duckdb.DuckDBPyConnection, asked: Question) -> None:
     mine = "(SELECT case_id FROM past.cases WHERE debtor_id = (SELECT debtor_id FROM past.cases WHERE case_id = $case))"
     for table in ("cases", "persons", "numbers", "instalments", "payments", "promises", "case_events", "arrears", "contacts"):
         con.execute(f"DELETE FROM {table}")
-        # What is worked out from other columns is not inserted.
-        left_out = " EXCLUDE (creditor, human)" if table == "contacts" else ""
-        con.execute(f"INSERT INTO {table} SELECT *{left_out} FROM past.{table} WHERE case_id IN {mine}", {"case": asked.case_id})
+        con.execute(f"INSERT INTO {table} SELECT {', '.join(store.stored_columns(table))} FROM past.{table} WHERE case_id IN {mine}", {"case": asked.case_id})
     for table in ("agents", "trainings", "calendar_days"):
         con.execute(f"DELETE FROM {table}")
         con.execute(f"INSERT INTO {table} SELECT * FROM past.{table}")

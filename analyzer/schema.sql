@@ -169,6 +169,7 @@ CREATE TABLE case_events (
     occurred_on DATE,                   -- its date by the debtor's clock; as written where his zone or its hour is unknown
     ended_utc TIMESTAMP,                -- instant until which it holds, where only the date is known the first of it; NULL: without end
     ended_by TIMESTAMP,                 -- the same instant, where only the date is known the last of it
+    ended_on DATE,                      -- its date, as that of occurred_on
     agreed_from TIME,                   -- for agreed_time: start of the agreed hours, debtor's clock
     agreed_to TIME,                     -- for agreed_time: end of the agreed hours
     batch_id INTEGER,                   -- batch

@@ -271,8 +271,8 @@ def _place(con: duckdb.DuckDBPyConnection, rows: pa.Table, law: Law) -> None:
 
 def _plain(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
     """A canonical table with its closed words as texts, which every reader of Arrow knows, in an order that does not depend on chance."""
-    columns = con.execute("SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'main' AND table_name = ? AND is_generated = 'NEVER' ORDER BY ordinal_position", [name]).fetchall()
-    told = ", ".join(f"{column}::VARCHAR AS {column}" if kind.startswith("ENUM") else column for column, kind in columns)
+    kinds = dict(con.execute("SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'main' AND table_name = ?", [name]).fetchall())
+    told = ", ".join(f"{column}::VARCHAR AS {column}" if kinds[column].startswith("ENUM") else column for column in store.stored_columns(name))
     return con.sql(f"SELECT {told} FROM {name} ORDER BY ALL").to_arrow_table()
 
 

@@ -151,6 +151,14 @@ def schema() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     return tuple(found)
 
 
+@cache
+def stored_columns(table: str) -> tuple[str, ...]:
+    """The columns of a table of schema.sql that are written, and not worked out from others."""
+    text = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
+    worked_out = set(re.findall(r"^    (\w+) VARCHAR AS \(", text, re.MULTILINE))
+    return tuple(column for column, _ in dict(schema())[table] if column not in worked_out)
+
+
 def create_tables(con: duckdb.DuckDBPyConnection, temporary: bool = False) -> None:
     """The tables of schema.sql with their comments; temporary ones for the rules' own cases."""
     text = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
@@ -345,14 +353,14 @@ def _events(con: duckdb.DuckDBPyConnection, clock: _Clock) -> None:
             f"CASE WHEN t.{name}_day THEN coalesce({end}, {instant} + INTERVAL 1 DAY) - INTERVAL 1 MICROSECOND ELSE {instant} END",
             f"CASE WHEN t.{name}_day THEN t.{name}::DATE ELSE coalesce({_by_zone(zones.utc_to_local, instant, zone, known, first, last)}, t.{name})::DATE END",
         ))  # fmt: skip
-    (occurred, occurred_by, occurred_on), (ended, ended_by, _) = columns
+    (occurred, occurred_by, occurred_on), (ended, ended_by, ended_on) = columns
     con.execute(
         "CREATE OR REPLACE TEMP TABLE named AS SELECT case_id, person_id, CASE WHEN count(DISTINCT relation) = 1 THEN any_value(relation) END AS relation FROM ("
         f" SELECT case_id, person_id, relation::VARCHAR AS relation FROM persons UNION ALL SELECT case_id, person_id, relation FROM {contacts}"
         f") WHERE relation IS NOT NULL AND (case_id, person_id) IN (SELECT (case_id, person_id) FROM {events} WHERE person_id IS NOT NULL) GROUP BY ALL"
     )
     con.execute(
-        f"INSERT INTO case_events SELECT t.event_id, t.case_id, t.person_id, n.relation, t.kind, {occurred}, {occurred_by}, {occurred_on}, {ended}, {ended_by},"
+        f"INSERT INTO case_events SELECT t.event_id, t.case_id, t.person_id, n.relation, t.kind, {occurred}, {occurred_by}, {occurred_on}, {ended}, {ended_by}, {ended_on},"
         f" try_cast(t.agreed_from AS TIME), try_cast(t.agreed_to AS TIME), t.batch_id, t.row_no"
         f" FROM {events} t LEFT JOIN cases c ON c.case_id = t.case_id LEFT JOIN named n ON n.case_id = t.case_id AND n.person_id = t.person_id"
     )

@@ -99,7 +99,7 @@ def completeness(con: duckdb.DuckDBPyConnection) -> Row:
                (SELECT coalesce(sum(duplicate), 0) FROM batches) AS duplicate,
                count(*) FILTER (WHERE at_utc IS NULL) AS unknown_time, count(*) FILTER (WHERE zone IS NULL) AS unknown_zone,
                count(*) FILTER (WHERE party IS NULL) AS unknown_party, count(*) FILTER (WHERE outcome IS NULL) AS unknown_outcome,
-               count(*) FILTER (WHERE dpd IS NULL) AS unknown_dpd, (SELECT coalesce(sum(cells), 0) FROM cell_problems) AS unreadable_cells
+               count(*) FILTER (WHERE dpd IS NULL) AS unknown_dpd, (SELECT coalesce(sum(cells), 0) FROM cell_problems WHERE problem <> 'midnight') AS unreadable_cells
         FROM contacts
         """,
     )[0]
@@ -554,18 +554,17 @@ def meant(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]]) 
         UsageError: the run has no such rule, collector, agency or case; a filter that fits nothing would read as "no findings".
     """
     told = {name: list(wanted) for name, wanted in filters.items()}
-    if "rule" in told:
-        have = [row[0] for row in con.execute("SELECT rule FROM rules ORDER BY 1").fetchall()]
-        told["rule"] = [rule for asked in told["rule"] for rule in ([r for r in have if asked in (r, r.split("/")[-1])] or _unknown("usage.no_rule", asked, have))]
+    have = [row[0] for row in con.execute("SELECT rule FROM rules ORDER BY 1").fetchall()] if "rule" in told else []
+    for asked in told.pop("rule", []):
+        fits = [rule for rule in have if asked in (rule, rule.split("/")[-1])]
+        if not fits:
+            raise UsageError("usage.no_rule", name=asked[:60], have=", ".join(have))
+        told.setdefault("rule", []).extend(fits)
     for name, column in (("agent", "agent_id"), ("vendor", "vendor"), ("case", "case_id")):
         for asked in told.get(name, []):
             if not con.execute(f"SELECT 1 FROM contacts WHERE {column} = ? LIMIT 1", [asked]).fetchall():
-                _unknown(f"usage.no_{name}", asked, [], case=asked[:60])
+                raise UsageError(f"usage.not_{name}", name=asked[:60])
     return told
-
-
-def _unknown(key: str, asked: str, have: Sequence[str], **more: str) -> list[str]:
-    raise UsageError(key, name=asked[:60], have=", ".join(have), **more)
 
 
 def condition(filters: Mapping[str, Sequence[str]] | None) -> tuple[str, list[object]]:

@@ -73,6 +73,17 @@ def test_findings_and_explain(write: Write, tmp_path: Path) -> None:
     assert call("explain", "ffff", "--run", runs).returncode == 2
 
 
+def test_a_filter_that_fits_nothing_is_an_error(write: Write, tmp_path: Path) -> None:
+    assert call("audit", write("a.csv", NIGHT), "--to", tmp_path / "runs", "--packs", "cn-gbt-45251").returncode == 1
+    told = [json.loads(call("findings", "--run", tmp_path / "runs", "--rule", rule, "--json").stdout)["total"] for rule in ("quiet-hours", "cn-gbt-45251/quiet-hours", "notice-calls")]
+    assert told == [1, 1, 0]
+    for name, value in (("rule", "nosuch"), ("agent", "ZZZ")):
+        done = call("findings", "--run", tmp_path / "runs", f"--{name}", value)
+        assert (done.returncode, done.stdout) == (2, "") and value in done.stderr and "Traceback" not in done.stderr
+    done = call("review", "--run", tmp_path / "runs", "--state", "confirmed", "--by", "W")
+    assert done.returncode == 2 and not done.stdout
+
+
 def test_rules_commands() -> None:
     listed = json.loads(call("rules", "list", "--json").stdout)
     assert {"id", "pack", "serves", "citations"} <= set(listed[0])

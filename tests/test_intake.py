@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -113,7 +114,7 @@ def test_times_as_people_and_systems_write_them(cell: str, expected: str | None)
 
 @pytest.mark.parametrize(("cell", "expected"), [("5-Mar-26", True), ("2026-03-05 20:05", False), ("46086", True), ("46086.5", False), ("1772712300", False), ("2026年3月5日", True), ("20260305", True), ("202603052005", False)])
 def test_which_times_are_dates_only(cell: str, expected: bool) -> None:
-    assert _one(f"SELECT {values.date_only('x', False)} FROM (SELECT ?::VARCHAR AS x)", cell) == expected
+    assert _one(f"SELECT {values.date_only('x')} FROM (SELECT ?::VARCHAR AS x)", cell) == expected
 
 
 @pytest.mark.parametrize(("cell", "expected"), [("¥1,234.50", 1234.50), ("(1 234.5)", -1234.5), ("1234.5元", 1234.5), ("1.234,50", 1234.5), ("1234,5", 1234.5), ("1,234", 1234), ("5万", 50000), ("HK$100", 100), ("100.00元整", 100), ("100-", -100), ("x", None)])
@@ -385,10 +386,11 @@ def test_a_year_of_two_figures_may_stand_first_or_last(times: list[str], expecte
     assert [str(at) for (at,) in _contact(con, "local_at")] == expected
 
 
-def test_one_short_date_alone_says_no_order(write: Write, run: Run) -> None:
+@pytest.mark.parametrize("times", [["26/3/5 23:30"], ["31/12/25 10:00", "31/1/26 10:00"], ["26/3/5 10:00", "26/3/6 10:00"], ["20/3/5 10:00", "26/3/12 10:00"]])
+def test_short_dates_that_fit_two_orders_are_asked_about(times: list[str], write: Write, run: Run) -> None:
     with pytest.raises(InputError) as caught:
-        run([write("a.csv", "案件编号,通话时间,催记内容\nK1,26/3/5 23:30,x\n")])
-    assert caught.value.key == "input.two_date_orders"
+        run([write("a.csv", "案件编号,通话时间,催记内容\n" + "".join(f"K1,{t},x\n" for t in times))])
+    assert caught.value.key == "input.two_date_orders" and "ymd" in caught.value.text("en")
 
 
 def test_what_a_header_says_of_zone_and_unit_counts(write: Write, run: Run) -> None:
@@ -404,6 +406,12 @@ def test_brackets_that_turn_a_word_leave_it_unknown_and_say_so(write: Write, run
     _, con = run([write("a.csv", text)])
     assert _contact(con, "relation, outcome, channel") == [(None, None, None), ("friend", "switched_off", "call"), ("self", "conversation", "sms")]
     assert dict(con.execute("SELECT column_name, words FROM cell_problems").fetchall()) == {"relation": "本人（已故）", "outcome": "接通（非本人）", "channel": "电话(微信)"}
+
+
+def test_a_word_of_a_mapping_holds_for_itself_alone(write: Write, run: Run) -> None:
+    said = load_mapping(write("m.yaml", 'name: m\ntables: [{match: ["a.csv"], table: contacts, values: {outcome: {"接通(非本人)": wrong_number, "甲": busy}}}]\n'))
+    _, con = run([write("a.csv", "案件编号,通话时间,结果\nK1,2026-03-05 10:00:00,接通(非本人)\nK1,2026-03-05 11:00:00,接通\nK1,2026-03-05 12:00:00,甲\n")], mapping=said)
+    assert _contact(con, "outcome") == [("wrong_number",), ("conversation",), ("busy",)]
 
 
 def test_date_and_time_of_day_in_columns_of_their_own(write: Write, run: Run) -> None:
@@ -428,6 +436,7 @@ def test_a_column_of_midnights_is_one_of_dates(write: Write, run: Run) -> None:
     text = "案件编号,通话时间,呼叫方向,催收方式\n" + "".join(f"K1,2026-03-0{i} 00:00:00,呼出,电话\n" for i in range(1, 6))
     result, con = run([write("a.csv", text)])
     assert result.findings == 0 and con.execute("SELECT problem, cells FROM cell_problems").fetchall() == [("midnight", 5)]
+    assert summary.completeness(con)["unreadable_cells"] == 0
     assert con.execute("SELECT contacts FROM rule_results WHERE rule = 'cn-gbt-45251/quiet-hours' AND outcome = 'undetermined'").fetchall() == [(5,)]
     result, _ = run([write("b.csv", text + "K1,2026-03-06 10:00:00,呼出,电话\n")])
     assert result.findings == 5
@@ -485,3 +494,19 @@ def test_a_log_by_another_clock_is_suspected(write: Write, run: Run) -> None:
     stated = write("b.csv", "case_no,call_time,note\nK1,2026-03-05T09:00:00-05:00,x\n")
     _, con = run([stated, cases])
     assert not summary.elsewhere(con)
+
+
+def test_a_sheet_of_ours_that_cannot_be_read_is_not_left_out(tmp_path: Path, run: Run) -> None:
+    def book(name: str, header: list[str]) -> Path:
+        with xlsxwriter.Workbook(str(tmp_path / name)) as made:
+            for sheet, rows in (("3月", [["案件编号", "通话时间", "催记"], ["K1", "2026-03-05 10:00:00", "x"]]), ("说明", [header, ["a", "b", "c"]])):
+                page = made.add_worksheet(sheet)
+                for number, row in enumerate(rows):
+                    page.write_row(number, 0, row)
+        return tmp_path / name
+
+    result, _ = run([book("a.xlsx", ["甲", "乙", "丙"])])
+    assert result.left_out == ("a.xlsx#说明",) and [b.file for b in result.batches] == ["a.xlsx#3月"]
+    with pytest.raises(InputError) as caught:
+        run([book("b.xlsx", ["案件编号", "乙", "丙"])])
+    assert caught.value.key == "input.unknown_table"

@@ -462,7 +462,7 @@ CELL = st.text(st.characters(codec="utf-8", exclude_characters="\x00\x01\ufeff",
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=12))
 def test_what_a_csv_writer_wrote_is_read_back(tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, str, str]]) -> None:
-    """Quotes, commas, line ends, blanks: the cells come back, an empty one as None; no row is lost."""
+    """Quotes, commas, line ends, blanks: the cells come back, an empty one as None; no row is lost but those with nothing in any cell."""
     folder = tmp_path_factory.mktemp("p")
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
@@ -472,7 +472,7 @@ def test_what_a_csv_writer_wrote_is_read_back(tmp_path_factory: pytest.TempPathF
     path.write_bytes(buffer.getvalue().encode("utf-8"))
     _, rows, unread = _rows(path, folder, Hints("utf-8", ",", 1))
     assert not unread
-    assert [r[1:] for r in rows] == [tuple(c or None for c in row) for row in cells]
+    assert [r[1:] for r in rows] == [tuple(c or None for c in row) for row in cells if any(c.strip(" \t\u3000\u00a0\x1a") for c in row)]
 
 
 @settings(max_examples=150, deadline=None)

@@ -63,6 +63,11 @@ def test_context(text: str, concept: str, counts: bool | None, lexicons: Lexicon
     assert (any(s.counts for s in found) if found else None) == counts, found
 
 
+def test_a_quotation_ends_with_its_text(lexicons: Lexicons) -> None:
+    told = {s.text: s.counts for s in find(["严禁说“没钱", "好，打断你的腿”"], lexicons) if s.concept == "violence"}
+    assert told == {1: True}
+
+
 def test_what_only_matters_to_others_is_skipped_for_those_who_owe(lexicons: Lexicons) -> None:
     import numpy as np
 

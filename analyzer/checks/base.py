@@ -285,9 +285,6 @@ def keys_of(per: Sequence[Key]) -> list[str]:
     return [KEYS[key] for key in per]
 
 
-_UNNAMED = {"collector": "vendor", "creditor": "lender"}
-
-
 def guests(keys: Sequence[str], rows: str, there: str, known: str) -> str:
     """SELECT of rows that may belong to a key they do not name: they lack a part of it, or name no collector, and another row of
     their case has that key whole and agrees with the rest.
@@ -300,11 +297,10 @@ def guests(keys: Sequence[str], rows: str, there: str, known: str) -> str:
 
     The columns are the keys (those of the other row), seq, contact_id, at_utc, day, missing, and `lost`: whether a part is lacking.
     """
-    doubt = {k: f"(b.{k} IS NULL{f' OR b.{k} = {literal(UNNAMED)}' if k in _UNNAMED else ''})" for k in keys}
-    lacks = " ".join(f"WHEN b.{k} = {literal(UNNAMED)} THEN {literal(told)}" for k, told in _UNNAMED.items() if k in keys)
+    doubt = {k: f"(b.{k} IS NULL{f' OR b.{k} = {literal(UNNAMED)}' if k == 'collector' else ''})" for k in keys}
     agrees = " AND ".join(f"({doubt[k]} OR b.{k} = g.{k})" for k in keys)
     return (
-        f"SELECT {', '.join(f'g.{k}' for k in keys)}, b.seq, b.contact_id, b.at_utc, b.day, coalesce(b.missing, {f'CASE {lacks} END' if lacks else 'NULL'}) AS missing,"
+        f"SELECT {', '.join(f'g.{k}' for k in keys)}, b.seq, b.contact_id, b.at_utc, b.day, coalesce(b.missing, 'vendor') AS missing,"
         f" {' OR '.join(f'b.{k} IS NULL' for k in keys)} AS lost"
         f" FROM (SELECT * FROM ({rows}) b WHERE b.day IS NOT NULL AND ({' OR '.join(doubt.values())})) b"
         f" JOIN (SELECT DISTINCT case_id AS case_there, {', '.join(keys)} FROM ({there}) WHERE {known}) g"

@@ -67,8 +67,8 @@ def lifted(compiler: Compiler, unless: Unless, at: tuple[str, ...]) -> str:
 
 
 def event_join(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) -> str:
-    """SQL over contact `c` and event `e`: e is of the kinds, concerns c, and holds at c's moment (three-valued)."""
-    parts = [f"e.kind IN {literal(event.kinds)}", _concerns(compiler, event), holds(compiler.day)]
+    """SQL over contact `c` and an event `e` that is `events_near`: e concerns c, and holds at c's moment (three-valued)."""
+    parts = [_concerns(compiler, event), holds(compiler.day)]
     if event.for_dates is not None:
         days = compiler.value(event.for_dates, (*at, "for_dates"), compiler.day)
         parts.append(f"{compiler.day} < e.occurred_on + {days}::INTEGER")
@@ -86,7 +86,7 @@ def holds(day: str) -> str:
     )
     lasting = (
         "CASE WHEN e.ended_utc IS NULL OR c.at_utc < e.ended_utc THEN true WHEN c.at_utc >= e.ended_by THEN false"
-        f" WHEN c.at_utc IS NULL AND {day} < e.ended_utc::DATE - 1 THEN true WHEN c.at_utc IS NULL AND {day} > e.ended_by::DATE + 1 THEN false END"
+        f" WHEN c.at_utc IS NULL AND {day} <> e.ended_on THEN {day} < e.ended_on END"
     )
     return f"({begun}) AND ({lasting})"
 
@@ -98,19 +98,19 @@ def _concerns(compiler: Compiler, event: EventCondition) -> str:
     same = "(e.person_id = c.person_id OR coalesce(e.relation = 'self' AND c.relation = 'self', false))"
     match event.match:
         case "case" | "lender" | "debtor":
-            return _near(event)
+            return "true"
         case "consumer":
-            return f"e.case_id = c.case_id AND (e.person_id IS NULL OR {debtor})"
+            return f"e.person_id IS NULL OR {debtor}"
         case "own":
             # Whose an event is that names nobody is not known where two are bound by the debt.
             return (
-                f"e.case_id = c.case_id AND CASE WHEN e.person_id IS NULL THEN nullif(NOT coalesce({own}, false), false)"
+                f"CASE WHEN e.person_id IS NULL THEN nullif(NOT coalesce({own}, false), false)"
                 f" WHEN {same} THEN true WHEN {debtor} THEN NOT {own}"
                 " WHEN e.relation IS NOT NULL AND coalesce(c.person_id, c.relation::VARCHAR) IS NOT NULL THEN false END"
             )
         case "person":
             compiler.needs["person_id"] = None
-            return f"e.case_id = c.case_id AND {same}"
+            return same
         case "person_any_case":
             compiler.needs["person_id"] = None
             return f"(e.case_id = c.case_id OR e.person_id IS NOT NULL) AND {same}"

@@ -72,9 +72,9 @@ def compile_sql(rule: Rule, params: Sql) -> Compiled:
     hits = (
         f"{given}, early AS ({early}), late AS ({late})"
         f" SELECT {row('f.episode', measured='f.measured')} FROM early f JOIN scoped s ON s.seq = f.seq WHERE f.seq IN (SELECT seq FROM late)"
-        f" UNION ALL SELECT DISTINCT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing=literal(EVENT_TIME))}"
-        " FROM (SELECT seq FROM early UNION ALL SELECT seq FROM late) f JOIN scoped s ON s.seq = f.seq"
-        f" WHERE f.seq NOT IN (SELECT seq FROM early WHERE seq IS NOT NULL) OR f.seq NOT IN (SELECT seq FROM late WHERE seq IS NOT NULL){open_rows}"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing=literal(EVENT_TIME))}"
+        " FROM ((SELECT seq FROM early EXCEPT SELECT seq FROM late) UNION (SELECT seq FROM late EXCEPT SELECT seq FROM early)) s"
+        f" SEMI JOIN scoped USING (seq){open_rows}"
     )
     return Compiled(*compiler.standing(), hits)
 

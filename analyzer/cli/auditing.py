@@ -58,9 +58,10 @@ def settings_of(zone: str | None, jurisdiction: str | None) -> intake.Settings:
             check_zone(zone)
         except ValueError as error:
             raise UsageError("usage.zone", zone=zone) from error
-    if jurisdiction and not (known := intake.place_of(jurisdiction)):
+    place = intake.place_of(jurisdiction) if jurisdiction else None
+    if jurisdiction and not place:
         raise UsageError("usage.jurisdiction", text=jurisdiction[:40])
-    return intake.Settings(**{k: v for k, v in (("zone", zone), ("jurisdiction", known if jurisdiction else None)) if v})
+    return intake.Settings(**{k: v for k, v in (("zone", zone), ("jurisdiction", place)) if v})
 
 
 @app.command("inspect", help=help_("inspect"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from analyzer.errors import InputError
 from analyzer.intake import values
-from analyzer.intake.columns import FOOTER, OFFSETS, PLACES, SECONDS, SUMS, Column, Table, fold, place_of, table, word_list, word_of
+from analyzer.intake.columns import FOOTER, OFFSETS, PLACES, SECONDS, SUMS, Column, Table, bracketed, fold, place_of, table, word_list, word_of
 from analyzer.intake.mapping import check_zone
 from analyzer.intake.plan import Plan
 from analyzer.sources import Staged, stage
@@ -110,7 +110,7 @@ def _input_columns(spec: Table) -> str:
 def _read(
     con: duckdb.DuckDBPyConnection, plan: Plan, number: int, settings: Settings, scratch: Path
 ) -> tuple[Plan, Staged, str | None]:
-    staged = _without_blank_rows(con, plan, stage(con, plan.source, "raw", scratch))
+    staged = stage(con, plan.source, "raw", scratch)
     orders: set[str] = set()
     fields, bad = [], []
     for column in plan.table.columns:
@@ -174,16 +174,6 @@ def _clock_of(cell: str) -> str:
     return f"CASE WHEN try_cast({cell} AS DOUBLE) BETWEEN 0 AND 0.999999 THEN {part} ELSE regexp_replace({cell}, '^(1899|1900)-[0-9]{{2}}-[0-9]{{2}}[T ]', '') END"
 
 
-def _without_blank_rows(con: duckdb.DuckDBPyConnection, plan: Plan, staged: Staged) -> Staged:
-    """Rows with nothing in any cell are no rows: a spreadsheet writes them below its last one."""
-    cells = [f"c{i}" for i in range(len(plan.source.columns))]
-    blank = " AND ".join(f"({c} IS NULL OR trim({c}, ' \t\u3000\u00a0\x1a') = '')" for c in cells)
-    found = con.execute(f"SELECT count(*) FROM raw WHERE {blank}").fetchall()[0][0]
-    if found:
-        con.execute(f"DELETE FROM raw WHERE {blank}")
-    return replace(staged, rows=staged.rows - found)
-
-
 def _typed(
     con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: str | None
 ) -> tuple[str, str | None, str | None]:
@@ -225,7 +215,7 @@ def _typed(
 
 def _number(plan: Plan, cell: str) -> str:
     """SQL: the number of the person: of an inbound call that of the caller, where the log has both."""
-    if plan.caller is None or "direction" not in plan.positions:
+    if plan.caller is None:
         return values.number(cell)
     caller = f"raw.c{plan.caller}"
     return f"CASE WHEN words_direction.word = 'inbound' THEN coalesce({values.number(caller)}, {values.number(cell)}) ELSE {values.number(cell)} END"
@@ -235,7 +225,7 @@ def _day_only(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: 
     """SQL: whether a time is only a date. For a contact and for what changes a case that leaves its hour unknown; elsewhere the day's start will do."""
     if cell is None or (plan.table.name, column.name) not in _HOUR_MATTERS:
         return "false"
-    return "true" if midnights(con, cell) else values.date_only(cell, False)
+    return "true" if midnights(con, cell) else values.date_only(cell)
 
 
 def midnights(con: duckdb.DuckDBPyConnection, cell: str) -> int:
@@ -254,11 +244,11 @@ def _learn_words(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cel
     found = _distinct(con, plan, column, cell)
     known = word_list(plan.table.name, column.name)
     own = {key.strip().casefold(): word for key, word in plan.values.get(column.name, {}).items()}
-    own_folded = {fold(key): word for key, word in plan.values.get(column.name, {}).items()}
+    # 接通(非本人) in a mapping says nothing of 接通.
+    folded = {fold(key): word for key, word in plan.values.get(column.name, {}).items() if not bracketed(key)}
 
     def word(text: str) -> str | None:
-        mine = own.get(text.strip().casefold()) or word_of(own_folded, text)
-        return mine or word_of(known, text)
+        return own.get(text.strip().casefold()) or word_of(folded, text) or word_of(known, text)
 
     _learn(con, column, found, _zones if column.type == "list" else word)
 
@@ -296,26 +286,26 @@ def _date_order(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell
         InputError: the short dates fit two orders, or some fit only one and some only the other.
     """
     plain = values.is_plain_time(cell)
-    # A year of two figures may stand first: then the figure in front hardly changes and the last one does.
+    # A year of two figures may stand first or last: where it stands the figures hardly change.
     row = con.execute(
         f"SELECT count(*), count(*) FILTER (WHERE a <= 31 AND b <= 12 AND a > 12), count(*) FILTER (WHERE a <= 12 AND b > 12),"
         f" count(*) FILTER (WHERE short), any_value(x) FILTER (WHERE short),"
         f" any_value(x) FILTER (WHERE short AND a > 12), any_value(x) FILTER (WHERE short AND b > 12),"
         f" count(*) FILTER (WHERE short AND c_short AND a BETWEEN 15 AND 45 AND b <= 12 AND c BETWEEN 1 AND 31),"
-        f" count(DISTINCT a) FILTER (WHERE short), count(DISTINCT c) FILTER (WHERE short)"
+        f" max(a) FILTER (WHERE short) - min(a) FILTER (WHERE short) <= 1, max(c) FILTER (WHERE short) - min(c) FILTER (WHERE short) <= 1"
         f" FROM (SELECT x, try_cast(p.a AS INT) AS a, try_cast(p.b AS INT) AS b, try_cast(p.c AS INT) AS c, length(p.a) BETWEEN 1 AND 2 AS short, length(p.c) <= 2 AS c_short"
         f" FROM (SELECT {cell} AS x, {values.parts(cell)} AS p FROM raw WHERE {cell} IS NOT NULL AND NOT {plain}))"
     ).fetchall()[0]
-    odd, day_first, month_first, short, example, day_example, month_example, year_first, fronts, ends = row
+    odd, day_first, month_first, short, example, day_example, month_example, year_first, steady_front, steady_end = row
     if plan.date_order:
         return plan.date_order, odd == 0
     if not short:
         return "ymd", odd == 0
     header = plan.source.columns[plan.positions[column.name][0]] if column.name in plan.positions else column.name
     if year_first == short:
-        if fronts == ends:
+        if steady_front == steady_end:
             raise InputError("input.two_date_orders", path=plan.source.name, column=header, example=example, first="ymd", second="dmy")
-        if fronts < ends:
+        if steady_front:
             return "ymd", False
     if day_first and month_first:
         raise InputError(

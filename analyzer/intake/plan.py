@@ -86,7 +86,7 @@ def propose(source: Source, mapping: Mapping) -> Plan:
         )  # fmt: skip
     known = header_aliases(spec.name)
     units = {name: unit for name, (first, *_) in positions.items() if (unit := named(known, source.columns[first])[1])}
-    caller = next((p for p, name in enumerate(source.columns) if is_caller(name) and p not in taken), None) if spec.name == "contacts" and not (entry and "number" in entry.columns) else None
+    caller = next((p for p, name in enumerate(source.columns) if is_caller(name) and p not in taken), None) if spec.name == "contacts" and "direction" in positions and not (entry and "number" in entry.columns) else None
     return Plan(
         source, spec, positions, constants, entry.values if entry else {},
         (entry.zone if entry else None) or mapping.zone, entry.date_order if entry else None,
@@ -159,7 +159,7 @@ def _best(source: Source) -> Table:
         found = _by_header(spec, source)
         required = [c.name for c in spec.columns if c.required]
         have = sum(name in found for name in required)
-        fits.append((int(have == len(required)), len({p for used in found.values() for p in used[:1]}), spec))
+        fits.append((int(have == len(required)), len(found), spec))
     # One known column among several says too little: a list of visits with a case number is no list of cases.
     complete = [(hits, spec) for whole, hits, spec in fits if whole and (hits > 1 or len(source.columns) <= 2)]
     near = max(fits, key=lambda fit: fit[1])

@@ -163,14 +163,11 @@ def offset(raw: str, plain_only: bool) -> str:
     )
 
 
-def date_only(raw: str, plain_only: bool) -> str:
+def date_only(raw: str) -> str:
     """Whether a cell that holds a date gives no time of day (BOOLEAN): its hour is then not known, not midnight."""
-    plain = f"length({raw}) = 10"
-    if plain_only:
-        return plain
     number = _figure(raw)
     timed = f"coalesce(({parts(raw)}).h <> '', false) OR coalesce({number} <> floor({number}) OR {number} >= 1e9, false)"
-    return f"CASE WHEN {is_plain_time(raw)} THEN {plain} ELSE NOT ({timed}) END"
+    return f"CASE WHEN {is_plain_time(raw)} THEN length({raw}) = 10 ELSE NOT ({timed}) END"
 
 
 def integer(raw: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -49,7 +49,7 @@ class Staged:
 
 
 def stage(con: duckdb.DuckDBPyConnection, source: Source, name: str, scratch: Path) -> Staged:
-    """Read `source` into the temporary table `name`.
+    """Read `source` into the temporary table `name`. A row with nothing in any cell is none.
 
     Args:
         con: where the table is made.
@@ -58,6 +58,14 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, name: str, scratch: Pa
         scratch: a private folder for a copy in UTF-8, when the file cannot be read as it stands.
     """
     con.execute(f"DROP TABLE IF EXISTS {name}")
+    staged = _staged(con, source, name, scratch)
+    blank = " AND ".join(f"(c{i} IS NULL OR trim(c{i}, ' \t\u3000\u00a0\x1a') = '')" for i in range(len(source.columns)))
+    if blanks := int(con.execute(f"SELECT count(*) FROM {name} WHERE {blank}").fetchall()[0][0]):
+        con.execute(f"DELETE FROM {name} WHERE {blank}")
+    return replace(staged, rows=staged.rows - blanks)
+
+
+def _staged(con: duckdb.DuckDBPyConnection, source: Source, name: str, scratch: Path) -> Staged:
     match source.kind:
         case "excel":
             return _stage_sheet(con, source, name)
@@ -262,7 +270,7 @@ def _stage_sheet(con: duckdb.DuckDBPyConnection, source: Source, name: str) -> S
 
 
 def _stage_rows(con: duckdb.DuckDBPyConnection, source: Source, name: str, rows: Iterable[tuple[int, list[str | None]]]) -> Staged:
-    """The numbered rows below the header that are not blank; one that holds a damaged byte is unread."""
+    """The numbered rows below the header that are not blank (of a sheet a million may be); one that holds a damaged byte is unread."""
     width = len(source.columns)
     body: list[tuple[object, ...]] = []
     unread: list[Unread] = []

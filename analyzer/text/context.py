@@ -218,14 +218,14 @@ class Context:
     def _quotes(self) -> None:
         """Where quotations begin and end, the outermost ones; a quote that is never closed is none."""
         original = self.normal.original
-        kinds = _QUOTES[np.minimum(original, len(_QUOTES) - 1)]
+        at_all = np.flatnonzero(_QUOTES[np.minimum(original, len(_QUOTES) - 1)])
+        texts = np.searchsorted(self.normal.original_starts, at_all, side="right").tolist()
         begins, ends = [], []
-        opened, closing = -1, 0
-        for at in np.flatnonzero(kinds).tolist():
-            sign = int(original[at])
-            if sign == 0:
-                opened = -1
-            elif opened < 0:
+        opened, closing, inside = -1, 0, -1
+        for at, sign, text in zip(at_all.tolist(), original[at_all].tolist(), texts, strict=True):
+            if text != inside:
+                opened, inside = -1, text
+            if opened < 0:
                 if sign in _CLOSING and (sign not in _SINGLE or self._opens_single(at)):
                     opened, closing = at, _CLOSING[sign]
             elif sign == closing and (sign not in _SINGLE or not self._letter(at + 1)):
@@ -270,4 +270,4 @@ _TABLE[[ord(c) for c in SENTENCE_ENDS]] = _SENTENCE
 _CLOSING = {ord(pair[0]): ord(pair[1]) for pair in ("“”", "「」", "『』", '""', "＂＂", "''", "‘’")}
 _SINGLE = frozenset(map(ord, "'‘’"))
 _QUOTES = np.zeros(0x10000, dtype=np.bool_)
-_QUOTES[[0, *_CLOSING, *_CLOSING.values()]] = True
+_QUOTES[[*_CLOSING, *_CLOSING.values()]] = True

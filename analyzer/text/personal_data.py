@@ -124,8 +124,13 @@ def _why(result: Any) -> str:
 
 def _holds(text: str, language: str, entities: Collection[str]) -> bool:
     """Whether a recogniser of some of these kinds finds anything. Each is asked by itself: what words stand around only changes a score."""
-    asked: list[Any] = [r for r in _engine().registry.recognizers if r.supported_language == language and r.supported_entities[0] in entities]
-    return any(r.analyze(text, r.supported_entities, None) for r in asked)
+    return any(r.analyze(text, r.supported_entities, None) for r in _asked(language, frozenset(entities)))
+
+
+@cache
+def _asked(language: str, entities: frozenset[str]) -> tuple[Any, ...]:
+    """The recognisers of some kinds in a language."""
+    return tuple(r for r in _engine().registry.recognizers if r.supported_language == language and r.supported_entities[0] in entities)
 
 
 @cache

@@ -314,14 +314,15 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
     about: list[float] = scores[[s.text for s in found], ABOUT].tolist() if found else []
     asked = [place for place, s in enumerate(found) if reader.overrules(s, own[place], about[place])]
     if asked:
-        told = [Recipient(owes=False, knows=False) if found[place].label in _BY_RECIPIENT else recipients[found[place].text] for place in asked]
-        pieces = [_beside(finder.texts[s.text], s.start, s.end) for s in (found[place] for place in asked)]
-        strangers = [number for number, place in enumerate(asked) if found[place].label in _BY_RECIPIENT]
-        whole = [finder.texts[found[asked[number]].text] for number in strangers]
-        near = Finder([*pieces, *whole], finder.lexicons)
-        around = reader.scores(features(near.normal, [*told, *(told[number] for number in strangers)], near.sets()))
-        for number, read in enumerate([*range(len(asked)), *strangers]):
-            place = asked[read]
+        again: list[tuple[int, str, Recipient]] = []
+        for place in asked:
+            signal = found[place]
+            text, by_recipient = finder.texts[signal.text], signal.label in _BY_RECIPIENT
+            told = Recipient(owes=False, knows=False) if by_recipient else recipients[signal.text]
+            again += [(place, part, told) for part in (_beside(text, signal.start, signal.end), *([text] if by_recipient else []))]
+        near = Finder([text for _, text, _ in again], finder.lexicons)
+        around = reader.scores(features(near.normal, [told for _, _, told in again], near.sets()))
+        for number, (place, _, _) in enumerate(again):
             own[place] = max(own[place], float(around[number, column[found[place].label]]))
     vague = finder.lexicons.vague
     decided = [reader.decided(s, own[n], about[n], (s.concept, s.detail) in vague) for n, s in enumerate(found)]
