@@ -18,7 +18,7 @@ import duckdb
 from analyzer import findings, intake, rules, runs, store
 from analyzer.calendars import load_calendars
 from analyzer.checks import entities_of, judge, prepare
-from analyzer.errors import InputError, NoInput, UsageError
+from analyzer.errors import InputError, InputErrors, NoInput, UsageError
 from analyzer.intake import Batch, Mapping, Plan, Settings
 from analyzer.model import ExitCode, Outcome, Pack
 from analyzer.sources import Source, discover, open_sources
@@ -277,11 +277,11 @@ def planned(found: Sequence[Inspected]) -> list[Plan]:
     """The plans of what was inspected.
 
     Raises:
-        NoInput, InputError, UsageError: as `plan`.
+        NoInput, InputError, UsageError: as `plan`; of several files that cannot be read each is named.
     """
-    for item in unreadable(found):
-        assert item.error is not None
-        raise item.error
+    problems = [item.error for item in unreadable(found) if item.error]
+    if problems:
+        raise problems[0] if len(problems) == 1 else InputErrors(problems)
     plans = [item.plan for item in found if item.plan]
     if not plans:
         raise NoInput("input.nothing")

@@ -4,6 +4,7 @@
     ├── UsageError      the command or a setting cannot be understood          exit 2
     ├── RuleErrors      one or more rules cannot be used (all of them at once)  exit 3
     └── InputError      a file cannot be read as what it claims to be          exit 4
+        ├── InputErrors several of them (all at once)                          exit 4
         └── NoInput     nothing to read at all                                 exit 4
 
 An error carries the key of a sentence in the message catalogue and its parameters, so the door that shows it
@@ -12,7 +13,7 @@ chooses the language. Parameters never hold a message text, a name or a number f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -59,6 +60,19 @@ class InputError(DunAuditError):
 
 class NoInput(InputError):  # noqa: N818 - the name says what is the matter
     """There is nothing to read."""
+
+
+class InputErrors(InputError):  # noqa: N818 - it is many
+    """All files of an audit that cannot be read, in reading order."""
+
+    def __init__(self, problems: Sequence[DunAuditError]) -> None:
+        """`problems`: one per file or sheet, at least two."""
+        self.problems = tuple(problems)
+        super().__init__("input.several", count=len(problems))
+
+    def text(self, lang: str) -> str:
+        """A headline and one line per file."""
+        return "\n".join([super().text(lang), *(p.text(lang) for p in self.problems)])
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "input.unknown_table": ("{path} 的列与任何一张已知的表都对不上（有：{found}）；请用 --mapping 说明它是什么。", "The columns of {path} fit no table that is known (it has: {found}); say what it is with --mapping."),
     "input.missing_columns": ("{path} 像是 {table} 表，但缺少必需的列：{columns}（有：{found}）；请用 --mapping 指出对应的列。", "{path} looks like {table} but lacks required columns: {columns} (it has: {found}); name them with --mapping."),
     "input.two_tables": ("{path} 同样像这几张表：{tables}；请用 --mapping 写明是哪一张。", "{path} fits these tables equally well: {tables}; say which with --mapping."),
+    "input.several": ("{count} 个文件或工作表读不了，审计没有进行：", "{count} files or sheets cannot be read; nothing was audited:"),
     "input.two_date_orders": ("{path} 的“{column}”列可按两种日期顺序来读：{first} 与 {second}（y 年、m 月、d 日；例：{example}）；请在映射里写明 date_order: {first} 或 {second}。", "The column {column} of {path} can be read in two orders of year, month and day: {first} and {second} (example: {example}); say date_order: {first} or {second} in the mapping."),
     "input.mixed_dates": ("{path} 的“{column}”列混有两种日期顺序（{first} 只能是日在前，{second} 只能是月在前）；请改正数据，或在映射里写明 date_order，不合的行会被列为拒收。", "The column {column} of {path} mixes two date orders ({first} can only be day first, {second} only month first); correct the data, or say date_order in the mapping and the rows that do not fit are rejected."),
     "input.not_a_word_column": ("{path} 中映射到 {column} 的列有超过 {most} 种不同的值，不像是分类列；请检查映射。", "The column of {path} mapped to {column} has more than {most} different values and is no list of words; check the mapping."),
@@ -52,10 +53,11 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "reject.json": ("不是 JSON 对象", "is not a JSON object"),
     "reject.time": ("时间或日期读不懂", "its time or date cannot be read"),
     "reject.time_range": ("时间不在 1990 至 2099 年之间", "its time is not between 1990 and 2099"),
-    "reject.missing": ("缺少必需的值", "lacks a required value"),
+    "reject.missing": ("缺少必需的值（合并过的单元格，映射里写 fill_down 即可补满）", "lacks a required value (merged cells are filled by the mapping's fill_down)"),
     "reject.unreadable": ("必需的值读不懂", "a required value cannot be read"),
     "reject.same_id": ("编号与前面一行相同而内容不同", "has the id of an earlier row and other content"),
     # Mapping files
+    "mapping.fill_down": ("映射要补满的列“{column}”在 {path} 里没有对应的列（有：{found}）。", "The mapping fills down {column}, which nothing in {path} is read as (it has: {found})."),
     "mapping.no_such_column": ("映射要的列“{column}”不在 {path} 里（有：{found}）。", "The mapping asks for the column {column}, which {path} does not have (it has: {found})."),
     # Runs
     "run.exists": ("名为 {name} 的结果已经存在；结果从不改写，请换一个名称。", "A run named {name} exists already; runs are never rewritten, choose another name."),
@@ -80,6 +82,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "usage.not_agent": ("这个结果没有催收员 {name}。", "the run has no collector {name}."),
     "usage.not_case": ("这个结果没有案件 {name}。", "the run has no case {name}."),
     "usage.not_vendor": ("这个结果没有机构 {name}。", "the run has no agency {name}."),
+    "usage.not_severity": ("没有严重程度 {name}；有：{have}。", "there is no severity {name}; there are {have}."),
     "usage.rules_folder": ("没有规则文件夹 {path}。", "there is no folder of rules {path}."),
     "usage.review_which": ("写明是哪个发现，或用 --all。", "say which finding, or --all."),
     "usage.out": ("不能写到 {path}：{why}。", "cannot write to {path}: {why}."),

@@ -37,7 +37,7 @@ from analyzer.model import Outcome
 from analyzer.sql import literal
 from analyzer.text import TextReader, Words, contact_texts, lexicon_ids, load_words, read_here, store_signals, words_digest
 
-FORMAT = "dunaudit-shards-1"
+FORMAT = "dunaudit-shards-2"
 HEAD = "head.json"
 SIDE = ("cases", "persons", "numbers", "instalments", "payments", "promises", "case_events")
 """Tables whose rows belong to a case, beside the contacts."""
@@ -58,7 +58,7 @@ class Head:
     """What every shard must know, and what the run will say of itself.
 
     `zones`: batch -> zone of its times without one; `bases`: batch -> what is added to its lines to number contacts; `digests`: of the
-    files; `largest`: contacts of the largest circle.
+    files; `largest`: contacts of the largest circle; `left_out`: sheets that are no tables.
     """
 
     zone: str
@@ -72,6 +72,7 @@ class Head:
     circles: int
     largest: int
     largest_shard: int
+    left_out: list[str]
 
     def settings(self) -> Settings:
         """As an audit takes them."""
@@ -114,7 +115,8 @@ def prepare_shards(
     settings = audit.settled(mapping, settings)
     if folder.exists():
         raise UsageError("shards.exists", name=folder.name)
-    plans = audit.plan(sources, mapping)
+    inspected = audit.inspect(sources, mapping)
+    plans = audit.planned(inspected)
     # Made in private and renamed when it is whole.
     with store.workspace(folder.parent, memory) as (con, scratch):
         making = scratch / "shards"
@@ -142,7 +144,7 @@ def prepare_shards(
             by_shard[shard] = by_shard.get(shard, 0) + contacts
         head = Head(
             settings.zone, settings.jurisdiction, mapping.name, shards, {b.batch_id: b.zone for b in batches}, bases, sorted(p.source.sha256 for p in plans),
-            sum(by_shard.values()), circles, max((c for *_, c in sizes), default=0), max(by_shard.values(), default=0),
+            sum(by_shard.values()), circles, max((c for *_, c in sizes), default=0), max(by_shard.values(), default=0), audit.left_out(inspected),
         )  # fmt: skip
         (making / HEAD).write_text(json.dumps({"format": FORMAT, **asdict(head)}, ensure_ascii=False, indent=1), encoding="utf-8")
         making.rename(folder)

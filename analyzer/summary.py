@@ -15,6 +15,7 @@ import duckdb
 from analyzer import yamlfile
 from analyzer.errors import UsageError
 from analyzer.model import Outcome
+from analyzer.rules import SEVERITIES
 
 Row = dict[str, Any]
 # What findings and contacts can be counted by: name -> (column of findings, column of contacts or None).
@@ -551,7 +552,7 @@ def meant(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]]) 
     """Filters as people write them: a rule may go without its pack.
 
     Raises:
-        UsageError: the run has no such rule, collector, agency or case; a filter that fits nothing would read as "no findings".
+        UsageError: there is no such severity, or the run has no such rule, collector, agency or case; a filter that fits nothing would read as "no findings".
     """
     told = {name: list(wanted) for name, wanted in filters.items()}
     have = [row[0] for row in con.execute("SELECT rule FROM rules ORDER BY 1").fetchall()] if "rule" in told else []
@@ -560,6 +561,9 @@ def meant(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]]) 
         if not fits:
             raise UsageError("usage.no_rule", name=asked[:60], have=", ".join(have))
         told.setdefault("rule", []).extend(fits)
+    for asked in told.get("severity", []):
+        if asked not in SEVERITIES:
+            raise UsageError("usage.not_severity", name=asked[:60], have=", ".join(SEVERITIES))
     for name, column in (("agent", "agent_id"), ("vendor", "vendor"), ("case", "case_id")):
         for asked in told.get(name, []):
             if not con.execute(f"SELECT 1 FROM contacts WHERE {column} = ? LIMIT 1", [asked]).fetchall():

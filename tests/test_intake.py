@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from analyzer import audit, summary
 from analyzer.errors import DunAuditError, InputError, UsageError
-from analyzer.intake import Mapping, is_known_header, load_mapping, values
+from analyzer.intake import Mapping, Settings, is_known_header, load_mapping, values
 from analyzer.intake.columns import TABLES, WORDS, fold, header_aliases, word_list
 from tests.conftest import HEADER
 
@@ -103,6 +103,9 @@ _TIMES = [
     ("March 5, 2026", "2026-03-05 00:00:00"), ("05-MAR-26 08.05.00.000000 PM", "2026-03-05 20:05:00"), ("Mar 14 2026  8:05PM", "2026-03-14 20:05:00"), ("14MAR2026:20:05:00", "2026-03-14 20:05:00"),
     ("2026-03-05 8:05\u202fPM", "2026-03-05 20:05:00"), ("Thu, 05 Mar 2026 20:05:00 +0800", "2026-03-05 20:05:00"), ("202603052005", "2026-03-05 20:05:00"), ("20260314T200500Z", "2026-03-14 20:05:00"),
     ("2026-03-05-20.05.00.000000", "2026-03-05 20:05:00"), ("2026-03-05\u300020:05", "2026-03-05 20:05:00"), ("1772712300.5", "2026-03-05 12:05:00.5"), ("Thu Mar 05 20:05:00 CST 2026", None), ("夜里", None),
+    ("Thu Mar 05 20:05:00 GMT 2026", "2026-03-05 20:05:00"), ("Thu Mar 05 2026 20:05:00 GMT+0800 (China Standard Time)", "2026-03-05 20:05:00"),
+    ("民國115年3月5日 下午8:05", "2026-03-05 20:05:00"), ("中華民國 99年12月31日", "2010-12-31 00:00:00"), ("115/03/05 20:05", "2026-03-05 20:05:00"), ("1150305", "2026-03-05 00:00:00"),
+    ("令和8年3月5日 20:05", "2026-03-05 20:05:00"), ("民國元年1月1日", "1912-01-01 00:00:00"), ("007/03/05 20:05", None), ("1151305", None),
 ]  # fmt: skip
 
 
@@ -412,6 +415,38 @@ def test_a_word_of_a_mapping_holds_for_itself_alone(write: Write, run: Run) -> N
     said = load_mapping(write("m.yaml", 'name: m\ntables: [{match: ["a.csv"], table: contacts, values: {outcome: {"接通(非本人)": wrong_number, "甲": busy}}}]\n'))
     _, con = run([write("a.csv", "案件编号,通话时间,结果\nK1,2026-03-05 10:00:00,接通(非本人)\nK1,2026-03-05 11:00:00,接通\nK1,2026-03-05 12:00:00,甲\n")], mapping=said)
     assert _contact(con, "outcome") == [("wrong_number",), ("conversation",), ("busy",)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "time", "utc"),
+    [
+        ("Asia/Shanghai", "Thu Mar 05 20:05:00 CST 2026", "2026-03-05 12:05:00"), ("America/New_York", "2026-07-05 20:05:00 CDT", "2026-07-06 01:05:00"),
+        ("America/New_York", "2026-03-05 20:05:00 CST", "2026-03-06 02:05:00"), ("Asia/Kolkata", "05-Mar-2026 20:05:00 IST", "2026-03-05 14:35:00"),
+        ("Asia/Shanghai", "2026-03-05 20:05:00 EST", "2026-03-06 01:05:00"), ("Europe/London", "2026-03-05 20:05:00 CST", None),
+    ],
+)  # fmt: skip
+def test_words_for_zones_are_read_where_they_mean_one(zone: str, time: str, utc: str | None, write: Write, run: Run) -> None:
+    _, con = run([write("a.csv", f"案件编号,通话时间,催记内容\nK1,{time},x\n")], settings=Settings(zone=zone))
+    assert [str(at) for (at,) in con.execute("SELECT at_utc::VARCHAR FROM contacts").fetchall()] == ([utc] if utc else [])
+    assert con.execute("SELECT count(*) FROM rejects").fetchall() == [(0 if utc else 1,)]
+
+
+def test_merged_cells_are_filled_where_the_mapping_says_so(write: Write, run: Run) -> None:
+    text = "案件编号,通话时间,催记内容\nK1,2026-03-05 20:05:01,x\n,2026-03-05 21:05:01,y\n,,\n ,2026-03-05 22:05:01,z\nK2,2026-03-05 22:06:01,z\n"
+    _, con = run([write("a.csv", text)])
+    assert con.execute("SELECT row_no, reason FROM rejects ORDER BY 1").fetchall() == [(3, "reject.missing"), (5, "reject.missing")]
+    said = load_mapping(write("m.yaml", 'name: m\ntables: [{match: ["a.csv"], table: contacts, fill_down: [case_id]}]\n'))
+    _, con = run([write("a.csv", text)], mapping=said)
+    assert _contact(con, "row_no, case_id") == [(2, "K1"), (3, "K1"), (5, "K1"), (6, "K2")]
+    with pytest.raises(UsageError) as caught:
+        run([write("a.csv", text)], mapping=load_mapping(write("n.yaml", 'name: m\ntables: [{match: ["a.csv"], table: contacts, fill_down: [agent_id]}]\n')))
+    assert caught.value.key == "mapping.fill_down"
+
+
+def test_every_file_that_cannot_be_read_is_named(write: Write, run: Run) -> None:
+    with pytest.raises(InputError) as caught:
+        run([write("a.csv", "甲,乙\n1,2\n"), write("b.csv", "案件编号,通话时间\nK1,2026-03-05 20:05:01\n"), write("c.csv", "丙,丁\n1,2\n")])
+    assert "a.csv" in caught.value.text("zh") and "c.csv" in caught.value.text("zh") and "b.csv" not in caught.value.text("zh")
 
 
 def test_date_and_time_of_day_in_columns_of_their_own(write: Write, run: Run) -> None:

@@ -14,6 +14,7 @@ from analyzer import audit, cluster, runs, shards
 from analyzer.cli.auditing import mapping_of, settings_of
 from analyzer.cli.shared import Json, Jurisdiction, MappingFile, Sources, Zone, emit_json, errors, help_, t, talk
 from analyzer.errors import UsageError
+from analyzer.legible import visible
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -32,8 +33,10 @@ def shard_(
     """See the catalogue."""
     with errors():
         head = shards.prepare_shards(sources, to, count, mapping_of(mapping, sources), settings_of(zone, jurisdiction), memory)
+    for file in head.left_out:
+        talk(t("talk.left_out", file=visible(file)))
     if json_:
-        emit_json({"folder": to.name, "contacts": head.contacts, "circles": head.circles, "shards": head.shards, "largest_circle": head.largest, "largest_shard": head.largest_shard})
+        emit_json({"folder": to.name, "contacts": head.contacts, "circles": head.circles, "shards": head.shards, "largest_circle": head.largest, "largest_shard": head.largest_shard, "left_out": head.left_out})
     else:
         talk(t("shards.prepared", name=to.name, contacts=head.contacts, circles=head.circles, shards=head.shards, largest=head.largest, shard=head.largest_shard))
 

@@ -8,9 +8,12 @@ cell states them. Rows read = loaded + rejected + duplicate, per file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -32,6 +35,8 @@ _FIRST_YEAR, _LAST_YEAR = 1990, 2099
 _MOST_WORDS = 2_000
 # So many midnights and nothing else are dates.
 _SURELY_MIDNIGHT = 3
+_ZONE_WORD = re.compile(r"[0-9] *[A-Z]{3,4}\b(?! *[+-])")
+_OF_THE_STATES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Anchorage", "Pacific/Honolulu")
 _HOUR_MATTERS = {("contacts", "started_at"), ("case_events", "occurred_at"), ("case_events", "ended_at")}
 
 
@@ -81,6 +86,7 @@ def load(
     Raises:
         InputError: a date column fits two orders, or mixes them.
     """
+    plans = [replace(plan, zone_words=_zone_words(plan, plan.zone or settings.zone)) for plan in plans]
     for spec in dict.fromkeys(plan.table for plan in plans):
         con.execute(f"CREATE TABLE {_into(spec)} ({_input_columns(spec)}, bad VARCHAR, detail VARCHAR)")
     read = []
@@ -90,6 +96,21 @@ def load(
     for spec in dict.fromkeys(plan.table for plan in plans):
         _separate_repeats(con, spec)
     return [_close(con, number, staged, plan, order, settings) for number, (plan, staged, order) in enumerate(read, start=1)]
+
+
+def _zone_words(plan: Plan, zone: str) -> dict[str, int]:
+    """Words for zones that the times of a source hold -> minutes east of UTC. A word that is said of several zones is read only where the
+    log's own zone, or another of the United States beside it, goes by it: CST in a log by Asia/Shanghai."""
+    times = [p for c in plan.table.columns if c.type == "time" for p in plan.positions.get(c.name, ())]
+    if not any(_ZONE_WORD.search(row[p] or "") for row in plan.source.sample for p in times if p < len(row)):
+        return {}
+    found = dict(values.ZONE_WORDS)
+    for name in {zone, *(_OF_THE_STATES if zone in _OF_THE_STATES else ())}:
+        for month in (1, 7):
+            moment = datetime(2026, month, 15, tzinfo=ZoneInfo(name))
+            if (word := moment.tzname() or "").isalpha() and word not in ("UTC", "GMT"):
+                found[word] = int((moment.utcoffset() or timedelta()).total_seconds() // 60)
+    return found
 
 
 def _into(spec: Table) -> str:
@@ -110,7 +131,7 @@ def _input_columns(spec: Table) -> str:
 def _read(
     con: duckdb.DuckDBPyConnection, plan: Plan, number: int, settings: Settings, scratch: Path
 ) -> tuple[Plan, Staged, str | None]:
-    staged = stage(con, plan.source, "raw", scratch)
+    staged = _filled_down(con, plan, stage(con, plan.source, "raw", scratch))
     orders: set[str] = set()
     fields, bad = [], []
     for column in plan.table.columns:
@@ -142,6 +163,19 @@ def _read(
     return plan, staged, "/".join(sorted(orders - {"ymd"})) or None
 
 
+def _filled_down(con: duckdb.DuckDBPyConnection, plan: Plan, staged: Staged) -> Staged:
+    """The staged rows with what stands above in the empty cells of the columns that the mapping names."""
+    filled = {p for name in plan.fill_down for p in plan.positions[name]}
+    if not filled:
+        return staged
+    above = "last_value(nullif(trim(c{0}), '') IGNORE NULLS) OVER (ORDER BY {1}) AS c{0}"
+    cells = ", ".join(above.format(i, staged.row_no) if i in filled else f"c{i}" for i in range(len(plan.source.columns)))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE filled AS SELECT {staged.row_no} AS row_no, {cells} FROM raw")
+    con.execute("DROP TABLE raw")
+    con.execute("ALTER TABLE filled RENAME TO raw")
+    return replace(staged, row_no="raw.row_no")
+
+
 def _from(plan: Plan) -> str:
     joins = [
         f"LEFT JOIN words_{c.name} ON {_cell(plan, c)} = words_{c.name}.cell"
@@ -159,12 +193,12 @@ def _cell(plan: Plan, column: Column) -> str | None:
     if positions is None:
         return None
     if len(positions) == 1:
-        return f"raw.c{positions[0]}"
+        return values.zoned(f"raw.c{positions[0]}", plan.zone_words if column.type == "time" else {})
     if column.type == "time" and len(positions) == 2:
         # A spreadsheet gives a date a midnight, and a time of day a day.
         day, clock = (f"raw.c{p}" for p in positions)
         day = f"regexp_replace({day}, '[T ]0?0:00(:00)?([.]0+)?$', '')"
-        return f"nullif(concat_ws(' ', {day}, {_clock_of(clock)}), '')"
+        return values.zoned(f"nullif(concat_ws(' ', {day}, {_clock_of(clock)}), '')", plan.zone_words)
     return "concat_ws('|', " + ", ".join(f"raw.c{p}" for p in positions) + ")"
 
 
@@ -494,8 +528,6 @@ def input_table(con: duckdb.DuckDBPyConnection, name: str) -> str:
 
 def sample_orders(plan: Plan) -> dict[str, str]:
     """Date order per time or date column, from the first rows of the source: ymd, dmy, mdy, or "dmy?mdy" where both fit."""
-    import re
-
     found = {}
     for column in plan.table.columns:
         positions = plan.positions.get(column.name)

@@ -13,6 +13,7 @@
         zone: Asia/Kolkata
         date_order: dmy            # ymd, dmy or mdy
         repeats: events            # rows without an id that are equal in all columns: duplicates (default) or events
+        fill_down: [case_id]       # merged cells: an empty cell holds what stands above it
         columns:
           started_at: 通话时间
           case_id: [甲方, 合同号]   # several columns, joined by "|"
@@ -75,6 +76,7 @@ class TableMapping(yamlfile.Strict):
     zone: str | None = None
     date_order: Literal["ymd", "dmy", "mdy"] | None = None
     repeats: Literal["duplicates", "events"] = "duplicates"
+    fill_down: list[str] = Field(default_factory=list)
     columns: dict[str, str | list[str] | Const] = Field(default_factory=dict)
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
 
@@ -86,7 +88,7 @@ class TableMapping(yamlfile.Strict):
     @pydantic.model_validator(mode="after")
     def _names(self) -> TableMapping:
         spec = table(self.table)
-        for name in [*self.columns, *self.values]:
+        for name in [*self.columns, *self.values, *self.fill_down]:
             if spec.column(name) is None:
                 raise ValueError(f"{self.table} has no column {name!r}")
         for name, words in self.values.items():

@@ -29,7 +29,8 @@ from analyzer.sources import Source
 @dataclass(frozen=True)
 class Plan:
     """How a source is read: canonical column -> positions of the source's columns (joined by "|"; a time's date and clock by a blank),
-    or a constant. `units`: what the header says of a column's unit. `caller`: where the number is of who called, for inbound calls."""
+    or a constant. `units`: what the header says of a column's unit. `caller`: where the number is of who called, for inbound calls.
+    `zone_words`: words for zones in the times -> minutes east of UTC. `fill_down`: columns whose empty cells hold what stands above."""
 
     source: Source
     table: Table
@@ -42,6 +43,8 @@ class Plan:
     by: str
     units: Maps[str, str] = field(default_factory=dict)
     caller: int | None = None
+    zone_words: Maps[str, int] = field(default_factory=dict)
+    fill_down: tuple[str, ...] = ()
 
     @property
     def unmapped(self) -> list[str]:
@@ -84,6 +87,8 @@ def propose(source: Source, mapping: Mapping) -> Plan:
             "input.missing_columns", path=source.name, table=spec.name, columns=", ".join(missing),
             found=shown_columns(source),
         )  # fmt: skip
+    if entry and (lost := [name for name in entry.fill_down if name not in positions]):
+        raise UsageError("mapping.fill_down", path=source.name, column=lost[0], found=shown_columns(source))
     known = header_aliases(spec.name)
     units = {name: unit for name, (first, *_) in positions.items() if (unit := named(known, source.columns[first])[1])}
     caller = next((p for p, name in enumerate(source.columns) if is_caller(name) and p not in taken), None) if spec.name == "contacts" and "direction" in positions and not (entry and "number" in entry.columns) else None
@@ -91,6 +96,7 @@ def propose(source: Source, mapping: Mapping) -> Plan:
         source, spec, positions, constants, entry.values if entry else {},
         (entry.zone if entry else None) or mapping.zone, entry.date_order if entry else None,
         entry.repeats if entry else "duplicates", mapping.name if entry else "built-in", units, caller,
+        fill_down=tuple(entry.fill_down) if entry else (),
     )  # fmt: skip
 
 

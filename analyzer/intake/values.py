@@ -6,7 +6,7 @@ slower one: DuckDB evaluates a CASE branch for its own rows alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from analyzer.intake.columns import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
 from analyzer.sql import literal
@@ -31,11 +31,22 @@ _MONTHS = "['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct'
 _MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 # A day of the week says nothing that the date does not.
 _WEEKDAY = r"[(（]?(?:星期|周|礼拜)[一二三四五六日天][)）]?|^\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+"
-_ZONE_NAME = r"\[[A-Za-z]+/[A-Za-z_/]+\]$"
+_ZONE_NAME = r"\[[A-Za-z]+/[A-Za-z_/]+\]$|\s*\([A-Za-z ]+ Time\)$"
 # Brought into the shape of `_TIME`: a month by its name after or before the day; digits without marks.
 _DAY_MONTH = rf"^(\d{{1,2}})[-\s/.]*{_MONTH}\.?[-\s/.,]*(\d{{4}}|\d{{2}})\b(.*)$"
 _MONTH_DAY = rf"^{_MONTH}\.?\s*(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b(.*)$"
 _BARE = r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:[T ]?(\d{2}):?(\d{2}):?(\d{2})?(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$"
+# As Java writes a time: the year comes last, after the offset.
+_YEAR_LAST = rf"^{_MONTH}\s+(\d{{1,2}})\s+(\d{{1,2}}:\d{{2}}:\d{{2}})\s*([-+][0-9:]+|z|utc|gmt)?\s+(\d{{4}})$"
+# Years of an era, by its name or as three figures (no other count of years has three): 民國113年5月6日, 113/05/06, 1130506, 令和6年5月6日.
+_ERA = r"^(?:中[华華])?(民[国國]|令和)\s*(元|[0-9]{1,3})([^0-9].*)$"
+_ROC_BARE = r"^(1[0-4][0-9])(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])( .*)?$"
+_ROC, _REIWA = 1911, 2018
+# Offsets in minutes of the words for zones that mean one only. CST, IST, BST, MST and PST mean several: the log's own zone decides.
+ZONE_WORDS = {
+    "EST": -300, "EDT": -240, "CDT": -300, "MDT": -360, "PDT": -420, "JST": 540, "KST": 540, "HKT": 480, "SGT": 480, "WIB": 420, "PHT": 480,
+    "CET": 60, "CEST": 120, "AEST": 600, "AEDT": 660,
+}  # fmt: skip
 _CLOCK = r"^(?:(\d+):)?(\d+):(\d{2})(?:\.\d+)?$"
 _SPOKEN = (
     r"^(?:(\d+)\s*(?:小?时|小時|hours?|hrs?|h))?\s*(?:(\d+(?:\.\d+)?)\s*(?:分钟?|分鐘|minutes?|mins?|m|QUOTE|′))?"
@@ -85,22 +96,36 @@ def regular(raw: str) -> str:
     by its number, marks between digits."""
     plain = f"trim(regexp_replace(regexp_replace({_half_width(raw)}, '{_WEEKDAY}', ' ', 'gi'), '{_ZONE_NAME}', ''))"
     plain = f"regexp_replace({plain}, '([时点])半', '\\1 30分')"
+    year = f"(CASE p.y WHEN '元' THEN 1 ELSE p.y::INT END + CASE p.era WHEN '令和' THEN {_REIWA} ELSE {_ROC} END)"
+    era = f"list_transform([regexp_extract({plain}, '{_ERA}', ['era', 'y', 'rest'])], lambda p: CASE WHEN p.era <> '' THEN {year} || p.rest END)[1]"
+    plain = f"CASE WHEN regexp_matches({plain}, '民[国國]|令和') THEN coalesce({era}, {plain}) ELSE {plain} END"
 
     def named(pattern: str, names: str) -> str:
-        built = f"CASE WHEN length(p.y) = 2 THEN '20' || p.y ELSE p.y END || '-' || list_position({_MONTHS}, p.mon) || '-' || p.d || p.rest"
+        built = f"CASE WHEN length(p.y) = 2 THEN '20' || p.y ELSE p.y END || '-' || list_position({_MONTHS}, p.mon) || '-' || p.d || upper(p.rest)"
         return f"list_transform([regexp_extract(lower({plain}), '{pattern}', {names})], lambda p: CASE WHEN p.d <> '' THEN {built} END)[1]"
 
     clock = "' ' || p.h || ':' || p.m || ':' || coalesce(nullif(p.s, ''), '00') || p.off"
     built = f"p.y || '-' || p.b || '-' || p.d || CASE WHEN p.h = '' THEN '' ELSE {clock} END"
     bare = f"regexp_extract({plain}, '{_BARE}', ['y', 'b', 'd', 'h', 'm', 's', 'off'])"
+    last = f"regexp_extract(lower({plain}), '{_YEAR_LAST}', ['mon', 'd', 'clock', 'off', 'y'])"
+    year_last = f"list_transform([{last}], lambda p: CASE WHEN p.d <> '' THEN p.y || '-' || list_position({_MONTHS}, p.mon) || '-' || p.d || ' ' || p.clock || upper(p.off) END)[1]"
     return (
         f"coalesce(CASE WHEN regexp_matches({plain}, '{_MONTH}', 'i')"
-        f" THEN coalesce({named(_DAY_MONTH, _NAMES_DAY_MONTH)}, {named(_MONTH_DAY, _NAMES_MONTH_DAY)})"
-        f" WHEN regexp_matches({plain}, '^(19|20)[0-9]{{6}}') THEN list_transform([{bare}], lambda p: CASE WHEN p.y <> '' THEN {built} END)[1] END, {plain})"
+        f" THEN coalesce({named(_DAY_MONTH, _NAMES_DAY_MONTH)}, {named(_MONTH_DAY, _NAMES_MONTH_DAY)}, {year_last})"
+        f" WHEN regexp_matches({plain}, '^(19|20)[0-9]{{6}}') THEN list_transform([{bare}], lambda p: CASE WHEN p.y <> '' THEN {built} END)[1]"
+        f" WHEN regexp_matches({plain}, '{_ROC_BARE}') THEN regexp_replace({plain}, '{_ROC_BARE}', '\\1-\\2-\\3\\4') END, {plain})"
     )
 
 
 _NAMES_DAY_MONTH, _NAMES_MONTH_DAY = "['d', 'mon', 'y', 'rest']", "['mon', 'd', 'y', 'rest']"
+
+
+def zoned(raw: str, words: Mapping[str, int]) -> str:
+    """A cell with the offset in the place of the word for a zone; minutes east of UTC by word."""
+    for word, minutes in words.items():
+        stated = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+        raw = f"regexp_replace({raw}, '([0-9.]) *\\b{word}\\b', '\\1{stated}')"
+    return raw
 
 
 def parts(raw: str) -> str:
@@ -113,7 +138,8 @@ def _slow_time(raw: str, order: str) -> str:
     month = {"dmy": "b", "mdy": "a", "ymd": "b"}[order]
     year = f"CASE WHEN length(p.{first}) <= 2 THEN '20' || lpad(p.{first}, 2, '0') ELSE p.{first} END"
     ymd = "p.a || '-' || p.b || '-' || p.c"
-    ordered = f"CASE WHEN length(p.a) = 4 THEN {ymd} ELSE {year} || '-' || p.{month} || '-' || p.{third} END"
+    roc = f"CASE WHEN p.a::INT BETWEEN 80 AND 149 THEN (p.a::INT + {_ROC}) || '-' || p.b || '-' || p.c END"
+    ordered = f"CASE WHEN length(p.a) = 4 THEN {ymd} WHEN length(p.a) = 3 THEN {roc} ELSE {year} || '-' || p.{month} || '-' || p.{third} END"
     half = "lower(replace(p.half || p.half2, '.', ''))"
     morning, noon, afternoon, evening = (f"regexp_full_match({half}, '{words}')" for words in (f"{_MORNING}|am", _NOON, f"{_AFTERNOON}|pm", _EVENING))
     # Twelve in the evening is midnight, one to four then are past it: on which date the writer put them is not known.
