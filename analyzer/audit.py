@@ -241,10 +241,19 @@ def inspect(sources: Sequence[str], mapping: Mapping) -> list[Inspected]:
             continue
         for source in opened:
             try:
-                found.append(Inspected(source.name, source, intake.propose(source, mapping), None))
+                found.extend(Inspected(source.name, source, plan, None) for plan in intake.propose(source, mapping))
             except (InputError, UsageError) as error:
                 found.append(Inspected(source.name, source, None, error))
-    return found
+    if any(item.plan and item.plan.table.name in ("persons", "numbers") for item in found):
+        return found
+    return [one for item in found for one in _with_borrowers(item)]
+
+
+def _with_borrowers(item: Inspected) -> list[Inspected]:
+    people = intake.borrowers(item.plan) if item.plan else ()
+    if not item.plan or not people:
+        return [item]
+    return [replace(item, plan=plan) for plan in intake.told_apart(item.plan, *people)]
 
 
 def unreadable(found: Sequence[Inspected]) -> list[Inspected]:

@@ -296,7 +296,7 @@ def test_words_that_say_too_little(column: str, spelling: str) -> None:
 def test_the_table_the_headers_speak_for(headers: str, name: str, write: Write) -> None:
     """A general name (a date, a phone, a remark) does not make a contact of what is none."""
     rows = "\n".join([headers, ",".join(f"x{i}" for i in range(headers.count(",") + 1))])
-    assert [plan.table.name for plan in audit.plan([str(write("a.csv", rows + "\n"))], Mapping())] == [name]
+    assert audit.plan([str(write("a.csv", rows + "\n"))], Mapping())[0].table.name == name
 
 
 @pytest.mark.parametrize(
@@ -545,3 +545,39 @@ def test_a_sheet_of_ours_that_cannot_be_read_is_not_left_out(tmp_path: Path, run
     with pytest.raises(InputError) as caught:
         run([book("b.xlsx", ["案件编号", "乙", "丙"])])
     assert caught.value.key == "input.unknown_table"
+
+
+def test_a_list_of_people_with_their_numbers_is_two_tables(write: Write, run: Run) -> None:
+    people = "案件编号,联系人姓名,与借款人关系,联系电话\nK1,甲某,配偶,13800138000\nK1,甲某,配偶,13900139000\nK1,乙某,同事,13700137000\nK1,,朋友,13600136000\n"
+    calls = "案件编号,通话时间,被叫号码,催记内容\nK1,2026-03-05 20:05:01,13700137000,x\nK1,2026-03-05 21:05:01,13900139000,y\n"
+    result, con = run([write("people.csv", people), write("calls.csv", calls)])
+    assert [(b.file, b.table, b.rows_read, b.loaded, b.rejected, b.duplicate, b.unmapped) for b in result.batches] == [
+        ("people.csv", "persons", 4, 2, 1, 1, ()), ("people.csv", "numbers", 4, 3, 1, 0, ()), ("calls.csv", "contacts", 2, 2, 0, 0, ()),
+    ]  # fmt: skip
+    assert con.execute("SELECT name, relation FROM persons ORDER BY 2").fetchall() == [("甲某", "spouse"), ("乙某", "colleague")]
+    assert _contact(con, "relation") == [("colleague",), ("spouse",)]
+
+
+def test_people_with_ids_may_have_their_numbers_beside_them(write: Write, run: Run) -> None:
+    _, con = run([write("people.csv", "case_no,party_id,name,relationship,phone,phone_type\nK1,P1,Ann,spouse,2125550101,mobile\nK1,P1,Ann,spouse,2125550102,work\n"), write("calls.csv", "case_no,call_time,phone,note\nK1,2026-03-05 20:05:01,2125550102,x\n")])
+    assert con.execute("SELECT number, person_id, kind FROM numbers ORDER BY 1").fetchall() == [("2125550101", "P1", "mobile"), ("2125550102", "P1", "work")]
+    assert _contact(con, "relation") == [("spouse",)]
+
+
+@pytest.mark.parametrize("rest", ["通话结果", "催记内容", "催收员"])
+def test_a_list_of_contacts_without_their_times_is_no_list_of_people(rest: str, write: Write) -> None:
+    with pytest.raises(InputError) as caught:
+        audit.plan([str(write("a.csv", f"案件编号,姓名,关系,联系电话,{rest}\nK1,甲某,配偶,13800138000,x\n"))], Mapping())
+    assert caught.value.key in ("input.missing_columns", "input.unknown_table")
+
+
+def test_the_number_in_a_list_of_cases_is_the_borrowers_where_no_list_of_people_says_more(write: Write, run: Run) -> None:
+    cases = write("cases.csv", "案件编号,客户姓名,手机号,欠款金额\nK1,甲某,13800138000,100\nK2,乙某,13900139000,100\n")
+    calls = write("calls.csv", "案件编号,通话时间,被叫号码,催记内容\nK1,2026-03-05 20:05:01,13800138000,x\nK2,2026-03-05 21:05:01,13800138000,y\n")
+    result, con = run([cases, calls])
+    assert [(b.table, b.loaded, b.unmapped) for b in result.batches] == [("cases", 2, ()), ("persons", 2, ()), ("numbers", 2, ()), ("contacts", 2, ())]
+    assert _contact(con, "relation") == [("self",), (None,)]
+    people = write("people.csv", "案件编号,联系人姓名,与借款人关系,联系电话\nK1,丙某,配偶,13800138000\n")
+    result, con = run([cases, calls, people])
+    assert [b.table for b in result.batches] == ["cases", "contacts", "persons", "numbers"]
+    assert _contact(con, "relation") == [("spouse",), (None,)]

@@ -141,6 +141,8 @@ def _read(
             orders.add(order)
         if column.name == _own_id(plan.table):
             expression = f"coalesce({expression}, 'x-' || {_row_digest(plan, staged)})"
+        elif column.name == "person_id" and plan.told_by:
+            expression = _told_by(plan)
         fields.append(f"{expression} AS {column.name}")
         if extra:
             fields.append(f"{extra} AS {column.name}_off")
@@ -157,7 +159,7 @@ def _read(
     _keep_unreadable_rows(con, plan, number, staged)
     _count_cell_problems(con, plan, number, staged)
     con.executemany(
-        "INSERT INTO provided VALUES (?, ?)", [[number, name] for name in [*plan.positions, *plan.constants]]
+        "INSERT INTO provided VALUES (?, ?)", [[number, name] for name in [*plan.positions, *plan.constants, *(["person_id"] if plan.told_by else [])]]
     )
     con.execute("DROP TABLE raw")
     return plan, staged, "/".join(sorted(orders - {"ymd"})) or None
@@ -380,6 +382,12 @@ def _first_of(bad: list[tuple[str, str, str]], part: int) -> str:
 def _own_id(spec: Table) -> str | None:
     """The single key column that a log may lack: the id is then made from the row itself."""
     return spec.key[0] if spec.key in (("contact_id",), ("payment_id",), ("promise_id",), ("event_id",)) else None
+
+
+def _told_by(plan: Plan) -> str:
+    """SQL: the id of a person who has none, from case, name and relation; NULL without a name."""
+    case, name, *relation = (values.filled(f"raw.c{p}") for p in plan.told_by)
+    return f"CASE WHEN {name} IS NOT NULL THEN 'x-' || left(md5(concat_ws('|', {', '.join([case, name, *relation])})), 16) END"
 
 
 def _row_digest(plan: Plan, staged: Staged) -> str:

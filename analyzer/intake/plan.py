@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Mapping as Maps
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analyzer.errors import InputError, UsageError
 from analyzer.intake.columns import (
@@ -30,7 +30,8 @@ from analyzer.sources import Source
 class Plan:
     """How a source is read: canonical column -> positions of the source's columns (joined by "|"; a time's date and clock by a blank),
     or a constant. `units`: what the header says of a column's unit. `caller`: where the number is of who called, for inbound calls.
-    `zone_words`: words for zones in the times -> minutes east of UTC. `fill_down`: columns whose empty cells hold what stands above."""
+    `zone_words`: words for zones in the times -> minutes east of UTC. `fill_down`: columns whose empty cells hold what stands above.
+    `told_by`: where people without an id are told apart by what they are. `beside`: columns that the source's other table reads."""
 
     source: Source
     table: Table
@@ -45,11 +46,13 @@ class Plan:
     caller: int | None = None
     zone_words: Maps[str, int] = field(default_factory=dict)
     fill_down: tuple[str, ...] = ()
+    told_by: tuple[int, ...] = ()
+    beside: frozenset[int] = frozenset()
 
     @property
     def unmapped(self) -> list[str]:
         """Headers of the source that nothing reads."""
-        used = {p for positions in self.positions.values() for p in positions} | {self.caller}
+        used = {p for positions in self.positions.values() for p in positions} | {self.caller} | self.beside
         return [name for i, name in enumerate(self.source.columns) if i not in used]
 
     def provides(self, column: str) -> bool:
@@ -57,8 +60,8 @@ class Plan:
         return column in self.positions or column in self.constants
 
 
-def propose(source: Source, mapping: Mapping) -> Plan:
-    """The plan for a source, by the mapping's entry for it or else by header names.
+def propose(source: Source, mapping: Mapping) -> tuple[Plan, ...]:
+    """The plans for a source, by the mapping's entry for it or else by header names: one, or two for a list of people with their numbers.
 
     Raises:
         InputError: no canonical table fits, two fit equally well, or a required column is missing.
@@ -81,23 +84,65 @@ def propose(source: Source, mapping: Mapping) -> Plan:
     for column, proposed in _by_header(spec, source).items():
         if column not in positions and column not in constants and not taken & set(proposed):
             positions[column] = proposed
-    missing = [c.name for c in spec.columns if c.required and c.name not in positions and c.name not in constants]
-    if missing:
+    if missing := _lacking(spec, {*positions, *constants}):
         raise InputError(
             "input.missing_columns", path=source.name, table=spec.name, columns=", ".join(missing),
             found=shown_columns(source),
         )  # fmt: skip
     if entry and (lost := [name for name in entry.fill_down if name not in positions]):
         raise UsageError("mapping.fill_down", path=source.name, column=lost[0], found=shown_columns(source))
+    plain = spec.name != "persons" or "person_id" in positions or "person_id" in constants
     known = header_aliases(spec.name)
     units = {name: unit for name, (first, *_) in positions.items() if (unit := named(known, source.columns[first])[1])}
     caller = next((p for p, name in enumerate(source.columns) if is_caller(name) and p not in taken), None) if spec.name == "contacts" and "direction" in positions and not (entry and "number" in entry.columns) else None
-    return Plan(
+    plan = Plan(
         source, spec, positions, constants, entry.values if entry else {},
         (entry.zone if entry else None) or mapping.zone, entry.date_order if entry else None,
         entry.repeats if entry else "duplicates", mapping.name if entry else "built-in", units, caller,
-        fill_down=tuple(entry.fill_down) if entry else (),
+        fill_down=tuple(entry.fill_down) if entry else (), told_by=() if plain else _told_by(positions),
     )  # fmt: skip
+    numbers = _numbers_beside(plan) if spec.name == "persons" else None
+    if numbers is None:
+        return (plan,)
+    return told_apart(plan, numbers)
+
+
+def told_apart(*plans: Plan) -> tuple[Plan, ...]:
+    """Plans for one source, each with what the others read."""
+    read = [frozenset(p for used in plan.positions.values() for p in used) for plan in plans]
+    return tuple(replace(plan, beside=frozenset().union(*read[:i], *read[i + 1 :])) for i, plan in enumerate(plans))
+
+
+def _lacking(spec: Table, names: Iterable[str]) -> list[str]:
+    """Required columns that are not among these. A person without an id is told by case, name and relation."""
+    have = {*names, "person_id"} if spec.name == "persons" and "name" in names else {*names}
+    return [c.name for c in spec.columns if c.required and c.name not in have]
+
+
+def _told_by(positions: Maps[str, tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(p for name in ("case_id", "name", "relation") for p in positions.get(name, ()))
+
+
+def borrowers(plan: Plan) -> tuple[Plan, ...]:
+    """The borrowers of a list of cases and their numbers, where it has both: for an audit without lists of people and numbers."""
+    if plan.table.name != "cases" or "debtor_name" not in plan.positions or "case_id" not in plan.positions:
+        return ()
+    who = {"case_id": plan.positions["case_id"], "name": plan.positions["debtor_name"]}
+    person = replace(plan, table=table("persons"), positions=who, constants={"relation": "self"}, values={}, units={}, told_by=_told_by(who), fill_down=tuple({"case_id"} & {*plan.fill_down}))
+    numbers = _numbers_beside(person, {p for used in plan.positions.values() for p in used})
+    return () if numbers is None else (person, numbers)
+
+
+def _numbers_beside(plan: Plan, others: Collection[int] = ()) -> Plan | None:
+    """The numbers in a list of people, as a table of their own; `others`: columns that are something else."""
+    spec, taken = table("numbers"), {p for used in plan.positions.values() for p in used}.union(others)
+    found = {name: used for name, used in _by_header(spec, plan.source).items() if not taken & set(used)}
+    if "number" not in found:
+        return None
+    shared = {name: plan.positions[name] for name in ("case_id", "person_id") if name in plan.positions}
+    constants = {name: value for name, value in plan.constants.items() if name in ("case_id", "person_id")}
+    fill_down = tuple(name for name in plan.fill_down if name in shared)
+    return replace(plan, table=spec, positions=found | shared, constants=constants, values={}, units={}, fill_down=fill_down)
 
 
 def _by_header(spec: Table, source: Source) -> dict[str, tuple[int, ...]]:
@@ -159,13 +204,16 @@ def _date_and_clock(source: Source, known: dict[str, str]) -> tuple[int, int] | 
     return (dates[0], clocks[0]) if dates and clocks and not whole else None
 
 
+_OF_A_CONTACT = {"text", "outcome", "channel", "agent_id", "duration_s", "direction", "call_type", "started_at"}
+
+
 def _best(source: Source) -> Table:
     fits: list[tuple[int, int, Table]] = []
     for spec in TABLES:
         found = _by_header(spec, source)
-        required = [c.name for c in spec.columns if c.required]
-        have = sum(name in found for name in required)
-        fits.append((int(have == len(required)), len(found), spec))
+        # What was said or came of it makes a list of contacts, even of one that lacks their times.
+        events = spec.name == "persons" and "person_id" not in found and _OF_A_CONTACT & _by_header(table("contacts"), source).keys()
+        fits.append((int(not _lacking(spec, found) and not events), len(found), spec))
     # One known column among several says too little: a list of visits with a case number is no list of cases.
     complete = [(hits, spec) for whole, hits, spec in fits if whole and (hits > 1 or len(source.columns) <= 2)]
     near = max(fits, key=lambda fit: fit[1])
@@ -174,7 +222,7 @@ def _best(source: Source) -> Table:
         spec, found = near[2], _by_header(near[2], source)
         raise InputError(
             "input.missing_columns", path=source.name, table=spec.name,
-            columns=", ".join(c.name for c in spec.columns if c.required and c.name not in found),
+            columns=", ".join(_lacking(spec, found)),
             found=shown_columns(source),
         )  # fmt: skip
     if not complete:
@@ -182,6 +230,10 @@ def _best(source: Source) -> Table:
         raise InputError(key, path=source.name, found=shown_columns(source))
     most = max(hits for hits, _ in complete)
     best = [spec for hits, spec in complete if hits == most]
+    # A list of people is read for their numbers too, not the other way round.
+    people = [spec for _, spec in complete if spec.name == "persons"]
+    if people and {spec.name for spec in best} <= {"persons", "numbers"}:
+        return people[0]
     if len(best) > 1:
         raise InputError("input.two_tables", path=source.name, tables=", ".join(s.name for s in best))
     return best[0]
