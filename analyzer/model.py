@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum, StrEnum
@@ -94,7 +95,7 @@ class Rule:
     cases: tuple[dict[str, Any], ...]
     applies_to: dict[str, tuple[str, ...]]
     digest: str
-    lines: dict[tuple[str | int, ...], int] = field(default_factory=dict, compare=False, hash=False)
+    lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, compare=False, hash=False)
 
     @property
     def ref(self) -> str:

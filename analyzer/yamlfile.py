@@ -7,7 +7,7 @@ a key given twice is a problem, not a silent choice.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -39,6 +39,7 @@ class _Plain(_Loader):
         return ""
 
 
+_DEEPEST = 30
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?")
 
@@ -67,20 +68,51 @@ class Both(Strict):
 Model = TypeVar("Model", bound=Strict)
 
 
+Path_ = tuple[str | int, ...]
+
+
+class Lines(Mapping[Path_, int]):
+    """The 1-based line of each path into a text, worked out when somebody asks: a file without a mistake is never asked about."""
+
+    def __init__(self, text: str = "") -> None:
+        """`text`: YAML."""
+        self._text: str | None = text
+        self._found: dict[Path_, int] = {}
+
+    def _all(self) -> dict[Path_, int]:
+        if self._text is not None:
+            node, self._text = _node(self._text), None
+            if node is not None:
+                _note_lines(node, (), self._found)
+        return self._found
+
+    def __getitem__(self, path: Path_) -> int:
+        """The line of a path."""
+        return self._all()[path]
+
+    def __iter__(self) -> Iterator[Path_]:
+        """Every path."""
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        """How many paths there are."""
+        return len(self._all())
+
+
 @dataclass
 class Document:
     """The data of a file, the 1-based line of each path into it, and what is wrong with its YAML: (line, key, params)."""
 
     data: Any = None
-    lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
+    lines: Lines = field(default_factory=Lines)
     problems: list[tuple[int, str, dict[str, object]]] = field(default_factory=list)
 
-    def line(self, path: tuple[str | int, ...]) -> int:
+    def line(self, path: Path_) -> int:
         """The line of a path, or of the nearest part of it that exists."""
         return line_of(path, self.lines)
 
 
-def line_of(path: tuple[str | int, ...], lines: Mapping[tuple[str | int, ...], int]) -> int:
+def line_of(path: Path_, lines: Mapping[Path_, int]) -> int:
     """The line of a path, or of the nearest part of it that has one."""
     while path and path not in lines:
         path = path[:-1]
@@ -122,42 +154,59 @@ def parse(text: str, document: Document | None = None) -> Document:
     """Read YAML text."""
     document = document or Document()
     try:
-        loader = _Plain(text)
-        try:
-            node = loader.get_single_node()
-        finally:
-            loader.dispose()
+        node = _node(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         document.problems.append((mark.line + 1 if mark else 1, "yaml.broken", {"why": getattr(error, "problem", "") or ""}))
         return document
-    document.data = None if node is None else _build(node, (), document)
+    document.lines = Lines(text)
+    document.data = None if node is None else _build(node, 0, document)
     return document
 
 
-def _build(node: yaml.Node, path: tuple[str | int, ...], document: Document) -> Any:
-    document.lines.setdefault(path, node.start_mark.line + 1)
-    if len(path) > 30:
+def _node(text: str) -> yaml.Node | None:
+    loader = _Plain(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+def _note_lines(node: yaml.Node, path: Path_, lines: dict[Path_, int]) -> None:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if len(path) > _DEEPEST:
+        return
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key_node, value_node in node.value:
+            if isinstance(key_node, yaml.ScalarNode) and key_node.value not in seen:
+                seen.add(key_node.value)
+                lines[(*path, key_node.value)] = key_node.start_mark.line + 1
+                _note_lines(value_node, (*path, key_node.value), lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, item in enumerate(node.value):
+            _note_lines(item, (*path, i), lines)
+
+
+def _build(node: yaml.Node, depth: int, document: Document) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        return node.value if node.style in ("'", '"', "|", ">") else _scalar(node.value)
+    if depth > _DEEPEST:
         document.problems.append((node.start_mark.line + 1, "yaml.deep", {}))
         return None
-    if isinstance(node, yaml.MappingNode):
-        found: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                document.problems.append((line, "yaml.key", {}))
-                continue
-            key = key_node.value
-            if key in found:
-                document.problems.append((line, "yaml.duplicate_key", {"name": key}))
-                continue
-            document.lines[(*path, key)] = line
-            found[key] = _build(value_node, (*path, key), document)
-        return found
     if isinstance(node, yaml.SequenceNode):
-        return [_build(item, (*path, i), document) for i, item in enumerate(node.value)]
-    assert isinstance(node, yaml.ScalarNode)
-    return node.value if node.style in ("'", '"', "|", ">") else _scalar(node.value)
+        return [_build(item, depth + 1, document) for item in node.value]
+    found: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            document.problems.append((key_node.start_mark.line + 1, "yaml.key", {}))
+            continue
+        key = key_node.value
+        if key in found:
+            document.problems.append((key_node.start_mark.line + 1, "yaml.duplicate_key", {"name": key}))
+            continue
+        found[key] = _build(value_node, depth + 1, document)
+    return found
 
 
 def _scalar(text: str) -> Any:
