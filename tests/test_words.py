@@ -399,6 +399,30 @@ def test_doubtful_words_said_by_anyone_are_settled_too(tmp_path: Path, words: Wo
         assert [s.counts for s in settle(finder, [Recipient(True)], reader)[0]] == told
 
 
+def test_what_is_nearly_a_pattern_is_settled_by_the_second_reader(tmp_path: Path, words: Words) -> None:
+    """All elements but one, or all of them apart: never without words, never taken back, only where nothing else of the label counts."""
+    (tmp_path / "_context.yaml").write_text((ROOT / "rules/lexicon/_context.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "trial.yaml").write_text(LEXICON.format(id="trial", pattern="    all: [[甲字], [乙字], [丙字]]\n    none: [[丁字]]\n    within: clause"), encoding="utf-8")
+    texts = ["借款逾期，乙字。另外甲字", "借款逾期，丙字。乙字。甲字", "借款逾期，只有甲字", "甲字乙字丁字", "严禁说甲字乙字", "甲字乙字丙字"]
+    asked = np.zeros((len(texts), len(LABELS)), np.bool_)
+    column = LABELS.index("abuse")
+    asked[:, column] = True
+    found = {s.text: s for s in Finder(texts, load_lexicons(tmp_path)).nearly(asked)}
+    assert {n: (s.words, s.taken_back) for n, s in found.items()} == {0: ("乙字。另外甲字", False), 1: ("丙字。乙字。甲字", False), 4: ("甲字乙字", True), 5: ("甲字乙字丙字", False)}
+    assert all(not s.counts and not s.sure and "nearly" in s.why for s in found.values())
+    assert not Finder(texts, load_lexicons(tmp_path)).nearly(np.zeros_like(asked))
+
+    def told(bias: float, about: float) -> list[tuple[int, bool]]:
+        assert words.reader is not None
+        biases = np.full(len(LABELS) + 1, -30, np.float32)
+        biases[column], biases[ABOUT] = bias, about
+        reader = replace(words.reader, weights=np.zeros_like(words.reader.weights), bias=biases, lexicons=frozenset())
+        return [(s.text, s.counts) for s in settle(Finder(texts, load_lexicons(tmp_path)), [Recipient(True)] * len(texts), reader)[0]]
+
+    assert told(2, 30) == [(0, True), (1, True), (4, False), (5, True)], "the sure words of the last are told once"
+    assert told(0.8, 30) == [(5, True)] == told(2, 0), "neither without a sure reader nor outside of collection"
+
+
 def test_the_second_reader_tells_collection_from_private_messages(words: Words) -> None:
     texts = ["您尾号3072的借款已逾期12天，请尽快还款，如有困难请联系我司协商。", "Your loan is 12 days past due, please call us to arrange a payment.", "今晚食堂吃啥，我带伞了", "see u at the pub at 8, bring the tickets"]
     finder = Finder(texts, words.lexicons)

@@ -118,6 +118,49 @@ class Finder:
         for lexicon in self.lexicons.items:
             if lexicon.label:
                 hits += self._of_lexicon(lexicon, None if agreed is None else agreed[:, LABELS.index(lexicon.label)])
+        return self._signals(hits)
+
+    def nearly(self, asked: Mask) -> list[Signal]:
+        """The words that come nearest to a pattern of a label: all its elements but one, or all of them further apart than it allows.
+
+        Args:
+            asked: shape (texts, labels): where they are looked for. One signal for each at the most, doubtful and not yet settled.
+        """
+        best: dict[tuple[int, str], tuple[tuple[int, int], _Hit]] = {}
+        for lexicon in self.lexicons.items:
+            texts = np.flatnonzero(asked[:, LABELS.index(lexicon.label)]) if lexicon.label else np.zeros(0, np.int64)
+            if lexicon.audience == "others" and self._others is not None:
+                texts = texts[self._others[texts]]
+            for pattern in lexicon.patterns if len(texts) else ():
+                held = np.array([self._held(number, "text")[texts] for number in pattern.all])
+                enough = held.sum(axis=0) >= max(len(pattern.all) - 1, 1)
+                if len(pattern.all) == 1 or not enough.any():
+                    continue
+                if pattern.none is not None:
+                    enough &= ~self._held(pattern.none, "text")[texts]
+                for text in texts[enough].tolist():
+                    if (span := self._nearest(pattern, text)) is None:
+                        continue
+                    count, start, end = span
+                    rank, key = (count, start - end), (text, lexicon.label or "")
+                    if key not in best or rank > best[key][0]:
+                        best[key] = rank, _Hit(start, -end, True, lexicon, pattern.name, pattern.anyone, pattern.despite)
+        return [signal._replace(why=f"nearly, {signal.why}") for signal in self._signals([hit for _, hit in best.values()])]
+
+    def _nearest(self, pattern: Pattern, text: int) -> tuple[int, int, int] | None:
+        """(how many elements, start, end) of the shortest span of the elements of a pattern that a text has."""
+        numbers, _ = self._scope("text")
+        of = np.array([text])
+        around = self._around("text", of)
+        found = [self._first_spans(mine, numbers[mine], of)[0] for number in pattern.all if len(mine := self._among(number, around))]
+        whole = [[span for span in spans if self._on_borders(*span)] for spans in found]
+        choices = [spans for spans in whole if spans]
+        if len(choices) < max(len(pattern.all) - 1, 1):
+            return None
+        picked = next(iter(_shortest_first(choices, None, False)), None)
+        return None if picked is None else (len(picked), min(s for s, _ in picked), max(e for _, e in picked))
+
+    def _signals(self, hits: Sequence[_Hit]) -> list[Signal]:
         if not hits:
             return []
         starts = np.array([h.start for h in hits], dtype=np.int64)

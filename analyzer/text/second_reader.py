@@ -54,6 +54,8 @@ _EVEN = 0.5
 OVERRULED, AROUND = 0.1, 30
 VAGUE = 0.7
 """How much nearer to certainty the score must be where the words alone are everyday ones."""
+NEARLY = 0.7
+"""The score that lets words count which are nearly a pattern of a lexicon: all its elements but one, or all of them wherever in the text."""
 # Whether a text speaks of collection must be all but certain; elsewhere doubtful and sure words need these scores. Chosen on the ordinary sets,
 # for as few false alarms as cost the development set next to nothing.
 SPEAKS = 0.98
@@ -326,7 +328,24 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
             own[place] = max(own[place], float(around[number, column[found[place].label]]))
     vague = finder.lexicons.vague
     decided = [reader.decided(s, own[n], about[n], (s.concept, s.detail) in vague) for n, s in enumerate(found)]
-    return decided, scores
+    decided += _nearly(finder, decided, scores, column)
+    return sorted(decided, key=lambda s: (s.text, s.start, -s.end)), scores
+
+
+def _nearly(finder: Finder, decided: Sequence[Signal], scores: Scores, column: Mapping[str, int]) -> list[Signal]:
+    """What is nearly a pattern, where the reader is sure of a label of which no words counted."""
+    asked = (scores[:, :ABOUT] >= NEARLY) & (scores[:, ABOUT] >= SPEAKS)[:, np.newaxis]
+    for signal in decided:
+        if signal.counts:
+            asked[signal.text, column[signal.label]] = False
+    if not asked.any():
+        return []
+    found = []
+    for signal in finder.nearly(asked):
+        score = float(scores[signal.text, column[signal.label]])
+        why = f"{signal.why}, second reader {score:.2f} of {NEARLY:.2f}"
+        found.append(signal if signal.taken_back else signal._replace(counts=True, confidence=round(min(score, 0.98), 3), why=why))
+    return found
 
 
 def _beside(text: str, start: int, end: int) -> str:
