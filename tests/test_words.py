@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from analyzer import evaluation, scan, store, training
 from analyzer.errors import RuleErrors, UsageError
 from analyzer.intake import Settings, input_table
-from analyzer.text import Lexicons, TextReader, Words, find, load_lexicons, reading, segment, shapes
+from analyzer.text import Lexicons, TextReader, Words, find, load_lexicons, reading, second_reader, segment, shapes
 from analyzer.text.finder import Finder
 from analyzer.text.lexicon import LABELS
 from analyzer.text.normalise import normalise
@@ -370,6 +370,26 @@ def test_noise_does_not_talk_a_plain_threat_away(words: Words) -> None:
     assert whole[LABELS.index("threat_violence")] < OVERRULED, "the whole text speaks against it"
     told = [v.labels for v in judge([{"text": THREAT}, {"text": text}, {"text": noise}], words)]
     assert told == [("threat_violence",), ("threat_violence",), ()]
+
+
+def test_plain_breaches_are_told(words: Words) -> None:
+    """Sayings that no reader may talk away, identifiers and amounts beside them or not."""
+    rows = [json.loads(line) for line in (ROOT / "tests/development/plain.jsonl").read_text(encoding="utf-8").splitlines()]
+    missed = [row["id"] for row, verdict in zip(rows, judge(rows, words), strict=True) if not set(row["labels"]) <= set(verdict.labels)]
+    assert len(rows) > 90 and len(missed) <= 3, missed
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "beside"),
+    [
+        ("王明，老赖，身份证110101199003078515，不还", "老赖", ["王明，老赖，身份证110101199003078515，不还", "王明，老赖，不还"]),
+        ("卡号6222 0212 3456 7890，老赖138 0013 8000呢。别的", "老赖", ["卡号6222 0212 3456 7890，老赖138 0013 8000呢", "老赖138 0013 8000呢"]),
+        ("好。你这老赖，欠3500元", "老赖", ["你这老赖，欠3500元"]),
+    ],
+)  # fmt: skip
+def test_what_stands_beside_words_without_identifiers(text: str, words: str, beside: list[str]) -> None:
+    start = text.index(words)
+    assert second_reader._beside(text, start, start + len(words)) == beside
 
 
 def test_what_is_too_far_on_is_not_read_and_columns_stay_with_their_texts(words: Words) -> None:

@@ -66,6 +66,8 @@ ABOUT = len(LABELS)
 # if they would be, said to somebody who owes nothing and knows nothing.
 _BY_RECIPIENT = frozenset(["third_party_disclosure"])
 _SENTENCE_END = re.compile(f"[{re.escape(SENTENCE_ENDS)}]")
+_CLAUSE, _CLAUSE_END = re.compile("[^,，;；、。！？!?\n]*[,，;；、。！？!?\n]|[^,，;；、。！？!?\n]+"), re.compile("[,，;；、。！？!?\n]$")
+_LONG_FIGURE = re.compile(r"(?:[0-9０-９][\s-]*){7,}")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 MODEL_FILE = "second_reader.npz"
 
@@ -321,7 +323,7 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
             signal = found[place]
             text, by_recipient = finder.texts[signal.text], signal.label in _BY_RECIPIENT
             told = Recipient(owes=False, knows=False) if by_recipient else recipients[signal.text]
-            again += [(place, part, told) for part in (_beside(text, signal.start, signal.end), *([text] if by_recipient else []))]
+            again += [(place, part, told) for part in (*_beside(text, signal.start, signal.end), *([text] if by_recipient else []))]
         near = Finder([text for _, text, _ in again], finder.lexicons)
         around = reader.scores(features(near.normal, [told for _, _, told in again], near.sets()))
         for number, (place, _, _) in enumerate(again):
@@ -348,10 +350,22 @@ def _nearly(finder: Finder, decided: Sequence[Signal], scores: Scores, column: M
     return found
 
 
-def _beside(text: str, start: int, end: int) -> str:
-    """What stands around some words in their sentence, `AROUND` characters on either side at most."""
-    before, after = text[max(0, start - AROUND) : start], text[end : end + AROUND]
-    return _SENTENCE_END.split(before)[-1] + text[start:end] + _SENTENCE_END.split(after)[0]
+def _beside(text: str, start: int, end: int) -> list[str]:
+    """What stands around some words in their sentence, `AROUND` characters on either side at most; where a clause beside theirs holds a long
+    figure (an identifier, which says nothing of them) also without such clauses."""
+    found = [_sentence(text[:start], text[start:end], text[end:])]
+    if _LONG_FIGURE.search(text):
+        before, after = (_CLAUSE.findall(part) for part in (text[:start], text[end:]))
+        # The parts of the words' own clause stay.
+        own, before = (before[-1], before[:-1]) if before and not _CLAUSE_END.search(before[-1]) else ("", before)
+        rest, after = (after[0], after[1:]) if after else ("", [])
+        kept = ["".join(clause for clause in clauses if not _LONG_FIGURE.search(clause)) for clauses in (before, after)]
+        found.append(_sentence(kept[0] + own, text[start:end], rest + kept[1]))
+    return found
+
+
+def _sentence(before: str, words: str, after: str) -> str:
+    return _SENTENCE_END.split(before[-AROUND:])[-1] + words + _SENTENCE_END.split(after[:AROUND])[0]
 
 
 @dataclass(frozen=True, repr=False)
