@@ -68,29 +68,29 @@ class Both(Strict):
 Model = TypeVar("Model", bound=Strict)
 
 
-Path_ = tuple[str | int, ...]
+Place = tuple[str | int, ...]
 
 
-class Lines(Mapping[Path_, int]):
+class Lines(Mapping[Place, int]):
     """The 1-based line of each path into a text, worked out when somebody asks: a file without a mistake is never asked about."""
 
     def __init__(self, text: str = "") -> None:
         """`text`: YAML."""
         self._text: str | None = text
-        self._found: dict[Path_, int] = {}
+        self._found: dict[Place, int] = {}
 
-    def _all(self) -> dict[Path_, int]:
+    def _all(self) -> dict[Place, int]:
         if self._text is not None:
             node, self._text = _node(self._text), None
             if node is not None:
                 _note_lines(node, (), self._found)
         return self._found
 
-    def __getitem__(self, path: Path_) -> int:
+    def __getitem__(self, path: Place) -> int:
         """The line of a path."""
         return self._all()[path]
 
-    def __iter__(self) -> Iterator[Path_]:
+    def __iter__(self) -> Iterator[Place]:
         """Every path."""
         return iter(self._all())
 
@@ -107,12 +107,12 @@ class Document:
     lines: Lines = field(default_factory=Lines)
     problems: list[tuple[int, str, dict[str, object]]] = field(default_factory=list)
 
-    def line(self, path: Path_) -> int:
+    def line(self, path: Place) -> int:
         """The line of a path, or of the nearest part of it that exists."""
         return line_of(path, self.lines)
 
 
-def line_of(path: Path_, lines: Mapping[Path_, int]) -> int:
+def line_of(path: Place, lines: Mapping[Place, int]) -> int:
     """The line of a path, or of the nearest part of it that has one."""
     while path and path not in lines:
         path = path[:-1]
@@ -172,7 +172,7 @@ def _node(text: str) -> yaml.Node | None:
         loader.dispose()
 
 
-def _note_lines(node: yaml.Node, path: Path_, lines: dict[Path_, int]) -> None:
+def _note_lines(node: yaml.Node, path: Place, lines: dict[Place, int]) -> None:
     lines.setdefault(path, node.start_mark.line + 1)
     if len(path) > _DEEPEST:
         return

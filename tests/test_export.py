@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,8 @@ def test_the_formats_agree_cell_by_cell(con: duckdb.DuckDBPyConnection, tmp_path
             for key, value, cell in zip(header, row, cells, strict=True):
                 shown = cell.replace(microsecond=0) if isinstance(cell, datetime) else cell
                 if isinstance(value, datetime):
+                    # A time whose figure is whole, a midnight, is read as a date.
+                    shown = shown if isinstance(shown, datetime) else datetime.combine(shown, time())
                     assert shown == value.replace(microsecond=0), key
                 else:
                     assert (shown if shown != "" else None) == (value if value != "" else None) or isinstance(value, date), (key, value, cell)

@@ -13,7 +13,7 @@ import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer import audit, summary
+from analyzer import audit, shards, summary
 from analyzer.errors import DunAuditError, InputError, UsageError
 from analyzer.intake import Mapping, Settings, is_known_header, load_mapping, values
 from analyzer.intake.columns import TABLES, WORDS, fold, header_aliases, word_list
@@ -542,6 +542,7 @@ def test_a_sheet_of_ours_that_cannot_be_read_is_not_left_out(tmp_path: Path, run
 
     result, _ = run([book("a.xlsx", ["甲", "乙", "丙"])])
     assert result.left_out == ("a.xlsx#说明",) and [b.file for b in result.batches] == ["a.xlsx#3月"]
+    assert shards.prepare_shards([str(tmp_path / "a.xlsx")], tmp_path / "shards", 1).left_out == ["a.xlsx#说明"]
     with pytest.raises(InputError) as caught:
         run([book("b.xlsx", ["案件编号", "乙", "丙"])])
     assert caught.value.key == "input.unknown_table"
@@ -556,6 +557,7 @@ def test_a_list_of_people_with_their_numbers_is_two_tables(write: Write, run: Ru
     ]  # fmt: skip
     assert con.execute("SELECT name, relation FROM persons ORDER BY 2").fetchall() == [("甲某", "spouse"), ("乙某", "colleague")]
     assert _contact(con, "relation") == [("colleague",), ("spouse",)]
+    assert con.execute("SELECT count(*) FROM provided WHERE column_name = 'person_id'").fetchall() == [(2,)]
 
 
 def test_people_with_ids_may_have_their_numbers_beside_them(write: Write, run: Run) -> None:
@@ -581,3 +583,17 @@ def test_the_number_in_a_list_of_cases_is_the_borrowers_where_no_list_of_people_
     result, con = run([cases, calls, people])
     assert [b.table for b in result.batches] == ["cases", "contacts", "persons", "numbers"]
     assert _contact(con, "relation") == [("spouse",), (None,)]
+
+
+def test_somebody_without_a_number_is_no_bad_row(write: Write, run: Run) -> None:
+    result, con = run([write("people.csv", "案件编号,联系人姓名,与借款人关系,联系电话\nK1,甲某,配偶,13800138000\nK1,乙某,同事,无\n")])
+    assert [(b.table, b.rows_read, b.loaded, b.rejected) for b in result.batches] == [("persons", 2, 2, 0), ("numbers", 1, 1, 0)]
+    result, con = run([write("cases.csv", "案件编号,客户姓名,手机号,欠款金额\nK1,甲某,13800138000,100\nK2,,13900139000,100\nK3,丙某,,100\n")])
+    assert [(b.table, b.rows_read, b.loaded, b.rejected) for b in result.batches] == [("cases", 3, 3, 0), ("persons", 2, 2, 0), ("numbers", 2, 1, 1)]
+    assert con.execute("SELECT row_no, reason FROM rejects").fetchall() == [(3, "reject.missing")], "whose number it is, is not said"
+
+
+def test_people_of_one_case_named_by_the_mapping_are_told_apart(write: Write, run: Run) -> None:
+    said = load_mapping(write("m.yaml", 'name: m\ntables: [{match: ["p.csv"], table: persons, columns: {case_id: {const: K1}, name: 人, relation: 何人}}]\n'))
+    _, con = run([write("p.csv", "人,何人,联系电话\n甲某,同事,13800138000\n乙某,同事,13900139000\n")], mapping=said)
+    assert con.execute("SELECT count(DISTINCT person_id), count(*) FROM numbers").fetchall() == [(2, 2)]

@@ -26,7 +26,7 @@ from analyzer.text.normalise import normalise
 from analyzer.text.personal_data import ENTITIES, LONGEST, candidates, find_personal_data
 from analyzer.text.recognisers import is_card, is_resident_id
 from analyzer.text.safe_regex import compile_safe
-from analyzer.text.second_reader import ABOUT, DOUBTFUL_ELSEWHERE, OVERRULED, OVERRULED_ELSEWHERE, SPEAKS, Recipient, features, settle
+from analyzer.text.second_reader import ABOUT, DOUBTFUL_ELSEWHERE, OVERRULED, SPEAKS, Recipient, features, settle
 from analyzer.text.second_reader import LONGEST as READ
 from analyzer.text.signals import TEXTS
 from tests.conftest import ROOT
@@ -290,10 +290,9 @@ def test_settled_signals_carry_the_score(words: Words) -> None:
     for score, vague, counts in ((settled, False, True), (settled, True, False), (needed - 0.001, True, False), (needed, True, True)):
         assert words.reader.decided(doubtful, score, vague=vague).counts is counts, (score, vague)
     assert words.reader.decided(sure, 0.97, vague=True) is sure and not words.reader.decided(sure, 0.09, vague=True).counts
-    # Where a text does not speak of collection both need more, and what is sure still needs little.
+    # Where a text does not speak of collection what is doubtful needs more.
     for about, score, counts in ((SPEAKS, settled, True), (SPEAKS - 0.01, settled, False), (0.0, DOUBTFUL_ELSEWHERE - 0.01, False), (0.0, DOUBTFUL_ELSEWHERE, True)):
         assert words.reader.decided(doubtful, score, about).counts is counts, (about, score)
-    assert words.reader.decided(sure, OVERRULED_ELSEWHERE, 0.0) is sure and not words.reader.decided(sure, OVERRULED_ELSEWHERE - 0.01, 0.0).counts
     assert words.reader.decided(sure, 0.97) is sure and words.reader.decided(sure, OVERRULED) is sure and not words.reader.decided(sure, 0.09).counts
     assert np.all((words.reader.weights >= -127) & (words.reader.weights <= 127))
 

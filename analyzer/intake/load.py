@@ -131,7 +131,7 @@ def _input_columns(spec: Table) -> str:
 def _read(
     con: duckdb.DuckDBPyConnection, plan: Plan, number: int, settings: Settings, scratch: Path
 ) -> tuple[Plan, Staged, str | None]:
-    staged = _filled_down(con, plan, stage(con, plan.source, "raw", scratch))
+    staged = _holding(con, plan, _filled_down(con, plan, stage(con, plan.source, "raw", scratch)))
     orders: set[str] = set()
     fields, bad = [], []
     for column in plan.table.columns:
@@ -170,12 +170,22 @@ def _filled_down(con: duckdb.DuckDBPyConnection, plan: Plan, staged: Staged) -> 
     filled = {p for name in plan.fill_down for p in plan.positions[name]}
     if not filled:
         return staged
-    above = "last_value(nullif(trim(c{0}), '') IGNORE NULLS) OVER (ORDER BY {1}) AS c{0}"
-    cells = ", ".join(above.format(i, staged.row_no) if i in filled else f"c{i}" for i in range(len(plan.source.columns)))
+    above = f"IGNORE NULLS) OVER (ORDER BY {staged.row_no})"
+    cells = ", ".join(f"last_value({values.cell(f'c{i}')} {above} AS c{i}" if i in filled else f"c{i}" for i in range(len(plan.source.columns)))
     con.execute(f"CREATE OR REPLACE TEMP TABLE filled AS SELECT {staged.row_no} AS row_no, {cells} FROM raw")
     con.execute("DROP TABLE raw")
     con.execute("ALTER TABLE filled RENAME TO raw")
     return replace(staged, row_no="raw.row_no")
+
+
+def _holding(con: duckdb.DuckDBPyConnection, plan: Plan, staged: Staged) -> Staged:
+    """The staged rows that have something for this table: somebody without a number is no bad row of a list of numbers."""
+    if plan.holds is None:
+        return staged
+    empty = f"{values.filled(f'c{plan.holds}')} IS NULL"
+    without = con.execute(f"SELECT count(*) FROM raw WHERE {empty}").fetchall()[0][0]
+    con.execute(f"DELETE FROM raw WHERE {empty}")
+    return replace(staged, rows=staged.rows - int(without))
 
 
 def _from(plan: Plan) -> str:
@@ -385,9 +395,9 @@ def _own_id(spec: Table) -> str | None:
 
 
 def _told_by(plan: Plan) -> str:
-    """SQL: the id of a person who has none, from case, name and relation; NULL without a name."""
-    case, name, *relation = (values.filled(f"raw.c{p}") for p in plan.told_by)
-    return f"CASE WHEN {name} IS NOT NULL THEN 'x-' || left(md5(concat_ws('|', {', '.join([case, name, *relation])})), 16) END"
+    """SQL: the id of a person who has none, from what tells people apart; NULL without a name."""
+    name, *others = (values.filled(f"raw.c{p}") for p in plan.told_by)
+    return f"CASE WHEN {name} IS NOT NULL THEN 'x-' || left(md5(concat_ws('|', {', '.join([name, *others])})), 16) END"
 
 
 def _row_digest(plan: Plan, staged: Staged) -> str:

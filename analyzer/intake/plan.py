@@ -31,7 +31,8 @@ class Plan:
     """How a source is read: canonical column -> positions of the source's columns (joined by "|"; a time's date and clock by a blank),
     or a constant. `units`: what the header says of a column's unit. `caller`: where the number is of who called, for inbound calls.
     `zone_words`: words for zones in the times -> minutes east of UTC. `fill_down`: columns whose empty cells hold what stands above.
-    `told_by`: where people without an id are told apart by what they are. `beside`: columns that the source's other table reads."""
+    `told_by`: where people have no id, the columns that tell them apart, the name first. `beside`: columns that the source's other tables
+    read. `holds`: the column without which a row has nothing for this table: nobody's number, no borrower's name."""
 
     source: Source
     table: Table
@@ -48,6 +49,7 @@ class Plan:
     fill_down: tuple[str, ...] = ()
     told_by: tuple[int, ...] = ()
     beside: frozenset[int] = frozenset()
+    holds: int | None = None
 
     @property
     def unmapped(self) -> list[str]:
@@ -91,7 +93,7 @@ def propose(source: Source, mapping: Mapping) -> tuple[Plan, ...]:
         )  # fmt: skip
     if entry and (lost := [name for name in entry.fill_down if name not in positions]):
         raise UsageError("mapping.fill_down", path=source.name, column=lost[0], found=shown_columns(source))
-    plain = spec.name != "persons" or "person_id" in positions or "person_id" in constants
+    named_by_id = spec.name != "persons" or "person_id" in positions or "person_id" in constants
     known = header_aliases(spec.name)
     units = {name: unit for name, (first, *_) in positions.items() if (unit := named(known, source.columns[first])[1])}
     caller = next((p for p, name in enumerate(source.columns) if is_caller(name) and p not in taken), None) if spec.name == "contacts" and "direction" in positions and not (entry and "number" in entry.columns) else None
@@ -99,12 +101,10 @@ def propose(source: Source, mapping: Mapping) -> tuple[Plan, ...]:
         source, spec, positions, constants, entry.values if entry else {},
         (entry.zone if entry else None) or mapping.zone, entry.date_order if entry else None,
         entry.repeats if entry else "duplicates", mapping.name if entry else "built-in", units, caller,
-        fill_down=tuple(entry.fill_down) if entry else (), told_by=() if plain else _told_by(positions),
+        fill_down=tuple(entry.fill_down) if entry else (), told_by=() if named_by_id else _told_by(positions),
     )  # fmt: skip
     numbers = _numbers_beside(plan) if spec.name == "persons" else None
-    if numbers is None:
-        return (plan,)
-    return told_apart(plan, numbers)
+    return (plan,) if numbers is None else told_apart(plan, numbers)
 
 
 def told_apart(*plans: Plan) -> tuple[Plan, ...]:
@@ -114,13 +114,13 @@ def told_apart(*plans: Plan) -> tuple[Plan, ...]:
 
 
 def _lacking(spec: Table, names: Iterable[str]) -> list[str]:
-    """Required columns that are not among these. A person without an id is told by case, name and relation."""
+    """Required columns that are not among these. A person without an id is told by name, case and relation."""
     have = {*names, "person_id"} if spec.name == "persons" and "name" in names else {*names}
     return [c.name for c in spec.columns if c.required and c.name not in have]
 
 
 def _told_by(positions: Maps[str, tuple[int, ...]]) -> tuple[int, ...]:
-    return tuple(p for name in ("case_id", "name", "relation") for p in positions.get(name, ()))
+    return tuple(p for name in ("name", "case_id", "relation") for p in positions.get(name, ())) if "name" in positions else ()
 
 
 def borrowers(plan: Plan) -> tuple[Plan, ...]:
@@ -128,7 +128,10 @@ def borrowers(plan: Plan) -> tuple[Plan, ...]:
     if plan.table.name != "cases" or "debtor_name" not in plan.positions or "case_id" not in plan.positions:
         return ()
     who = {"case_id": plan.positions["case_id"], "name": plan.positions["debtor_name"]}
-    person = replace(plan, table=table("persons"), positions=who, constants={"relation": "self"}, values={}, units={}, told_by=_told_by(who), fill_down=tuple({"case_id"} & {*plan.fill_down}))
+    person = replace(
+        plan, table=table("persons"), positions=who, constants={"relation": "self"}, values={}, units={}, told_by=_told_by(who),
+        fill_down=tuple(name for name in plan.fill_down if name in who), holds=who["name"][0],
+    )  # fmt: skip
     numbers = _numbers_beside(person, {p for used in plan.positions.values() for p in used})
     return () if numbers is None else (person, numbers)
 
@@ -142,7 +145,7 @@ def _numbers_beside(plan: Plan, others: Collection[int] = ()) -> Plan | None:
     shared = {name: plan.positions[name] for name in ("case_id", "person_id") if name in plan.positions}
     constants = {name: value for name, value in plan.constants.items() if name in ("case_id", "person_id")}
     fill_down = tuple(name for name in plan.fill_down if name in shared)
-    return replace(plan, table=spec, positions=found | shared, constants=constants, values={}, units={}, fill_down=fill_down)
+    return replace(plan, table=spec, positions=found | shared, constants=constants, values={}, units={}, fill_down=fill_down, holds=found["number"][0])
 
 
 def _by_header(spec: Table, source: Source) -> dict[str, tuple[int, ...]]:

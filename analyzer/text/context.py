@@ -20,7 +20,7 @@ Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _CLAUSE, _SENTENCE = 1, 2
-_CLAUSE_ENDS, SENTENCE_ENDS = ",，", "。!?;\n\r\x00！？；"
+CLAUSE_ENDS, SENTENCE_ENDS = ",，", "。!?;\n\r\x00！？；"
 _LONG_TERM = 5
 # jieba joins a pronoun with what follows it; a term that ends with the pronoun still ends there.
 _PRONOUNS = frozenset("你您他她我")
@@ -264,7 +264,7 @@ def _ends(points: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
 
 
 _TABLE = np.zeros(0x10000, dtype=np.uint8)
-_TABLE[[ord(c) for c in _CLAUSE_ENDS]] = _CLAUSE
+_TABLE[[ord(c) for c in CLAUSE_ENDS]] = _CLAUSE
 _TABLE[[ord(c) for c in SENTENCE_ENDS]] = _SENTENCE
 # What opens a quotation, and what closes it.
 _CLOSING = {ord(pair[0]): ord(pair[1]) for pair in ("“”", "「」", "『』", '""', "＂＂", "''", "‘’")}

@@ -132,10 +132,9 @@ class Finder:
             if lexicon.audience == "others" and self._others is not None:
                 texts = texts[self._others[texts]]
             for pattern in lexicon.patterns if len(texts) else ():
-                held = np.array([self._held(number, "text")[texts] for number in pattern.all])
-                enough = held.sum(axis=0) >= max(len(pattern.all) - 1, 1)
-                if len(pattern.all) == 1 or not enough.any():
+                if len(pattern.all) == 1:
                     continue
+                enough = sum(self._held(number, "text")[texts].view(np.uint8) for number in pattern.all) >= len(pattern.all) - 1
                 if pattern.none is not None:
                     enough &= ~self._held(pattern.none, "text")[texts]
                 for text in texts[enough].tolist():
@@ -153,9 +152,8 @@ class Finder:
         of = np.array([text])
         around = self._around("text", of)
         found = [self._first_spans(mine, numbers[mine], of)[0] for number in pattern.all if len(mine := self._among(number, around))]
-        whole = [[span for span in spans if self._on_borders(*span)] for spans in found]
-        choices = [spans for spans in whole if spans]
-        if len(choices) < max(len(pattern.all) - 1, 1):
+        choices = [whole for spans in found if (whole := [span for span in spans if self._on_borders(*span)])]
+        if len(choices) < len(pattern.all) - 1:
             return None
         picked = next(iter(_shortest_first(choices, None, False)), None)
         return None if picked is None else (len(picked), min(s for s, _ in picked), max(e for _, e in picked))

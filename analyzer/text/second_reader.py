@@ -7,7 +7,7 @@ none is Chinese), its Latin words and pairs of them, the elements of patterns it
 and who was spoken to, each hashed into one of `WIDTH` columns. It is not told which signals were found: the lexicons
 were written with training examples in sight, and a second opinion that leans on the first is none.
 
-It also says whether a text speaks of collection at all. Private chatter shares its words with every breach, so elsewhere words
+It also says whether a text speaks of collection at all. Private chatter shares its words with every breach, so elsewhere doubtful words
 need a higher score.
 
 One logistic regression per label and one for that, trained by `analyzer.training` from the examples under rules/examples, its weights rounded
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.text.context import SENTENCE_ENDS
+from analyzer.text.context import CLAUSE_ENDS, SENTENCE_ENDS
 from analyzer.text.finder import Finder, Signal
 from analyzer.text.lexicon import LABELS, Lexicons, load_lexicons
 from analyzer.text.normalise import Normal, normalise
@@ -56,17 +56,17 @@ VAGUE = 0.7
 """How much nearer to certainty the score must be where the words alone are everyday ones."""
 NEARLY = 0.7
 """The score that lets words count which are nearly a pattern of a lexicon: all its elements but one, or all of them wherever in the text."""
-# Whether a text speaks of collection must be all but certain; elsewhere doubtful and sure words need these scores. Chosen on the ordinary sets,
+# Whether a text speaks of collection must be all but certain; elsewhere doubtful words need this score. Chosen on the ordinary sets,
 # for as few false alarms as cost the development set next to nothing.
 SPEAKS = 0.997
-DOUBTFUL_ELSEWHERE, OVERRULED_ELSEWHERE = 0.999, 0.2
+DOUBTFUL_ELSEWHERE = 0.999
 ABOUT = len(LABELS)
 """The column of the scores that says whether a text speaks of collection; before it come the labels."""
 # Whether a disclosure is one depends on who is told and what he knows, which rules look at themselves: words of it are overruled only
 # if they would be, said to somebody who owes nothing and knows nothing.
 _BY_RECIPIENT = frozenset(["third_party_disclosure"])
 _SENTENCE_END = re.compile(f"[{re.escape(SENTENCE_ENDS)}]")
-_CLAUSE, _CLAUSE_END = re.compile("[^,，;；、。！？!?\n]*[,，;；、。！？!?\n]|[^,，;；、。！？!?\n]+"), re.compile("[,，;；、。！？!?\n]$")
+_CLAUSE_END = re.compile(f"(?<=[{re.escape(CLAUSE_ENDS + SENTENCE_ENDS)}、])")
 _LONG_FIGURE = re.compile(r"(?:[0-9０-９][\s-]*){7,}")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 MODEL_FILE = "second_reader.npz"
@@ -261,19 +261,18 @@ class SecondReader:
             about: how surely the text speaks of collection.
             vague: whether the words are so common that the score must be nearer to certainty, by `VAGUE` of what is left to it.
         """
-        speaks = about >= SPEAKS
         if signal.sure:
-            return OVERRULED if speaks else OVERRULED_ELSEWHERE
-        least = self._least(signal.label, speaks)
+            return OVERRULED
+        least = self._least(signal.label, about >= SPEAKS)
         return least + (1 - least) * VAGUE if vague else least
 
-    def overrules(self, signal: Signal, score: float, about: float = 1.0) -> bool:
+    def overrules(self, signal: Signal, score: float) -> bool:
         """Whether sure words do not count because the score is so low."""
-        return signal.counts and (signal.concept, signal.version) in self.lexicons and score < self.needed(signal, about)
+        return signal.counts and (signal.concept, signal.version) in self.lexicons and score < OVERRULED
 
     def decided(self, signal: Signal, score: float, about: float = 1.0, vague: bool = False) -> Signal:
         """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless it is overruled. What was taken back stays so."""
-        if signal.taken_back or (signal.sure and not self.overrules(signal, score, about)):
+        if signal.taken_back or (signal.sure and not self.overrules(signal, score)):
             return signal
         needed = self.needed(signal, about, vague)
         why = f"{signal.why}, second reader {score:.2f} of {needed:.2f}"
@@ -316,7 +315,7 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
     column = {label: number for number, label in enumerate(LABELS)}
     own = [float(scores[s.text, column[s.label]]) for s in found]
     about: list[float] = scores[[s.text for s in found], ABOUT].tolist() if found else []
-    asked = [place for place, s in enumerate(found) if reader.overrules(s, own[place], about[place])]
+    asked = [place for place, s in enumerate(found) if reader.overrules(s, own[place])]
     if asked:
         again: list[tuple[int, str, Recipient]] = []
         for place in asked:
@@ -351,17 +350,12 @@ def _nearly(finder: Finder, decided: Sequence[Signal], scores: Scores, column: M
 
 
 def _beside(text: str, start: int, end: int) -> list[str]:
-    """What stands around some words in their sentence, `AROUND` characters on either side at most; where a clause beside theirs holds a long
-    figure (an identifier, which says nothing of them) also without such clauses."""
-    found = [_sentence(text[:start], text[start:end], text[end:])]
-    if _LONG_FIGURE.search(text):
-        before, after = (_CLAUSE.findall(part) for part in (text[:start], text[end:]))
-        # The parts of the words' own clause stay.
-        own, before = (before[-1], before[:-1]) if before and not _CLAUSE_END.search(before[-1]) else ("", before)
-        rest, after = (after[0], after[1:]) if after else ("", [])
-        kept = ["".join(clause for clause in clauses if not _LONG_FIGURE.search(clause)) for clauses in (before, after)]
-        found.append(_sentence(kept[0] + own, text[start:end], rest + kept[1]))
-    return found
+    """What stands around some words in their sentence, `AROUND` characters on either side at most, and the same without the clauses
+    beside theirs that hold a long figure: an identifier says nothing of them."""
+    before, after = _CLAUSE_END.split(text[:start]), _CLAUSE_END.split(text[end:])
+    far = ["".join(clause for clause in clauses if not _LONG_FIGURE.search(clause)) for clauses in (before[:-1], after[1:])]
+    words = text[start:end]
+    return list(dict.fromkeys([_sentence(text[:start], words, text[end:]), _sentence(far[0] + before[-1], words, after[0] + far[1])]))
 
 
 def _sentence(before: str, words: str, after: str) -> str:
