@@ -82,8 +82,8 @@ def test_a_filter_that_fits_nothing_is_an_error(write: Write, tmp_path: Path) ->
         assert (done.returncode, done.stdout) == (2, "") and value in done.stderr and "Traceback" not in done.stderr
     done = call("review", "--run", tmp_path / "runs", "--state", "confirmed", "--by", "W")
     assert done.returncode == 2 and not done.stdout
-    done = call("export", "--run", tmp_path / "runs", "--to", tmp_path / "a.csv", "--severity", "urgent")
-    assert done.returncode == 2 and "urgent" in done.stderr and "critical" in done.stderr and not (tmp_path / "a.csv").exists()
+    done = call("export", "--run", tmp_path / "runs", "--to", tmp_path / "out.csv", "--severity", "urgent")
+    assert done.returncode == 2 and "urgent" in done.stderr and "critical" in done.stderr and not (tmp_path / "out.csv").exists()
 
 
 def test_rules_commands() -> None:

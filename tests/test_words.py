@@ -442,6 +442,31 @@ def test_what_is_nearly_a_pattern_is_settled_by_the_second_reader(tmp_path: Path
     assert told(0.8, 30) == [(5, True)] == told(2, 0), "neither without a sure reader nor outside of collection"
 
 
+def test_what_the_second_reader_is_all_but_certain_of_counts_alone(tmp_path: Path, words: Words) -> None:
+    """The sentence it is surest of, with no words of the label; never beside words that count or sure ones taken back, nor as disclosure or identifier."""
+    (tmp_path / "_context.yaml").write_text((ROOT / "rules/lexicon/_context.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    for number, label in enumerate(("abuse", "third_party_disclosure", "pii_exposure")):
+        text = LEXICON.format(id=f"trial{number}", pattern="    all: [[甲字], [乙字]]\n    within: clause").replace("label: abuse", f"label: {label}")
+        (tmp_path / f"trial{number}.yaml").write_text(text, encoding="utf-8")
+    lexicons = load_lexicons(tmp_path)
+    assert words.reader is not None
+    texts = ["借款逾期。你这个畜生不如的东西！请处理", "严禁说甲字乙字", "甲字乙字", " 。！"]
+
+    def told(certain: float, about: float) -> list[tuple[int, str, str]]:
+        assert words.reader is not None
+        biases = np.full(len(LABELS) + 1, -30, np.float32)
+        for label in ("abuse", "third_party_disclosure", "pii_exposure"):
+            biases[LABELS.index(label)] = certain
+        biases[ABOUT] = about
+        weights = words.reader.weights.copy()
+        weights[[n for n in range(len(weights)) if n != LABELS.index("abuse")]] = 0
+        reader = replace(words.reader, weights=weights, bias=biases, lexicons=frozenset())
+        return [(s.text, s.label, s.words) for s in settle(Finder(texts, lexicons), [Recipient(True)] * len(texts), reader)[0] if s.detail == "second_reader" and s.counts]
+
+    assert told(6, 30) == [(0, "abuse", "你这个畜生不如的东西")]
+    assert told(6, 2) == [] == told(-6, 30), "neither outside of collection nor unless all but certain"
+
+
 def test_the_second_reader_tells_collection_from_private_messages(words: Words) -> None:
     texts = ["您尾号3072的借款已逾期12天，请尽快还款，如有困难请联系我司协商。", "Your loan is 12 days past due, please call us to arrange a payment.", "今晚食堂吃啥，我带伞了", "see u at the pub at 8, bring the tickets"]
     finder = Finder(texts, words.lexicons)
