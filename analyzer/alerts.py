@@ -10,8 +10,8 @@
       - {name: 夜间联系, when: {rule: [cn-gbt-45251/quiet-hours]}, at_least: 1, to: [ops, mail]}
       - {name: 严重, when: {severity: [critical]}, new: false, at_least: 10, to: [wecom]}
 
-`when` selects findings as everywhere (rule, pack, severity, strength, vendor, team, channel, class, stage); of these `at_least` must be
-there, by default of those that the run before had not. An address or a password may stand in the environment instead of the file.
+`when` selects findings as everywhere (rule, pack, severity, strength, vendor, team, channel, class, stage), near misses only where it names
+their rule or pack; of these `at_least` must be there, by default of those that the run before had not. An address or a password may stand in the environment instead of the file.
 The message holds the alert's name, counts by severity and rule, and the run; no case, person, collector or text.
 """
 
@@ -24,7 +24,7 @@ import smtplib
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from hashlib import sha256
@@ -39,10 +39,11 @@ import duckdb
 import pydantic
 from pydantic import Field
 
-from analyzer import runs, summary, yamlfile
+from analyzer import runs, store, summary, yamlfile
 from analyzer.errors import UsageError
 from analyzer.messages import say
-from analyzer.rules import SEVERITIES
+from analyzer.model import Pack
+from analyzer.rules import SEVERITIES, STRENGTHS
 from analyzer.yamlfile import Strict
 
 TRIES, FIRST_WAIT, TIMEOUT = 3, 1.0, 10.0
@@ -91,6 +92,11 @@ class _Alert(Strict):
     def _known(self) -> _Alert:
         if lost := sorted(set(self.when) - set(_SELECTORS)):
             raise ValueError(f"when: {', '.join(lost)} is none of {', '.join(_SELECTORS)}")
+        lists = store.closed_lists()
+        closed = {"severity": SEVERITIES, "strength": STRENGTHS, "channel": lists["channel_word"], "class": lists["class_word"], "stage": lists["stage_word"]}
+        for name, have in closed.items():
+            if lost := sorted(set(self.when.get(name, ())) - set(have)):
+                raise ValueError(f"when.{name}: {', '.join(lost)} is none of {', '.join(have)}")
         return self
 
 
@@ -117,6 +123,18 @@ def load(path: Path) -> Alerts:
         UsageError: it is not there, is not YAML, or is no alerts file; the sentence says where.
     """
     return yamlfile.settings(path, Alerts)
+
+
+def check_rules(settings: Alerts, packs: Iterable[Pack]) -> None:
+    """Raises: UsageError: an alert waits for a rule or a pack that there is not; it would never be told."""
+    have = {"pack": set[str](), "rule": set[str]()}
+    for pack in packs:
+        have["pack"].add(pack.id)
+        have["rule"] |= {rule.ref for rule in pack.rules}
+    for alert in settings.alerts:
+        for kind, known in have.items():
+            if lost := sorted(set(alert.when.get(kind, ())) - known):
+                raise UsageError("alert.never", name=alert.name, what=", ".join(lost)[:200])
 
 
 @dataclass(frozen=True)
@@ -165,10 +183,11 @@ def _known_before(con: duckdb.DuckDBPyConnection, before: Path | None) -> None:
 
 def _counts(con: duckdb.DuckDBPyConnection, alert: _Alert) -> list[dict[str, Any]]:
     where, params = summary.condition(alert.when)
+    of = "findings" if {"rule", "pack"} & set(alert.when) else summary.BREACHES
     fresh = "AND finding_id NOT IN (SELECT finding_id FROM known_before)" if alert.new else ""
     return summary.rows(
         con,
-        f"SELECT f.rule, f.severity, r.title_zh, r.title_en, count(*) AS findings FROM (SELECT * FROM findings WHERE {where} {fresh}) f"
+        f"SELECT f.rule, f.severity, r.title_zh, r.title_en, count(*) AS findings FROM (SELECT * FROM {of} WHERE {where} {fresh}) f"
         " JOIN rules r ON r.rule = f.rule GROUP BY ALL ORDER BY f.rule",
         params,
     )

@@ -96,7 +96,7 @@ _QUERIES = {
         SELECT file, table_name, sha256, bytes, encoding, header_row, zone, zone_from, date_order, rows_read, loaded, rejected, duplicate,
                rows_read = loaded + rejected + duplicate AS adds_up, mapped, unmapped
         FROM batches ORDER BY batch_id""",
-    "rejects": "SELECT b.file, r.row_no, r.reason, r.detail, r.original FROM rejects r JOIN batches b USING (batch_id) ORDER BY b.batch_id, r.row_no",
+    "rejects": "SELECT b.file, r.row_no, r.reason, r.detail, r.original FROM rejects r JOIN batches b USING (batch_id) SEMI JOIN told_batches USING (batch_id) ORDER BY b.batch_id, r.row_no",
     "contacts": """
         SELECT c.contact_id, c.case_id, c.debtor_id, c.debt_id, c.person_id, c.number, c.agent_id, c.team, c.vendor, c.collector, c.lender, c.channel::VARCHAR AS channel,
                c.direction::VARCHAR AS direction, c.at_utc, c.zone, c.local_at, c.on_date, c.outcome::VARCHAR AS outcome, c.call_type::VARCHAR AS call_type,
@@ -107,6 +107,9 @@ _QUERIES = {
         ORDER BY c.at_utc, c.contact_id""",
     "window": "SELECT w.finding_id, c.contact_id FROM windows w JOIN contacts c USING (seq) ORDER BY w.finding_id, c.at_utc, c.contact_id",
 }  # fmt: skip
+# What the sheet of rules counts over all contacts of the run; and the filters that say whose the contacts are, by column of theirs.
+_OVER_CONTACTS = ("breaching_contacts", "clear_contacts", "undetermined_contacts", "not_evaluated_contacts")
+_WHOSE = {"vendor": "vendor", "team": "team", "agent": "agent_id", "case": "case_id", "debtor": "debtor_id"}
 # What is added up of each list, and the column by whose dates it says its period.
 _CONTROLS = {
     "findings": ("breaches", "on_date"), "evidence": ("duration_s", "local_at"), "rules": ("findings", ""), "reconciliation": ("rows_read", ""),
@@ -118,7 +121,9 @@ def sheets(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]] 
     """The tables of an export, all of the run but findings that are filtered.
 
     findings, evidence, rules, reconciliation (a row per file read), rejects; parameters (rule, parameter, since, value: of the rules with
-    findings), verdicts (what people decided about these findings), sampling (see `sampling.COLUMNS`). Nothing is redacted yet.
+    findings), verdicts (what people decided about these findings), sampling (see `sampling.COLUMNS`). Nothing is redacted yet. Where filters
+    leave contacts out, the sheet of rules says nothing of contacts, and where they say whose the contacts are, rejected rows are told of files
+    that hold nobody else's.
 
     Args:
         con: a run.
@@ -126,14 +131,17 @@ def sheets(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]] 
         options: the log of reviews and the work papers.
 
     Raises:
-        UsageError: no finding fits, or a work paper cannot be read.
+        UsageError: no finding fits the filters, or a work paper cannot be read.
     """
     where, params = summary.condition(filters)
     con.execute(f"CREATE OR REPLACE TEMP TABLE chosen AS SELECT finding_id FROM findings WHERE {where}", params)
+    con.execute(*_tell_batches(filters or {}))
     found = {name: _sheet(con, name) for name, _ in options.telling(dict.fromkeys(("findings", "evidence", "rules", "reconciliation", "rejects")))}
-    if not found["findings"].rows:
+    if filters and not found["findings"].rows:
         raise UsageError("export.nothing")
-    return found | {s.name: s for s in (_parameters(con), _verdicts(found["findings"], options.reviews), sampling.sheet_of(options.samples))}
+    if not summary.keeps_contacts(filters):
+        found["rules"] = _without(found["rules"], _OVER_CONTACTS)
+    return found | {s.name: s for s in (_parameters(con), _verdicts(found["findings"], _entries(options.reviews)), sampling.sheet_of(options.samples))}
 
 
 def _sheet(con: duckdb.DuckDBPyConnection, name: str) -> Sheet:
@@ -149,6 +157,20 @@ def _sheet(con: duckdb.DuckDBPyConnection, name: str) -> Sheet:
             kept.append([seen.setdefault(cell, cell) for cell in cells] if few else cells)
         rows += zip(*kept, strict=True)
     return Sheet(name, columns, rows)
+
+
+def _tell_batches(filters: Mapping[str, Sequence[str]]) -> tuple[str, list[list[str]]]:
+    """(statement, its parameters) that makes `told_batches` (batch_id): the files whose rejected rows may be told. A rejected row does not say whose it is."""
+    whose = {column: list(filters[name]) for name, column in _WHOSE.items() if name in filters}
+    theirs = " AND ".join(f"coalesce({column}, '{summary.NO_VALUE}') IN (SELECT unnest(?::VARCHAR[]))" for column in whose)
+    kept = f"SELECT batch_id FROM contacts GROUP BY batch_id HAVING bool_and({theirs})" if whose else "SELECT batch_id FROM batches"
+    return f"CREATE OR REPLACE TEMP TABLE told_batches AS {kept}", list(whose.values())
+
+
+def _without(sheet: Sheet, columns: Sequence[str]) -> Sheet:
+    """A table with some columns empty."""
+    emptied = [name in columns for name in sheet.columns]
+    return Sheet(sheet.name, sheet.columns, [tuple(None if empty else cell for cell, empty in zip(row, emptied, strict=True)) for row in sheet.rows])
 
 
 def _used(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, str]]:
@@ -169,13 +191,17 @@ def _told(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-def _verdicts(findings: Sheet, reviews: Reviews | None) -> Sheet:
+def _entries(reviews: Reviews | None) -> list[dict[str, Any]]:
+    return list(reviews.chain()) if reviews else []
+
+
+def _verdicts(findings: Sheet, entries: Sequence[Mapping[str, Any]]) -> Sheet:
     columns = ("seq", "at_utc", "actor", "finding_id", "run_id", "kind", "state", "comment", "assignee", "detail", "rule", "stale")
     at = {name: findings.columns.index(name) for name in ("finding_id", "rule_digest", "evidence_digest")}
     digests = {row[at["finding_id"]]: (row[at["rule_digest"]], row[at["evidence_digest"]]) for row in findings.rows}
     rows = [
         (*(entry[c] for c in columns[:-1]), (entry["rule_digest"], entry["evidence_digest"]) != digests[entry["finding_id"]])
-        for entry in (reviews.chain() if reviews else [])
+        for entry in entries
         if entry["finding_id"] in digests
     ]
     return Sheet("verdicts", columns, rows)
@@ -229,8 +255,12 @@ EACH = ("vendor", "team", "pack", "rule", "clause")
 """What an export can be parted by."""
 
 
+Writer = Callable[[Path, Mapping[str, Sequence[str]]], dict[str, int]]
+"""Writes what some filters choose into a file; rows written, by table."""
+
+
 def write_each(
-    con: duckdb.DuckDBPyConnection, folder: Path, by: str, form: str, filters: Mapping[str, Sequence[str]] | None = None, options: Options = _FULL,
+    con: duckdb.DuckDBPyConnection, folder: Path, by: str, form: str, filters: Mapping[str, Sequence[str]] | None = None, options: Options = _FULL, writer: Writer | None = None,
 ) -> dict[str, dict[str, int]]:  # fmt: skip
     """One export for each agency, team, pack, rule or clause that has findings: rows written, by file and table.
 
@@ -241,16 +271,17 @@ def write_each(
         con: a run.
         folder: where they go; made where it is not there.
         by: one of `EACH`.
-        form: one of `FORMATS`.
+        form: one of `FORMATS`, or what a `writer` of another kind writes.
         filters: see `summary.condition`; what is parted.
         options: see `Options`.
+        writer: what writes each part; by default `write`.
 
     Raises:
         UsageError: as `write`, and where `by` is not known or the folder cannot be made.
     """
     if by not in EACH:
         raise UsageError("export.each", by=by[:40], have=", ".join(EACH))
-    if form not in FORMATS:
+    if writer is None and form not in FORMATS:
         raise UsageError("export.format", ending=form[:40], have=", ".join(FORMATS))
     parts = _parts(con, by, filters)
     if not parts:
@@ -264,7 +295,8 @@ def write_each(
     index = []
     for number, (value, part) in enumerate(parts.items(), start=1):
         target = folder / f"{by}-{number:03d}.{ending}"
-        done[target.name] = write(con, target, {**(filters or {}), **part}, options, form)
+        chosen = {**(filters or {}), **part}
+        done[target.name] = writer(target, chosen) if writer else write(con, target, chosen, options, form)
         index.append((target.name, by, value, done[target.name]["findings"], sha256(target.read_bytes()).hexdigest()))
     sheet = Sheet("index", ("file", "by", "value", "findings", "sha256"), index)
     redactor = _redactor(con, sheets(con, filters, options), options)
@@ -300,7 +332,7 @@ def _redactor(con: duckdb.DuckDBPyConnection, found: Mapping[str, Sheet], option
         return None
     if options.key_file is None:
         raise UsageError("redact.needs_key")
-    entries = options.reviews.chain() if options.reviews else []
+    entries = _entries(options.reviews)
     people = [entry[name] for entry in entries for name in ("actor", "assignee")] + [json.loads(entry["detail"] or "{}").get("approver", "") for entry in entries]
     checked = found["sampling"].columns.index("checked_by")
     redactor = redact.Redactor.of_run(con, redact.read_key(options.key_file), [*people, options.made_by, *(row[checked] for row in found["sampling"].rows)])
@@ -422,10 +454,11 @@ def _ipe(con: duckdb.DuckDBPyConnection, tables: Mapping[str, Sheet], selected: 
         days = sorted(str(plain(d))[:10] for d in _values(sheet, dated) if d is not None)
         total = sum(int(v or 0) for v in _values(sheet, control)) if control else 0
         query = " ".join(_QUERIES[name].split()) if name in _QUERIES else ""
+        before = f"{_tell_batches(selected)[0]}; " if name == "rejects" else ""
         source = f"{run['program']}; run {run['run_id']}; data {run['data_digest']}; rules {run['rules_digest']}"
         rows.append((
             name, source, json.dumps(selected, ensure_ascii=False), days[0] if days else "", days[-1] if days else "", len(sheet.rows), control, total, made_by, _finished(con),
-            f"CREATE TEMP TABLE chosen AS SELECT finding_id FROM findings WHERE {where}; {query}" if query else "",
+            f"CREATE TEMP TABLE chosen AS SELECT finding_id FROM findings WHERE {where}; {before}{query}" if query else "",
         ))  # fmt: skip
     return Sheet("ipe", columns, rows)
 
@@ -435,9 +468,13 @@ def _values(sheet: Sheet, column: str) -> list[Any]:
 
 
 def _action_log(findings: set[str], reviews: Reviews | None, redactor: redact.Redactor | None) -> bytes:
-    """The chain of the log. A redacted edition is a chain of its own, since its entries are others; the full one is tied to by the manifest."""
-    entries = reviews.chain() if reviews else []
-    told = [e if e["finding_id"] in findings else {k: e[k] for k in ("seq", "previous", "hash")} for e in entries]
+    """The chain of the log up to the last entry about these findings: what is logged later, such as this export, does not make it another.
+
+    A redacted edition is a chain of its own, since its entries are others; the full one is tied to by the manifest.
+    """
+    entries = _entries(reviews)
+    last = max((place for place, entry in enumerate(entries, start=1) if entry["finding_id"] in findings), default=0)
+    told = [e if e["finding_id"] in findings else {k: e[k] for k in ("seq", "previous", "hash")} for e in entries[:last]]
     if redactor is not None:
         previous = FIRST
         for number, entry in enumerate(told):
@@ -493,19 +530,24 @@ class Verified:
     unseen: tuple[str, ...] = ()
 
 
-def verify(path: Path, run: duckdb.DuckDBPyConnection | None = None, public_key: Path | None = None, full: Path | None = None) -> Verified:
+def verify(
+    path: Path, run: duckdb.DuckDBPyConnection | None = None, public_key: Path | None = None, full: Path | None = None, reviews: Reviews | None = None,
+) -> Verified:  # fmt: skip
     """Check the sums, the chain and the counts of an evidence pack.
 
     Args:
         path: the pack, of either edition.
         run: with it each finding is found again by the run's own statement, never by the pack's (a rule's is run once for all its findings),
-            and every table of a full edition is made again and compared.
+            and every table and rule file of a full edition is made again and compared; of one that holds some contacts only, each row must be the run's.
+        reviews: the log of that run's reviews; with it the verdicts are compared.
         public_key: with it the signature is checked; a pack without one is then wrong.
         full: the full edition a redacted one was made with; with it the sums that tie the two are checked.
 
     Raises:
-        UsageError: a file is no evidence pack, or a key none.
+        UsageError: a file is not there or no evidence pack, or a key none.
     """
+    if not path.is_file():
+        raise UsageError("verify.no_file", name=path.name)
     again: dict[str, list[tuple[str, str]]] = {}
     unseen = list[str]()
     try:
@@ -515,10 +557,10 @@ def verify(path: Path, run: duckdb.DuckDBPyConnection | None = None, public_key:
             findings, files, edition = int(manifest["rows"]["findings"]), len(manifest["files"]), str(manifest.get("edition", "full"))
             wrong = [(f"verify.{kind}", name) for kind, name in pack_verifier.problems(archive)]
             signed = archive.read(pack_verifier.SIGNATURE) if pack_verifier.SIGNATURE in archive.namelist() else None
-            if not wrong and not (pack_verifier.seal_holds(path.read_bytes()) and pack_verifier.seamless(archive)):
+            if not wrong and not pack_verifier.as_written(archive):
                 wrong = [("verify.archive", path.name)]
             elif not wrong and run is not None:
-                again, differs, unseen = _found_again(archive, manifest, run, edition)
+                again, differs, unseen = _found_again(archive, manifest, run, edition, _entries(reviews))
                 wrong += differs
     except pack_verifier.DAMAGED as error:
         raise UsageError("verify.no_pack", name=path.name) from error
@@ -534,10 +576,12 @@ def verify(path: Path, run: duckdb.DuckDBPyConnection | None = None, public_key:
 
 # What a pack tells of the run alone; the others also depend on the log of reviews, on work papers and on who made it.
 _OF_RUN = ("findings", "evidence", "rules", "reconciliation", "rejects", "parameters", "contacts", "window")
+# Of these the ones in which somebody who sees some contacts only has some of the same rows.
+_OF_CONTACTS = ("findings", "evidence", "contacts", "window")
 
 
 def _found_again(
-    archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, edition: str
+    archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, edition: str, entries: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[str, list[tuple[str, str]]], list[tuple[str, str]], list[str]]:
     """(each finding's contacts and roles by the run's own statement, what differs, what could not be compared)."""
     partial = bool(manifest.get("partial"))
@@ -547,12 +591,11 @@ def _found_again(
     again = _hit_again(run, told, known)
     differs, hidden = _compared(again, evidence, edition == "redacted", partial)
     unseen = ["verify.unseen_contacts"] if hidden else []
-    if edition == "redacted" or partial:
-        unseen = (["verify.unseen_texts", "verify.unseen_statements"] if edition == "redacted" else ["verify.unseen_partial"]) + unseen
+    if edition == "redacted":
         # A selection that says everything can be compared even where its rows cannot.
         if not manifest["selection"] and not partial:
             differs += sorted({row[0] for row in run.execute("SELECT finding_id FROM findings").fetchall()} ^ set(told))
-        return again, [("verify.differs", finding) for finding in dict.fromkeys(differs)], unseen
+        return again, [("verify.differs", finding) for finding in dict.fromkeys(differs)], ["verify.unseen_texts", "verify.unseen_statements", *unseen]
     for finding in told:
         _, hits, episode = known.get(finding, ("", "", ""))
         if archive.read(f"sql/{finding}.sql").decode("utf-8", "replace") != reproducing_sql(hits, episode) + "\n":
@@ -561,18 +604,44 @@ def _found_again(
     try:
         mine = sheets(run, manifest["selection"])
     except UsageError:
-        return again, [*wrong, ("verify.differs", "findings.csv")], unseen
+        return again, [*wrong, ("verify.other", "findings.csv")], unseen
     _fill_windows(run)
     mine |= {name: _sheet(run, name) for name in ("contacts", "window")}
-    for name in _OF_RUN:
-        theirs = list(csv.reader(io.StringIO(archive.read(f"{name}.csv").decode("utf-8-sig"), newline="")))
-        ours = list(csv.reader(io.StringIO(csv_bytes(mine[name]).decode("utf-8-sig"), newline="")))
-        if theirs != ours:
-            wrong.append(("verify.differs", f"{name}.csv"))
-    for name in ("findings", "evidence"):
-        if archive.read(f"{name}.jsonl") != jsonl_bytes(mine[name]):
-            wrong.append(("verify.differs", f"{name}.jsonl"))
-    return again, wrong, unseen
+    theirs = {name: _cells(archive.read(f"{name}.csv")) for name in manifest["rows"]}
+    log = pack_verifier.rows_of(archive, pack_verifier.ACTION_LOG)
+    if not entries and log:
+        unseen.append("verify.unseen_verdicts")
+    elif [row["hash"] for row in log] != [entry["hash"] for entry in entries[: len(log)]]:
+        wrong.append(("verify.other", pack_verifier.ACTION_LOG))
+    if partial:
+        ours = {name: Counter(map(tuple, _cells(csv_bytes(mine[name])))) for name in _OF_CONTACTS}
+        wrong += [("verify.other", f"{name}.csv") for name in _OF_CONTACTS if Counter(map(tuple, theirs[name])) - ours[name]]
+    else:
+        wrong += [("verify.other", f"{name}.csv") for name in _OF_RUN if theirs[name] != _cells(csv_bytes(mine[name]))]
+        wrong += [("verify.other", f"{name}.jsonl") for name in ("findings", "evidence") if archive.read(f"{name}.jsonl") != jsonl_bytes(mine[name])]
+        # What the verdicts and the work papers say is theirs; what the reconciliation sheet says of all of them is worked out anew.
+        header, *lines = theirs["ipe"]
+        made_by = lines[0][header.index("made_by")] if lines else ""
+        order = [line[header.index("list")] for line in lines]
+        listed = {name: mine[name] if name in _OF_RUN else _as_told(name, theirs[name]) for name in order if name in theirs}
+        if theirs["ipe"] != _cells(csv_bytes(_ipe(run, listed, manifest["selection"], made_by))):
+            wrong.append(("verify.other", "ipe.csv"))
+    if entries and theirs["verdicts"] != _cells(csv_bytes(_verdicts(mine["findings"], entries[: len(log)]))) and not partial:
+        wrong.append(("verify.other", "verdicts.csv"))
+    sources = {f"rules/{rule}.yaml": source for rule, source, *_ in _used(run)}
+    packed = {name: archive.read(name).decode("utf-8", "replace") for name in manifest["files"] if name.startswith("rules/")}
+    wrong += [("verify.other", name) for name in sorted({*sources, *packed}) if sources.get(name) != packed.get(name) and (name in packed or not partial)]
+    return again, wrong, [*(["verify.unseen_partial"] if partial else []), *unseen]
+
+
+def _cells(data: bytes) -> list[list[str]]:
+    """The lines of a table, the header first."""
+    return list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+def _as_told(name: str, lines: Sequence[Sequence[str]]) -> Sheet:
+    """A table as a pack has it."""
+    return Sheet(name, tuple(lines[0]), [tuple(line) for line in lines[1:]])
 
 
 def _known(run: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str, str]]:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid5
 
+from analyzer.summary import NEAR_MISS
 from analyzer.tables import Sheet, plain
 
 # Names in this program's own name space (RFC 9562, version 5).
@@ -67,9 +68,10 @@ def sarif(found: Mapping[str, Sheet], run: Mapping[str, Any]) -> bytes:
     ledger = _evidence(found["evidence"])
     results = []
     for finding in _rows(found["findings"]):
-        fails = finding["effect"] == "prohibition"
+        near = rules[place[finding["rule"]]]["kind"] == NEAR_MISS
+        fails = finding["effect"] == "prohibition" and not near
         results.append({
-            "ruleId": finding["rule"], "ruleIndex": place[finding["rule"]], "kind": "fail" if fails else "review",
+            "ruleId": finding["rule"], "ruleIndex": place[finding["rule"]], "kind": "informational" if near else "fail" if fails else "review",
             "level": _LEVELS[finding["severity"]] if fails else "none", "message": {"text": _told(finding)}, "guid": _uuid("finding", finding["finding_id"]),
             "locations": [_location(row) for row in ledger[finding["finding_id"]] if row["role"] == "breach"][:10],
             "relatedLocations": [_location(row) | {"id": row["ordinal"]} for row in ledger[finding["finding_id"]]],
@@ -84,7 +86,7 @@ def sarif(found: Mapping[str, Sheet], run: Mapping[str, Any]) -> bytes:
                 "name": "DunAudit", "version": run["program"].split()[-1],
                 "rules": [{
                     "id": rule["rule"], "shortDescription": {"text": f"{rule['title_zh']} · {rule['title_en']}"},
-                    "defaultConfiguration": {"level": _LEVELS[rule["severity"]] if rule["effect"] == "prohibition" else "none"},
+                    "defaultConfiguration": {"level": _LEVELS[rule["severity"]] if rule["effect"] == "prohibition" and rule["kind"] != NEAR_MISS else "none"},
                     "properties": {k: v for k, v in rule.items() if k not in ("rule", "title_zh", "title_en")},
                 } for rule in rules],
             }},
@@ -113,7 +115,7 @@ def oscal(found: Mapping[str, Sheet], run: Mapping[str, Any], whole: bool) -> by
     """OSCAL assessment results (NIST): an observation per finding, and for each rule whether its objective is met.
 
     A rule without findings is `satisfied` only where everything was judged and the selection is the whole run; where something could not
-    be, an observation says how much, and nothing is concluded. The model knows no degrees of force: a rule's strength, effect and how
+    be, an observation says how much, and nothing is concluded. A near miss is an observation and breaks no objective. The model knows no degrees of force: a rule's strength, effect and how
     well its text is known are properties.
 
     Args:
@@ -128,11 +130,13 @@ def oscal(found: Mapping[str, Sheet], run: Mapping[str, Any], whole: bool) -> by
     of_rule = defaultdict(list)
     for finding in _rows(found["findings"]):
         name = _uuid("observation", finding["finding_id"])
-        of_rule[finding["rule"]].append(name)
+        near = rules[finding["rule"]]["kind"] == NEAR_MISS
+        if not near:
+            of_rule[finding["rule"]].append(name)
         observations.append({
             "uuid": name, "title": f"{finding['title_zh']} · {finding['title_en']}", "description": _told(finding),
             "props": _props(finding, ("finding_id", "severity", "strength", "effect", "known", "case_id", "agent_id", "team", "vendor", "channel", "account_class", "stage", "evidence_digest")),
-            "methods": ["EXAMINE"], "types": ["finding"], "collected": collected,
+            "methods": ["EXAMINE"], "types": ["near-miss" if near else "finding"], "collected": collected,
             "relevant-evidence": [{
                 "href": f"{quote(str(row['file'] or 'contacts'))}#{row['row_no'] or ''}", "description": f"{row['contact_id']} {row['at_utc'] or '-'} {row['role']}",
             } for row in ledger[finding["finding_id"]]],
@@ -146,6 +150,8 @@ def oscal(found: Mapping[str, Sheet], run: Mapping[str, Any], whole: bool) -> by
             })  # fmt: skip
     findings = []
     for ref, rule in rules.items():
+        if rule["kind"] == NEAR_MISS:
+            continue
         judged = (rule["clear_contacts"] or 0) and not (rule["undetermined_contacts"] or 0) and not (rule["not_evaluated_contacts"] or 0)
         if not of_rule[ref] and not (whole and judged):
             continue

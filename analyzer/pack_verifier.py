@@ -1,9 +1,9 @@
 """Checks an evidence pack with nothing but Python: python verify.py PACK.zip, or inside the unpacked folder without a name.
 
 Every file must be listed in manifest.json with its SHA-256, none may be missing or unlisted; the manifest must have the sum in
-manifest.sha256; the numbers of rows and the control totals must be those that are stated, each finding must have its evidence, and the
-log of reviews must be one unbroken chain. In an archive, the comment at its end holds the SHA-256 of all that stands before it, so that
-no byte of it can change unseen. A signature (manifest.sig) is only checked by `dunaudit verify --public-key`; this program says so.
+manifest.sha256; the numbers of rows and the control totals must be those that are stated, each finding must have its evidence, the
+log of reviews must be one unbroken chain, and the sheet of verdicts what it says. An archive must be laid out as packs are, to the byte, and
+the comment at its end holds the SHA-256 of all that stands before it, so that no byte of it can change unseen. A signature (manifest.sig) is only checked by `dunaudit verify --public-key`; this program says so.
 The first line of the answer says whether the pack is whole; each thing that is wrong has its own.
 """
 
@@ -28,6 +28,9 @@ DAMAGED = (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError,
 _HASHED = ("at_utc", "actor", "finding_id", "run_id", "state", "comment", "assignee", "rule", "rule_digest", "evidence_digest", "previous")
 _FIRST = "0" * 64
 _SEAL = b"sha256:"
+_SEAL_SIZE = len(_SEAL) + 64
+# What packs write for each file: 1980-01-01, made on Unix, read by all and written by its owner. The format counts files in two bytes.
+_DAY, _UNIX, _MODE, _FEW = 0x21, 3, 0o644 << 16, 0xFFFF
 
 
 class Folder:
@@ -42,40 +45,58 @@ class Folder:
         return sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file() and not (p.parent == self.path / "__pycache__" and p.name.startswith("verify.") and p.suffix == ".pyc"))
 
     def read(self, name: str) -> bytes:
-        """What one file holds."""
-        return (self.path / name).read_bytes()
+        """What one file holds; a link to somewhere else holds nothing."""
+        return b"" if (self.path / name).is_symlink() else (self.path / name).read_bytes()
 
 
 def sealed(archive: bytes) -> bytes:
     """An archive without a comment, with the SHA-256 of all its bytes as its comment."""
-    size = len(_SEAL) + 64
-    body = archive[:-2] + struct.pack("<H", size)
+    body = archive[:-2] + struct.pack("<H", _SEAL_SIZE)
     return body + _SEAL + sha256(body).hexdigest().encode()
 
 
 def seal_holds(archive: bytes) -> bool:
     """Whether the bytes of an archive are those that were sealed."""
-    size = len(_SEAL) + 64
-    return archive[-size:] == _SEAL + sha256(archive[:-size]).hexdigest().encode()
+    return archive[-_SEAL_SIZE:] == _SEAL + sha256(archive[:-_SEAL_SIZE]).hexdigest().encode()
 
 
-def seamless(archive: zipfile.ZipFile) -> bool:
-    """Whether the files stand one behind the other from the first byte to the directory, with nothing hidden between them."""
-    at = 0
-    stream = archive.fp
-    if stream is None:
+def as_written(archive: zipfile.ZipFile) -> bool:
+    """Whether an archive is laid out as packs are, to the byte: sealed, the files one behind the other in the order of the directory, each
+    one whole stream, no field, mode or comment in which anything could hide."""
+    if archive.fp is None:
         return False
-    for entry in sorted(archive.infolist(), key=lambda e: e.header_offset):
-        if entry.header_offset != at:
+    archive.fp.seek(0)
+    data = archive.fp.read()
+    at, directory, entries = 0, b"", archive.infolist()
+    for entry in entries:
+        name = entry.filename.encode("utf-8", "surrogatepass")
+        common = struct.pack("<BBHHHHLLLHH", 20, 0, 0 if name.isascii() else 0x800, zipfile.ZIP_DEFLATED, 0, _DAY, entry.CRC, entry.compress_size, entry.file_size, len(name), 0)
+        local = b"PK\3\4" + common + name
+        stream = data[at + len(local) : at + len(local) + entry.compress_size]
+        if entry.header_offset != at or data[at : at + len(local)] != local or not _one_stream(stream):
             return False
-        stream.seek(at)
-        name, extra = struct.unpack("<HH", stream.read(30)[26:30])
-        at += 30 + name + extra + entry.compress_size
-    return at == archive.start_dir
+        directory += b"PK\1\2" + struct.pack("<BB", 20, _UNIX) + common + struct.pack("<HHHLL", 0, 0, 0, _MODE, at) + name
+        at += len(local) + len(stream)
+    return data[at:-_SEAL_SIZE] == directory + _end(len(entries), len(directory), at) and seal_holds(data)
+
+
+def _one_stream(stream: bytes) -> bool:
+    """Whether a compressed file ends where its bytes end."""
+    reader = zlib.decompressobj(-zlib.MAX_WBITS)
+    reader.decompress(stream)
+    return reader.eof and not reader.unused_data
+
+
+def _end(count: int, size: int, at: int) -> bytes:
+    """The records behind the directory, which begins at `at`; more files than two bytes count need the longer kind too."""
+    long = b""
+    if count > _FEW:
+        long = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, at) + struct.pack("<4sLQL", b"PK\6\7", 0, at + size, 1)
+    return long + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, min(count, _FEW), min(count, _FEW), size, at, _SEAL_SIZE)
 
 
 def problems(archive: zipfile.ZipFile | Folder) -> list[tuple[str, str]]:
-    """(what is wrong, where): missing, unlisted, twice, changed, rows, total, evidence, chain."""
+    """(what is wrong, where): missing, unlisted, twice, changed, rows, total, evidence, chain, verdicts."""
     manifest = json.loads(archive.read(MANIFEST))
     listed, names = manifest["files"], [n for n in archive.namelist() if n not in OUTSIDE]
     found = [("twice", name) for name, times in Counter(archive.namelist()).items() if times > 1]
@@ -87,7 +108,7 @@ def problems(archive: zipfile.ZipFile | Folder) -> list[tuple[str, str]]:
             found.append(("changed", name))
     if _data(archive, MANIFEST_SUM).decode("utf-8", "replace") != f"{sha256(archive.read(MANIFEST)).hexdigest()}  {MANIFEST}\n":
         found.append(("changed", MANIFEST))
-    return found or _counts(archive, manifest) + _evidence(archive, listed) + _chain(archive)
+    return found or _counts(archive, manifest) + _evidence(archive, listed) + _chain(archive) + _verdicts(archive)
 
 
 def _data(archive: zipfile.ZipFile | Folder, name: str) -> bytes:
@@ -145,6 +166,13 @@ def _chain(archive: zipfile.ZipFile | Folder) -> list[tuple[str, str]]:
     return []
 
 
+def _verdicts(archive: zipfile.ZipFile | Folder) -> list[tuple[str, str]]:
+    """The sheet of verdicts tells those of the log whose content is here."""
+    told = ("seq", "finding_id", "kind", "state", "rule")
+    logged = [["" if row[name] is None else str(row[name]) for name in told] for row in rows_of(archive, ACTION_LOG) if "actor" in row]
+    return [] if [[row[name] for name in told] for row in _table(archive, "verdicts.csv")] == logged else [("verdicts", "verdicts.csv")]
+
+
 def rows_of(archive: zipfile.ZipFile | Folder, name: str) -> list[dict[str, Any]]:
     """The rows of a JSON Lines file of the pack."""
     return [json.loads(line) for line in archive.read(name).decode("utf-8").split("\n") if line]
@@ -153,13 +181,16 @@ def rows_of(archive: zipfile.ZipFile | Folder, name: str) -> list[dict[str, Any]
 def main(arguments: list[str]) -> int:
     """0: whole; 1: something is wrong; 2: no pack."""
     place = Path(arguments[0]) if arguments else Path(__file__).parent
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no Chinese characters still gets the answer.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if place.is_dir():
             names, found = Folder(place).namelist(), problems(Folder(place))
         else:
             with zipfile.ZipFile(place) as archive:
                 names, found = archive.namelist(), problems(archive)
-                if not found and not (seal_holds(place.read_bytes()) and seamless(archive)):
+                if not found and not as_written(archive):
                     found = [("archive", place.name)]
     except DAMAGED as error:
         print(f"不是证据包 / not an evidence pack: {place.name} ({type(error).__name__})")

@@ -536,8 +536,7 @@ def masked(text: str) -> bool:
 @lru_cache(maxsize=1)
 def own_words() -> frozenset[str]:
     """Names of columns and words of closed lists: what stands alone in a cell and is ours, even if somebody is named so."""
-    schema = (Path(store.__file__).parent / "schema.sql").read_text(encoding="utf-8")
-    words = {word for listed in re.findall(r"AS ENUM \((.*?)\);", schema, re.DOTALL) for word in re.findall(r"'([^']+)'", listed)}
+    words = {word for listed in store.closed_lists().values() for word in listed}
     return frozenset(words | {column for _, columns in store.schema() for column, _ in columns} | _OWN_FILES | IDENTIFIERS | KEPT | OWN | BLACKENED | FIGURES | _COLUMNS)
 
 

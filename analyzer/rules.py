@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import pydantic
 from pydantic import BaseModel, BeforeValidator, Field
@@ -24,6 +24,8 @@ from analyzer.yamlfile import Both, Known, Strict
 Checked = TypeVar("Checked", bound=BaseModel)
 ROWS = frozenset([*(f"C{i}" for i in range(1, 22)), *(f"S{i}" for i in range(1, 6))])
 SEVERITIES = ("critical", "high", "medium", "low")
+_Strength = Literal["law", "rule", "standard", "convention", "guideline", "policy"]
+STRENGTHS: tuple[str, ...] = get_args(_Strength)
 LEXICON = "lexicon"
 CALENDARS = "calendars"
 CONDUCT = "conduct"
@@ -83,7 +85,7 @@ class RuleFile(Strict):
     serves: Annotated[list[str], Field(min_length=1)]
     status: Literal["draft", "trial", "stable", "retired"]
     severity: Literal["critical", "high", "medium", "low"]
-    strength: Literal["law", "rule", "standard", "convention", "guideline", "policy"]
+    strength: _Strength
     effect: Literal["prohibition", "presumption", "review", "advisory"]
     citations: Annotated[list[_Citation], Field(min_length=1)]
     in_force: Day | None = None

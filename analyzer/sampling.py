@@ -54,7 +54,8 @@ _FRAMES = {
     "contacts": """
         SELECT c.contact_id AS item_id, c.{strata}::VARCHAR AS stratum, c.case_id, c.person_id, c.relation::VARCHAR AS relation, c.agent_id, c.channel::VARCHAR AS channel,
                c.direction::VARCHAR AS direction, c.local_at, c.outcome::VARCHAR AS outcome, c.duration_s, c.text, b.file, c.row_no
-        FROM contacts c LEFT JOIN batches b USING (batch_id) WHERE c.seq NOT IN (SELECT seq FROM finding_evidence WHERE role = 'breach') AND {where}""",
+        FROM contacts c LEFT JOIN batches b USING (batch_id)
+        WHERE c.seq NOT IN (SELECT e.seq FROM finding_evidence e JOIN (SELECT finding_id FROM {breaches} WHERE {where}) f USING (finding_id) WHERE e.role = 'breach')""",
 }  # fmt: skip
 
 
@@ -202,14 +203,14 @@ def clopper_pearson(found: int, size: int, confidence: float) -> float:
 def draw(con: duckdb.DuckDBPyConnection, plan: Plan, lang: str = "zh") -> Drawn:
     """Draw a sample from a run. The paper's columns: ordinal, item_id, stratum, facts of the item, `result`, comment, checked_by, checked_on (empty), the plan.
 
-    Contacts are those in which nothing was found: no finding has them as a breach.
+    Contacts are those in which nothing was found: no finding that the filters choose has them as a breach (a near miss is none).
 
     Raises:
         UsageError: the plan is none, or there is nothing to draw from.
     """
     strata = _checked(plan)
-    where, params = summary.condition(plan.filters) if plan.of == "findings" else ("true", [])
-    frame = _FRAMES[plan.of].format(strata=strata, where=where)
+    where, params = summary.condition(plan.filters)
+    frame = _FRAMES[plan.of].format(strata=strata, where=where, breaches=summary.BREACHES)
     if plan.method != "stratified":
         frame = f"SELECT * REPLACE ('' AS stratum) FROM ({frame})"
     else:

@@ -152,6 +152,13 @@ def schema() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
 
 
 @cache
+def closed_lists() -> dict[str, tuple[str, ...]]:
+    """The words of each ENUM type of schema.sql, in their order."""
+    text = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
+    return {name: tuple(re.findall(r"'([^']+)'", words)) for name, words in re.findall(r"CREATE TYPE (\w+) AS ENUM \((.*?)\);", text, re.DOTALL)}
+
+
+@cache
 def stored_columns(table: str) -> tuple[str, ...]:
     """The columns of a table of schema.sql that are written, and not worked out from others."""
     text = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")

@@ -566,7 +566,7 @@ def meant(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]]) 
             raise UsageError("usage.not_severity", name=asked[:60], have=", ".join(SEVERITIES))
     for name, column in (("agent", "agent_id"), ("vendor", "vendor"), ("case", "case_id")):
         for asked in told.get(name, []):
-            if not con.execute(f"SELECT 1 FROM contacts WHERE {column} = ? LIMIT 1", [asked]).fetchall():
+            if not con.execute(f"SELECT 1 FROM contacts WHERE coalesce({column}, '{NO_VALUE}') = ? LIMIT 1", [asked]).fetchall():
                 raise UsageError(f"usage.not_{name}", name=asked[:60])
     return told
 
@@ -618,6 +618,14 @@ def findings(
 def values(con: duckdb.DuckDBPyConnection, name: str) -> list[str]:
     """The values that findings have in a dimension, `NO_VALUE` among them where some have none; for filters."""
     return [r["value"] for r in rows(con, f"SELECT DISTINCT coalesce(({FILTERS[name]})::VARCHAR, '{NO_VALUE}') AS value FROM findings ORDER BY 1")]
+
+
+_OF_FINDINGS = frozenset(["rule", "pack", "severity", "strength", "nature", "finding", EXCEPT])
+
+
+def keeps_contacts(filters: Mapping[str, Sequence[str]] | None) -> bool:
+    """Whether filters choose among rules and findings only, so that figures of the run's contacts are those of the selection."""
+    return set(filters or {}) <= _OF_FINDINGS
 
 
 def rule_digests(con: duckdb.DuckDBPyConnection) -> dict[str, str]:

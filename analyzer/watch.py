@@ -29,9 +29,10 @@ Tell = Callable[[str, dict[str, object]], None]
 
 @dataclass
 class State:
-    """What is known of the folder: the files of the last audit, and messages that have not arrived."""
+    """What is known of the folder: the files of the last audit, the run whose alerts were made last (None: not known), and messages that have not arrived."""
 
     files: Files = field(default_factory=dict)
+    told: str | None = None
     waiting: list[alerts.Message] = field(default_factory=list)
 
 
@@ -87,8 +88,9 @@ def once(watch: Watch, tell: Tell, settle: float = 1.0) -> audit.RunResult | Non
                 result = _audited(watch, state, now, tell)
             else:
                 tell("watch.growing", {})
-        _tell_all(watch, state, tell)
+        # Whatever ends the watcher while it tells: what was not told yet is told by the next.
         _write_state(watch.to, state)
+        _tell_all(watch, state, tell)
         return result
 
 
@@ -105,11 +107,16 @@ def _audited(watch: Watch, state: State, now: Files, tell: Tell) -> audit.RunRes
     for error in refused.values():
         tell(error.key, dict(error.params))
     sources = [str(path) for path in discover([str(watch.folder)], mapping.ignore) if path.name not in refused]
-    state.files = now
     if not sources:
+        state.files = now
         tell("watch.nothing", {"refused": len(refused)})
         return None
-    before = _last(watch.to)
+    if state.told is None:
+        # Written down before the audit: a run that is published just as its watcher is stopped must not pass for the one before the next.
+        last = _last(watch.to)
+        state.told = last.name if last else ""
+        _write_state(watch.to, state)
+    state.files, before = now, _told(watch.to, state.told)
     try:
         result = audit.run(
             sources, watch.to, packs=watch.packs, with_packs=watch.with_packs, mapping=mapping, settings=watch.settings, rules_folder=watch.rules_folder, memory=watch.memory,
@@ -121,30 +128,33 @@ def _audited(watch: Watch, state: State, now: Files, tell: Tell) -> audit.RunRes
     tell("watch.audited", {"run": result.run_id, "findings": result.findings, "refused": len(refused)})
     if watch.alerts is not None:
         state.waiting += alerts.due(watch.alerts, result.path, before)
+    state.told = result.path.name
     return result
 
 
 def _tell_all(watch: Watch, state: State, tell: Tell) -> None:
-    """Deliver what waits; what does not arrive waits on."""
-    left = []
-    for message in state.waiting:
+    """Deliver what waits, each written down as told once it is; what does not arrive waits on."""
+    for message in list(state.waiting):
         try:
             if watch.alerts is None:
                 raise UsageError("alert.no_channel", channel=message.channel)
             alerts.deliver(watch.alerts, message)
+            state.waiting.remove(message)
+            _write_state(watch.to, state)
             tell("alert.sent", {"name": message.alert, "channel": message.channel})
         except UsageError as error:
-            left.append(message)
             tell(error.key, dict(error.params))
         except alerts.UndeliveredError as error:
-            left.append(message)
             tell("alert.failed", {"name": message.alert, "channel": message.channel, "why": error.why})
-    state.waiting = left
 
 
 def _mapping(folder: Path) -> Mapping:
     path = folder_mapping([str(folder)])
     return load_mapping(path) if path else Mapping()
+
+
+def _told(to: Path, name: str) -> Path | None:
+    return to / name if name and (to / name).is_file() else None
 
 
 def _last(to: Path) -> Path | None:
@@ -172,11 +182,11 @@ def read_state(to: Path) -> State:
     try:
         told: Any = json.loads((to / STATE).read_text(encoding="utf-8"))
         files = {str(name): (int(size), int(changed)) for name, (size, changed) in told["files"].items()}
-        return State(files, [alerts.Message(**message) for message in told["waiting"]])
+        return State(files, told.get("told"), [alerts.Message(**message) for message in told["waiting"]])
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return State()
 
 
 def _write_state(to: Path, state: State) -> None:
-    text = json.dumps({"files": state.files, "waiting": [asdict(message) for message in state.waiting]}, ensure_ascii=False, indent=1)
+    text = json.dumps({"files": state.files, "told": state.told, "waiting": [asdict(message) for message in state.waiting]}, ensure_ascii=False, indent=1)
     write_whole({to / STATE: text.encode("utf-8")})

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -120,16 +123,20 @@ def test_a_whole_pack_is_whole_and_its_sql_repeats(pack: Path, con: duckdb.DuckD
 
 def _rewritten(pack: Path, target: Path, change: dict[str, bytes | None], sealed: bool = True) -> Path:
     """The pack with other members (None: without one), by somebody who also mends the sum of the archive."""
-    with zipfile.ZipFile(pack) as old, zipfile.ZipFile(target, "w") as new:
-        for name in old.namelist():
-            data = change.get(name, old.read(name))
-            if data is not None:
-                new.writestr(name, data)
-        for name in change.keys() - set(old.namelist()):
-            new.writestr(name, change[name] or b"")
-    if sealed:
-        target.write_bytes(pack_verifier.sealed(target.read_bytes()))
+    with zipfile.ZipFile(pack) as old:
+        files = {name: old.read(name) for name in old.namelist()} | change
+    packed = tables_module.zip_bytes({name: data for name, data in files.items() if data is not None})
+    target.write_bytes(pack_verifier.sealed(packed) if sealed else packed)
     return target
+
+
+def _mended(pack: Path, target: Path, change: dict[str, bytes], **manifest: object) -> Path:
+    """The pack with other members, by somebody who mends every sum."""
+    with zipfile.ZipFile(pack) as archive:
+        told = json.loads(archive.read(export.MANIFEST)) | manifest
+    told["files"] |= {name: {"sha256": export.sha256(data).hexdigest(), "bytes": len(data)} for name, data in change.items()}
+    text = json.dumps(told).encode()
+    return _rewritten(pack, target, {**change, export.MANIFEST: text, "manifest.sha256": f"{export.sha256(text).hexdigest()}  manifest.json\n".encode()})
 
 
 @settings(max_examples=40, deadline=None)
@@ -307,8 +314,19 @@ def test_verdicts_the_chain_and_samples_go_along(run: Path, tmp_path: Path) -> N
     assert [(v["actor"], v["comment"], v["stale"]) for v in _open(packed, "verdicts.csv")] == [("王主任", "看过 0", "False"), ("王主任", "看过 2", "False")]
     with zipfile.ZipFile(packed) as archive:
         entries = pack_verifier.rows_of(archive, "action_log.jsonl")
-    assert [e["seq"] for e in entries] == [1, 2, 3, 4] and ["actor" in e for e in entries] == [True, False, True, False]
-    assert [e["hash"] for e in entries] == [e["hash"] for e in log.chain()]
+    assert [e["seq"] for e in entries] == [1, 2, 3] and ["actor" in e for e in entries] == [True, False, True], "up to the last about these findings"
+    assert [e["hash"] for e in entries] == [e["hash"] for e in log.chain()[:3]]
+    # What is logged afterwards, the export itself among it, makes the pack no other.
+    log.act("李审计", "export", "r", edition="full", format="zip", findings=len(mine))
+    export.write(con, packed, {"severity": ["critical"]}, options)
+    assert packed.read_bytes() == first
+    # The run's own log tells whether the verdicts are those that were given.
+    assert export.verify(packed, con, reviews=log).wrong == () and "verify.unseen_verdicts" not in export.verify(packed, con, reviews=log).unseen
+    assert "verify.unseen_verdicts" in export.verify(packed, con).unseen
+    (tmp_path / "other").mkdir()
+    other = review.Reviews(tmp_path / "other")
+    other.decide(con, mine[0], "王主任", "dismissed", "看过 0")
+    assert {("verify.other", "action_log.jsonl"), ("verify.other", "verdicts.csv")} <= set(export.verify(packed, con, reviews=other).wrong)
     assert [s["ordinal"] for s in _open(packed, "sampling.csv")] == ["1", "2", "3", "4", "5"]
     lists = {i["list"]: i for i in _open(packed, "ipe.csv")}
     assert lists["findings"]["rows"] == str(len(mine)) and lists["findings"]["made_by"] == "李审计" and json.loads(lists["findings"]["filters"]) == {"severity": ["critical"]}
@@ -393,7 +411,101 @@ def _forged(pack: Path, target: Path, mode: str) -> Path:
 def test_a_forgery_whose_every_sum_holds_is_found_out_by_the_run(pack: Path, con: duckdb.DuckDBPyConnection, tmp_path: Path, mode: str) -> None:
     forged = _forged(pack, tmp_path / "forged.zip", mode)
     assert export.verify(forged).wrong == () and pack_verifier.main([str(forged)]) == 0
-    assert {kind for kind, _ in export.verify(forged, con).wrong} == {"verify.differs"}
+    kinds = {kind for kind, _ in export.verify(forged, con).wrong}
+    assert kinds == {"text": {"verify.other"}, "invent": {"verify.differs", "verify.other"}, "drop": {"verify.other"}, "sql": {"verify.differs"}}[mode]
+
+
+def test_rule_files_sheets_and_a_claim_to_be_partial_are_found_out_by_the_run(pack: Path, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    with zipfile.ZipFile(pack) as archive:
+        inside = {name: archive.read(name) for name in archive.namelist()}
+    rule = next(name for name in inside if name.startswith("rules/"))
+    for number, (change, manifest, wrong) in enumerate([
+        ({rule: inside[rule] + b"# more\n"}, {}, {("verify.other", rule)}),
+        ({"ipe.csv": inside["ipe.csv"].replace(b"dunaudit 0", b"dunaudit 9")}, {}, {("verify.other", "ipe.csv")}),
+        ({"rules.csv": inside["rules.csv"].replace(b"high", b"low ", 1)}, {}, {("verify.other", "rules.csv")}),
+        ({"contacts.csv": inside["contacts.csv"].replace(b",outbound,", b",inbound,", 1)}, {"partial": True}, {("verify.other", "contacts.csv")}),
+        ({rule: inside[rule] + b"# more\n"}, {"partial": True}, {("verify.other", rule)}),
+    ]):  # fmt: skip
+        assert all(inside[name] != data for name, data in change.items()), number
+        forged = _mended(pack, tmp_path / f"{number}.zip", change, **manifest)
+        assert export.verify(forged).wrong == () and set(export.verify(forged, con).wrong) == wrong, number
+
+
+def test_no_field_of_an_archive_hides_anything(pack: Path, tmp_path: Path) -> None:
+    """More fields, modes, dates, the long kind of sizes, bytes behind a stream: each with the seal made anew."""
+    with zipfile.ZipFile(pack) as archive:
+        inside = {info.filename: archive.read(info.filename) for info in archive.infolist()}
+
+    def packed(change: Callable[[zipfile.ZipInfo], None], long: bool = False) -> bytes:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+            for name, data in inside.items():
+                entry = zipfile.ZipInfo(name)
+                entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+                if name == "findings.csv":
+                    change(entry)
+                with new.open(entry, "w", force_zip64=long and name == "findings.csv") as file:
+                    file.write(data)
+        return out.getvalue()
+
+    made = {
+        "the same": packed(lambda _: None), "extra": packed(lambda e: setattr(e, "extra", b"\x75\x70\x05\x00\x01\0\0\0\0")), "mode": packed(lambda e: setattr(e, "external_attr", 0o120777 << 16)),
+        "comment": packed(lambda e: setattr(e, "comment", b"secret")), "date": packed(lambda e: setattr(e, "date_time", (2026, 1, 1, 0, 0, 0))), "long": packed(lambda _: None, long=True),
+        "stored": packed(lambda e: setattr(e, "compress_type", zipfile.ZIP_STORED)), "system": packed(lambda e: setattr(e, "create_system", 0)),
+    }  # fmt: skip
+    behind = bytearray(made["the same"])
+    with zipfile.ZipFile(pack) as archive:
+        last = archive.infolist()[-1]
+        start = archive.start_dir
+    at = behind.index(b"PK\1\2", start)
+    for _ in archive.infolist()[:-1]:
+        name, = struct.unpack("<H", behind[at + 28 : at + 30])
+        at += 46 + name
+    for place in (last.header_offset + 18, at + 20):
+        behind[place : place + 4] = struct.pack("<L", last.compress_size + 6)
+    end = behind.rindex(b"PK\5\6")
+    behind[end + 16 : end + 20] = struct.pack("<L", start + 6)
+    behind[start:start] = b"secret"
+    made["behind"] = bytes(behind)
+    target = tmp_path / "p.zip"
+    for name, data in made.items():
+        target.write_bytes(pack_verifier.sealed(data))
+        with zipfile.ZipFile(target) as archive:
+            assert pack_verifier.problems(archive) == [], name
+        assert export.verify(target).wrong == (() if name == "the same" else (("verify.archive", "p.zip"),)), name
+        assert pack_verifier.main([str(target)]) == (name != "the same"), name
+
+
+def test_more_files_than_two_bytes_count_are_laid_out_as_packs_are(tmp_path: Path) -> None:
+    path = tmp_path / "many.zip"
+    path.write_bytes(pack_verifier.sealed(tables_module.zip_bytes({f"{n}": b"" for n in range(66_000)})))
+    with zipfile.ZipFile(path) as archive:
+        assert pack_verifier.as_written(archive)
+    whole = path.read_bytes()
+    at = whole.rindex(b"PK\6\6")
+    path.write_bytes(pack_verifier.sealed(whole[: at + 12] + b"\x2e" + whole[at + 13 : -71]))
+    with zipfile.ZipFile(path) as archive:
+        assert not pack_verifier.as_written(archive)
+
+
+def test_an_unpacked_pack_with_a_link_is_not_whole(pack: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(pack) as archive:
+        archive.extractall(tmp_path / "p")
+    (tmp_path / "elsewhere.csv").write_bytes((tmp_path / "p" / "findings.csv").read_bytes())
+    (tmp_path / "p" / "findings.csv").unlink()
+    (tmp_path / "p" / "findings.csv").symlink_to(tmp_path / "elsewhere.csv")
+    assert pack_verifier.main([str(tmp_path / "p")]) == 1
+
+
+def test_the_verifier_answers_where_there_are_no_chinese_characters(pack: Path) -> None:
+    done = subprocess.run([sys.executable, "-X", "utf8=0", pack_verifier.__file__, str(pack)], check=False, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0 and b"the pack is whole" in done.stdout and not done.stderr
+
+
+def test_what_an_export_has_no_use_for_and_a_file_that_is_not_there_are_said(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        export.verify(tmp_path / "nosuch.zip")
+    assert caught.value.key == "verify.no_file"
 
 
 def test_nothing_can_be_hidden_between_the_files_of_a_pack(pack: Path, tmp_path: Path) -> None:

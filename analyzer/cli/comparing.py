@@ -36,12 +36,12 @@ def diff_(
             emit_json({"by": told.by(by)} if by else told)
             return
         if by is not None:
-            emit_table([t(f"column.{by}"), *(t(f"word.{s}") for s in ("new", "resolved", "open"))], [[r["value"] or "-", r["new"], r["resolved"], r["open"]] for r in told.by(by)])
+            emit_table([t(f"column.{by}"), t("word.new"), t("word.resolved"), t("word.still_open")], [[r["value"] or "-", r["new"], r["resolved"], r["open"]] for r in told.by(by)])
             talk(t("talk.diff", old=told.old, after=told.new, **told.counts))
             return
         keys = ("state", "why", "finding_id", "rule", "case_id", "agent_id", "vendor", "first_local")
         changes = [f for f in told.findings if f["state"] != "open" or f["why"] != "same"]
-        emit_table([t(f"column.{k}") for k in keys], [[t(f"word.{f[k]}") if k in ("state", "why") else f[k] for k in keys] for f in changes])
+        emit_table([t(f"column.{k}") for k in keys], [[t(f"word.{'still_open' if f[k] == 'open' else f[k]}") if k in ("state", "why") else f[k] for k in keys] for f in changes])
         talk(t("talk.diff", old=told.old, after=told.new, **told.counts))
 
 

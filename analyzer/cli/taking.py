@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
+import duckdb
 import typer
 
 from analyzer import access, export, report, review, runs, sampling, summary
@@ -65,6 +67,7 @@ def export_(
     """See the catalogue."""
     chosen = given(rule=rule, agent=agent, vendor=vendor, severity=severity, case=case)
     edition = "redacted" if redacted else edition
+    report_only = form == "report"
     with errors():
         target = to or out
         if target is None:
@@ -74,9 +77,10 @@ def export_(
             chosen = summary.meant(con, chosen)
         log = review.Reviews(path, url)
         who = by or os.environ.get("USER") or access.LOCAL
-        if form == "report":
-            if edition != "full":
-                raise UsageError("report.not_redacted")
+        if report_only and edition != "full":
+            raise UsageError("report.not_redacted")
+        _all_used({"--key": key is not None and edition == "full", "--sign": report_only and sign is not None, "--sample": report_only and bool(sample)})
+        if report_only and each is None:
             target = _in(target, path, "html")
             ending = target.suffix.lower().lstrip(".")
             with runs.connect(path) as con:
@@ -95,7 +99,7 @@ def export_(
             with runs.connect(path) as con, progress_bar(json_) as progress:
                 options = export.Options(edition, key, sign, log, tuple(sample or ()), by, progress)
                 if each is not None:
-                    written = export.write_each(con, target, each, form or "zip", chosen, options)
+                    written = export.write_each(con, target, each, "html" if report_only else form or "zip", chosen, options, _reports(con) if report_only else None)
                 else:
                     target = _in(target, path, {"oscal": "oscal.json"}.get(form or "", form or ""))
                     written = {target.name: export.write(con, target, chosen, options, form)}
@@ -103,9 +107,31 @@ def export_(
             # After the writing: an export that told of itself would never be the same twice.
             log.act(who, "export", path.stem, edition=edition, format=form or target.suffix.lstrip("."), findings=rows["findings"])
             if not json_:
-                talk(t("talk.exported", name=file, findings=rows["findings"], evidence=rows["evidence"]))
+                talk(t("talk.exported", name=file, findings=rows["findings"], evidence=rows["evidence"]) if "evidence" in rows else t("talk.reported", name=file, **rows))
         if json_:
             emit_json({"file": target.name, "edition": edition, **({"files": written} if each is not None else {"rows": written[target.name]})})
+
+
+def _all_used(given_in_vain: Mapping[str, bool]) -> None:
+    """Raises: UsageError: an option is given that this export has no use for."""
+    for option, vain in given_in_vain.items():
+        if vain:
+            raise UsageError("export.in_vain", option=option)
+
+
+def _reports(con: duckdb.DuckDBPyConnection) -> export.Writer:
+    """Writes a report of what some filters choose, as HTML."""
+
+    def write(target: Path, chosen: Mapping[str, Sequence[str]]) -> dict[str, int]:
+        made = report.report(con, language(), chosen)
+        report.write(made, target, None, "html")
+        return _told(made)
+
+    return write
+
+
+def _told(made: report.Report) -> dict[str, int]:
+    return {"findings": made.population.findings, "sheets": len(made.sheets), "rules": len(made.rules)}
 
 
 def _in(target: Path, run: Path, ending: str) -> Path:
@@ -116,7 +142,7 @@ def _in(target: Path, run: Path, ending: str) -> Path:
 def _reported(made: report.Report, target: Path, fonts: Path | None, ending: str | None, json_: bool) -> int:
     """Write a report and say so; its findings."""
     report.write(made, target, fonts, ending)
-    told = {"findings": made.population.findings, "sheets": len(made.sheets), "rules": len(made.rules)}
+    told = _told(made)
     if json_:
         emit_json({"file": target.name, "lang": made.lang, "grouped": made.grouped, "contacts": made.population.contacts, **told})
     else:
@@ -159,12 +185,13 @@ def verify_(
     name: RunName = None,
     public_key: Annotated[Path | None, typer.Option("--public-key", help=help_("public_key"))] = None,
     full: Annotated[Path | None, typer.Option("--full", help=help_("verify_full"))] = None,
+    url: ReviewsUrl = "",
     json_: Json = False,
 ) -> None:
     """See the catalogue."""
     with errors():
         with runs.connect(runs.locate(run, name)) if run is not None else nullcontext() as con:
-            told = export.verify(pack, con, public_key, full)
+            told = export.verify(pack, con, public_key, full, review.Reviews(runs.locate(run, name), url) if run is not None else None)
         if json_:
             emit_json(told)
         else:
@@ -203,8 +230,9 @@ def sample_(
             raise UsageError("usage.no_target")
         else:
             # A seed nobody chose is as good, so long as it is told.
-            plan = sampling.Plan(of, method, seed or str(secrets.randbelow(2**32)), size, reason, strata, confidence, tolerable, expected, {"rule": rule} if rule else None)
             with runs.connect(runs.locate(run, name)) as con:
+                chosen = summary.meant(con, given(rule=rule))
+                plan = sampling.Plan(of, method, seed or str(secrets.randbelow(2**32)), size, reason, strata, confidence, tolerable, expected, chosen or None)
                 drawn = sampling.draw(con, plan, language())
                 sampling.write_paper(drawn, to, summary.run(con)["started_utc"].replace(microsecond=0))
             if json_:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analyzer import alerts, watch
+from analyzer import alerts, rules, watch
 from analyzer.cli.auditing import settings_of
 from analyzer.cli.shared import Jurisdiction, RulesFolder, Zone, errors, help_, names, t, talk
 from analyzer.model import ExitCode
@@ -31,7 +31,10 @@ def watch_(
 ) -> None:
     """See the catalogue."""
     with errors():
-        told = watch.Watch(folder, to, alerts.load(alerts_file) if alerts_file else None, names(packs), names(with_packs), settings_of(zone, jurisdiction), rules_folder, memory)
+        wanted = alerts.load(alerts_file) if alerts_file else None
+        if wanted is not None:
+            alerts.check_rules(wanted, rules.load(rules_folder or rules.rules_folder())[0])
+        told = watch.Watch(folder, to, wanted, names(packs), names(with_packs), settings_of(zone, jurisdiction), rules_folder, memory)
         if single:
             result = watch.once(told, _say)
             raise typer.Exit(result.exit_code if result else ExitCode.CLEAN)

@@ -120,6 +120,7 @@ def _population(report: Report, t: Say) -> tuple[str, list[Block]]:
         (t("report.contacts"), t("report.of_run", some=f"{p.contacts:,}", all=f"{p.contacts_of_run:,}")),
         (t("report.breaching"), t("report.of_contacts", some=f"{p.breaching_contacts:,}", all=f"{p.contacts:,}", share=_share(p.breaching_contacts / p.contacts))),
         (t("report.findings_number"), t("report.of_run", some=f"{p.findings:,}", all=f"{p.findings_of_run:,}")),
+        *([(t("report.near_misses"), t("report.near_misses_of", findings=f"{p.near_misses:,}"))] if p.near_misses else []),
         *((t(f"report.{name}"), f"{getattr(p, name):,}") for name in ("cases", "debtors", "agents")),
         (t("report.span"), f"{_value(p.first_local)} – {_value(p.last_local)}"),
         (t("report.undated"), t("report.undated_of", contacts=f"{p.undated_contacts:,}", findings=f"{p.undated_findings:,}")),

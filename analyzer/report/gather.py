@@ -22,7 +22,7 @@ EXAMPLES, LISTED, LEDGER = 3, 300, 300
 
 @dataclass(frozen=True)
 class Population:
-    """Who and what was looked at. `undated_*`: without a date of their own, so in no period and in no week."""
+    """Who and what was looked at. `undated_*`: without a date of their own, so in no period and in no week. `near_misses`: of the selection, in no other figure."""
 
     contacts: int
     contacts_of_run: int
@@ -32,6 +32,7 @@ class Population:
     breaching_contacts: int
     findings: int
     findings_of_run: int
+    near_misses: int
     first_local: Any
     last_local: Any
     undated_contacts: int
@@ -128,7 +129,7 @@ def report(
     selection = Selection(dict(filters or {}), *period)
     pick(con, selection)
     results = _results(con, lang, outcomes(con, selection))
-    population = _population(con)
+    population = _population(con, selection)
     grouped = population.findings > sheets_most
     return Report(
         lang, summary.run(con), selection, population, summary.completeness(con), tuple(summary.batches(con)), tuple(summary.rejected(con)),
@@ -137,18 +138,21 @@ def report(
     )  # fmt: skip
 
 
-def _population(con: duckdb.DuckDBPyConnection) -> Population:
+def _population(con: duckdb.DuckDBPyConnection, selection: Selection) -> Population:
+    where, params = selection.findings()
     row = summary.rows(
         con,
-        """
+        f"""
         WITH c AS (SELECT * FROM contacts JOIN picked USING (seq)), f AS (SELECT * FROM findings JOIN chosen USING (finding_id))
         SELECT count(*) AS contacts, (SELECT count(*) FROM contacts) AS contacts_of_run, count(DISTINCT case_id) AS cases, count(DISTINCT debtor_id) AS debtors,
                count(DISTINCT agent_id) AS agents,
                (SELECT count(DISTINCT e.seq) FROM finding_evidence e JOIN picked USING (seq) JOIN findings USING (finding_id) JOIN picked_rules USING (rule) WHERE e.role = 'breach') AS breaching_contacts,
-               (SELECT count(*) FROM f) AS findings, (SELECT count(*) FROM findings) AS findings_of_run, min(local_at) AS first_local, max(local_at) AS last_local,
-               (SELECT count(*) FROM contacts WHERE on_date IS NULL) AS undated_contacts, (SELECT count(*) FROM findings WHERE on_date IS NULL) AS undated_findings
+               (SELECT count(*) FROM f) AS findings, (SELECT count(*) FROM {summary.BREACHES}) AS findings_of_run,
+               (SELECT count(*) FROM findings WHERE {where}) - (SELECT count(*) FROM f) AS near_misses, min(local_at) AS first_local, max(local_at) AS last_local,
+               (SELECT count(*) FROM contacts WHERE on_date IS NULL) AS undated_contacts, (SELECT count(*) FROM {summary.BREACHES} WHERE on_date IS NULL) AS undated_findings
         FROM c
         """,
+        params,
     )[0]
     return Population(**row)
 

@@ -63,7 +63,7 @@ class Selection:
 
 
 def pick(con: duckdb.DuckDBPyConnection, selection: Selection) -> None:
-    """Make the temporary tables `picked` (seq), `picked_rules` (rule) and `chosen` (finding_id) that everything here is counted over.
+    """Make the temporary tables `picked` (seq), `picked_rules` (rule) and `chosen` (finding_id) that everything here is counted over. Near misses are no breaches: neither they nor their rules are in.
 
     Raises:
         UsageError: the period ends before it begins, or no contact or no rule fits.
@@ -71,7 +71,8 @@ def pick(con: duckdb.DuckDBPyConnection, selection: Selection) -> None:
     if selection.since and selection.until and selection.since > selection.until:
         raise UsageError("report.period", since=selection.since, until=selection.until)
     for table, column, source, (where, params) in (
-        ("picked", "seq", "contacts", selection.contacts()), ("picked_rules", "rule", "rules", selection.rules()), ("chosen", "finding_id", "findings", selection.findings()),
+        ("picked", "seq", "contacts", selection.contacts()), ("picked_rules", "rule", f"(SELECT * FROM rules WHERE kind <> '{summary.NEAR_MISS}')", selection.rules()),
+        ("chosen", "finding_id", summary.BREACHES, selection.findings()),
     ):  # fmt: skip
         con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {column} FROM {source} WHERE {where}", params)
         if table != "chosen" and not con.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]:
