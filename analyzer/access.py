@@ -38,6 +38,7 @@ from pydantic import Field
 
 from analyzer import redact, runs, store, yamlfile
 from analyzer.errors import InputError, UsageError
+from analyzer.model import LOCAL as LOCAL
 from analyzer.model import Outcome
 from analyzer.rules import SEVERITIES
 from analyzer.sql import literal
@@ -45,8 +46,6 @@ from analyzer.yamlfile import Strict
 
 Role = Literal["compliance_officer", "reviewer", "auditor", "team_lead", "agent", "administrator"]
 ROLES: tuple[Role, ...] = get_args(Role)
-LOCAL = "local"
-"""The role of the one person of a page without a users file."""
 ACTIONS = ("view", "judge", "bulk", "assign", "suppress", "appeal", "sample", "coach", "reveal", "export", "rules", "audit", "log")
 """view pages; judge findings; many at once; give tasks; suppress and approve; appeal; draw samples and examine contacts; set coaching tasks; reveal
 names; take data away; change rules; audit new data; read the action log."""

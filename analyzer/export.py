@@ -336,7 +336,7 @@ def _redactor(con: duckdb.DuckDBPyConnection, found: Mapping[str, Sheet], option
     people = [entry[name] for entry in entries for name in ("actor", "assignee")] + [json.loads(entry["detail"] or "{}").get("approver", "") for entry in entries]
     checked = found["sampling"].columns.index("checked_by")
     redactor = redact.Redactor.of_run(con, redact.read_key(options.key_file), [*people, options.made_by, *(row[checked] for row in found["sampling"].rows)])
-    redactor.keep(row[0] for row in found["findings"].rows)
+    redactor.keep([FORMAT, *(row[0] for row in found["findings"].rows)])
     redactor.keep(entry["finding_id"] for entry in entries if entry["finding_id"])
     return redactor
 
@@ -433,7 +433,7 @@ def _files(con: duckdb.DuckDBPyConnection, shown: Mapping[str, Sheet], selected:
     chosen = con.execute("SELECT finding_id, rule, episode FROM findings JOIN chosen USING (finding_id) ORDER BY 1").fetchall()
     texts = {_named(f"rules/{rule}.yaml", redactor): source for rule, source, *_ in used}
     texts |= {f"sql/{finding}.sql": reproducing_sql(statements[rule], redactor.episode(episode) if redactor else episode) + "\n" for finding, rule, episode in chosen}
-    files |= {name: text.encode("utf-8") for name, text in zip(texts, redactor.texts(list(texts.values())) if redactor else texts.values(), strict=True)}
+    files |= {name: text.encode("utf-8") for name, text in zip(texts, redactor.sources(texts) if redactor else texts.values(), strict=True)}
     files[pack_verifier.ACTION_LOG] = _action_log({finding for finding, *_ in chosen}, options.reviews, redactor)
     files[VERIFIER] = Path(pack_verifier.__file__).read_bytes()
     return files
@@ -486,6 +486,8 @@ def _action_log(findings: set[str], reviews: Reviews | None, redactor: redact.Re
 
 
 def _entry_value(redactor: redact.Redactor, name: str, value: Any) -> Any:
+    if name == "evidence_digest" and value:
+        return redactor.digest(value)
     if name in redact.KEPT or not isinstance(value, str):
         return value
     return redactor.pseudonym(value) if name in redact.IDENTIFIERS and value else redactor.texts([value])[0]

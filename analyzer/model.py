@@ -22,6 +22,8 @@ class Outcome(StrEnum):
 
 
 # What stands for a collector where the log names neither agency nor lender.
+LOCAL = "local"
+"""The role and the name of the one person of a page without a users file."""
 UNNAMED = "(unknown)"
 
 

@@ -1,17 +1,20 @@
 """The redacted edition: every identifier replaced by a mask of the same length, the same for the same person everywhere.
 
 What is replaced: the names, numbers and ids of the case base (cases, persons, numbers, agents, contacts, reviewers), wherever they stand
-and however they are written (full width, traditional script, with blanks, dots, dashes or unseen characters in between, figures in
-Chinese characters), and what Presidio with our recognisers finds beside them (ID and card numbers, telephone numbers, addresses, mail).
-Since a mask is as long as what it hides, marked words keep their offsets.
+and however they are written (full width, traditional script, with blanks, dots, dashes or unseen characters in between, figures in Chinese
+characters; numbers with and without the country's code, names without title or bracket, see `spellings`), and what Presidio with our
+recognisers finds beside them (ID and card numbers, telephone numbers, addresses, mail). Since a mask is as long as what it hides, marked
+words keep their offsets.
 
 A mask is made of Hangul syllables, which no recogniser takes for a name or a number and no normal form changes. They come from
 HMAC-SHA256 (RFC 2104) under a key that the user keeps: the first two say whose identifier it is, the others which. Without the key a
 mask cannot be traced back, with it the same identifier always gets the same mask.
 
-Not replaced: names that stand in no table of the case base. Ids of one or two characters, Latin names of two letters, and short figures, are replaced in their own
-columns but not looked for in texts, where they would be everywhere. Rejected rows are blackened altogether: nothing says what is in them.
-A finding's id is an unkeyed digest of its rule and its keys, the same in both editions: who guesses the keys can confirm the guess.
+Not replaced: names that stand in no table of the case base, and what is ours by the grammar of a statement or a rule file. Ids of one or
+two characters, Latin names of two letters, and short figures, are replaced in their own columns but not looked for in texts, where they
+would be everywhere; part of a name that is an everyday word only with a capital. Rejected rows are blackened altogether: nothing says what
+is in them. A finding's id is an unkeyed digest of its rule and its keys, the same in both editions: who guesses the keys can confirm the
+guess. Digests of evidence are keyed with the full edition's secret.
 """
 
 from __future__ import annotations
@@ -38,8 +41,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from analyzer import store
+from analyzer import spellings, store
 from analyzer.errors import UsageError
+from analyzer.model import LOCAL
 from analyzer.tables import Sheet
 from analyzer.text import personal_data
 from analyzer.text.normalise import SEPARATOR, Index, Mask, Points, code_points, fold_characters, join_split
@@ -60,6 +64,7 @@ KEPT = frozenset(
 # Columns that hold the rules' and the program's own sentences. All others are looked through: people write what they like in them.
 OWN = frozenset(["title_zh", "title_en", "query", "source", "parameter"])
 BLACKENED = frozenset(["original"])
+_EVIDENCE_DIGEST = "evidence_digest"
 _COLUMNS = frozenset(["text", "comment", "file", "mapped", "unmapped", "detail", "result", "stratum", "header"])
 # Columns of whole numbers, which no identifier is written into.
 FIGURES = frozenset(
@@ -81,7 +86,9 @@ _PARTING_NAMES = ",;，；"
 _PARTING_CODES = re.compile(r"(?<=\d)(?:&nbsp;|&#160;|%20|%2d|<br ?/?>)+(?=\d)")
 # Latin letters that no decomposition makes plain.
 _PLAIN_LETTERS = {"đ": "d", "ø": "o", "ł": "l", "ß": "s", "ı": "i", "ħ": "h", "ŧ": "t"}
-_MOBILE_CN, _LANDLINE = re.compile(r"(?:00)?86(1[3-9]\d{9})"), re.compile(r"0(?:10|2\d|[3-9]\d{2})(\d{7,8})")
+# What of a statement and of a rule file is not ours: literals and comments; all but keys, words of closed lists and calls of functions.
+_LITERAL = re.compile(r"'((?:[^']|'')*)'|(--[^\n]*)")
+_OUR_YAML = re.compile(r"(?m)^[ \t-]*[A-Za-z_][\w.]*(?=:)|(?<=: )[a-z][a-z0-9_]*(?=[ \t]*(?:$|[,\]}]))|(?<=[\[{,])[ \t]*[a-z][a-z0-9_]*(?=[ \t]*[\]},:])|(?<=- )[a-z][a-z0-9_]*(?=[ \t]*$)|\b[a-z_]+(?=\()")
 # The kinds of personal data that are looked for again wherever else they stand: those that are one string of figures and letters.
 _AGAIN = frozenset(personal_data.ENTITIES) - frozenset(personal_data.PLACES)
 # Of these the figures are looked for in the normal form too: a checksum or a fixed beginning tells them from figures that merely follow each other.
@@ -225,11 +232,13 @@ def _border(normal: str, kind: str) -> int | None:
 class Redactor:
     """Replaces what it knows. Make one with `of_run`, let it `learn` the texts, then give it what is to leave."""
 
-    def __init__(self, key: bytes, known: Iterable[tuple[str, str, str]]) -> None:
-        """`known`: (kind, identifier, owner); kind is name, number or id."""
-        self._key = key
+    def __init__(self, key: bytes, known: Iterable[tuple[str, str, str]], secret: str = "") -> None:
+        """`known`: (kind, identifier, owner); kind is name, number or id. `secret`: see `secret_of`."""
+        self._key, self._secret = key, secret
         self._owners: dict[str, str | None] = {}
         self._borders: dict[str, int] = {}
+        self._before: dict[str, frozenset[str]] = {}
+        self._capitals: set[str] = set()
         self._exact: set[str] = set()
         self._kept: set[str] = set()
         self._alone: dict[str, str] = {}
@@ -241,18 +250,28 @@ class Redactor:
     @classmethod
     def of_run(cls, con: duckdb.DuckDBPyConnection, key: bytes, people: Iterable[str] = ()) -> Redactor:
         """All identifiers of a run's case base, and the names of `people` beside it (reviewers)."""
-        return cls(key, [*con.execute(_KNOWN).fetchall(), *(("name", name, f"reviewer {name}") for name in sorted({*people}) if name)])
+        own = {"", LOCAL}
+        return cls(key, [*con.execute(_KNOWN).fetchall(), *(("name", name, f"reviewer {name}") for name in sorted({*people} - own))], secret_of(con))
 
     def _add(self, known: Sequence[tuple[str, str, str]]) -> None:
         normals = _normal_forms([value for _, value, _ in known])
-        for (kind, value, owner), whole in zip(known, normals, strict=True):
+        spelt = [spellings.of_number(whole) if kind == "number" else spellings.of_name(value) if kind == "name" else [] for (kind, value, _), whole in zip(known, normals, strict=True)]
+        others = iter(_normal_forms([one.text for some in spelt for one in some]))
+        for (kind, value, owner), whole, some in zip(known, normals, spelt, strict=True):
             self._exact.add(value)
-            for normal in (whole, *_shorter(value, whole, kind)):
+            for normal, spelling in ((whole, None), *((next(others), one) for one in some)):
                 # An identifier that two people have belongs to neither: its mask says which it is, not whose.
                 self._owners[normal] = owner if self._owners.get(normal, owner) == owner else None
                 border = _border(normal, kind)
-                if border is not None:
-                    self._borders[normal] = min(border, self._borders.get(normal, border))
+                if border is None:
+                    continue
+                if spelling is not None and spelling.capital and normal not in self._borders:
+                    self._capitals.add(normal)
+                elif spelling is None or not spelling.capital:
+                    self._capitals.discard(normal)
+                if spelling is not None and spelling.before:
+                    self._before[normal] = self._before.get(normal, frozenset()) | spelling.before
+                self._borders[normal] = min(border, self._borders.get(normal, border))
         self._automata = None
         self._alone.clear()
 
@@ -314,6 +333,12 @@ class Redactor:
             self._masks[key] = _symbols(self._key, f"owner\0{owner}", _OWNER_SYMBOLS) + _symbols(self._key, f"value\0{normal}", max(rest, 32))
         return self._masks[key][:length]
 
+    def digest(self, value: str) -> str:
+        """What stands for a digest of evidence, as long as it: the thing itself would confirm a guess of the contacts' ids."""
+        made = linked_sum(self._secret, value.encode())[: len(value)]
+        self._kept.add(made)
+        return made
+
     def episode(self, episode: str) -> str:
         """An episode: its parts are identifiers, dates and words, joined by |."""
         return "|".join(self.pseudonym(part) if part in self._exact and part not in self._kept else part for part in episode.split("|"))
@@ -325,6 +350,12 @@ class Redactor:
     def name(self, path: str) -> str:
         """The name of a file within a pack."""
         return "/".join(self.texts(path.split("/")))
+
+    def sources(self, files: Mapping[str, str]) -> list[str]:
+        """The texts of statements and rule files, by name of the file, with every identifier replaced but in what is ours by the grammar."""
+        parted = [_pieces(name, text) for name, text in files.items()]
+        shown = iter(self.texts([piece for pieces in parted for theirs, piece in pieces if theirs]))
+        return ["".join(next(shown) if theirs else piece for theirs, piece in pieces) for pieces in parted]
 
     def texts(self, texts: Sequence[str]) -> list[str]:
         """Texts with every identifier replaced; what Presidio found in them (see `learn`) too."""
@@ -357,6 +388,8 @@ class Redactor:
         return Sheet(sheet.name, sheet.columns, list(zip(*columns, strict=True)) if sheet.rows else [])
 
     def _column(self, name: str, values: list[Any]) -> list[Any]:
+        if name == _EVIDENCE_DIGEST:
+            return [self.digest(v) if v else v for v in values]
         if name in KEPT or name in FIGURES:
             return values
         texts = [v for v in values if isinstance(v, str)]
@@ -408,9 +441,13 @@ class Redactor:
         for normal, s, e in matches:
             start, end = int(flat.first[s]), int(flat.last[e - 1]) + 1
             border = self._borders[normal]
-            if border and ((start and kinds[start - 1] & border) or (end < len(kinds) and kinds[end] & border)):
+            if border and (end < len(kinds) and kinds[end] & border):
+                continue
+            if border and start and kinds[start - 1] & border and _figures_before(flat.folded, kinds, start) not in self._before.get(normal, ()):
                 continue
             text = int(np.searchsorted(flat.starts, start, side="right")) - 1
+            if normal in self._capitals and not texts[text][start - int(flat.starts[text])].isupper():
+                continue
             found.setdefault(text, []).append((start - int(flat.starts[text]), end - int(flat.starts[text]), normal))
         return found
 
@@ -426,6 +463,28 @@ class Redactor:
         stem, _, ending = text.rpartition(".")
         alone = stem if stem and ending in _ENDINGS else text
         return alone in own_words() or alone in self._kept or bool(_WHOLE_MOMENT.fullmatch(text) or _DIGEST.fullmatch(text))
+
+
+def _figures_before(folded: Points, kinds: np.ndarray[Any, np.dtype[np.uint8]], start: int) -> str:
+    """The figures that stand right before a place."""
+    begin = start
+    while begin and start - begin <= spellings.LONGEST_PREFIX and kinds[begin - 1] & _FIGURE:
+        begin -= 1
+    return folded[begin:start].tobytes().decode("utf-32-le")
+
+
+def _pieces(name: str, text: str) -> list[tuple[bool, str]]:
+    """(whether somebody's words may stand in it, the piece): a statement's or a rule file's text in pieces, others whole."""
+    match Path(name).suffix:
+        case ".sql":
+            spans = [m.span(1) if m[1] is not None else m.span() for m in _LITERAL.finditer(text)]
+        case ".yaml":
+            ends = [0, *(edge for m in _OUR_YAML.finditer(text) for edge in m.span()), len(text)]
+            spans = list(zip(ends[::2], ends[1::2], strict=True))
+        case _:
+            return [(True, text)]
+    edges = [0, *(edge for span in spans for edge in span), len(text)]
+    return [(bool(number % 2), text[start:end]) for number, (start, end) in enumerate(pairwise(edges)) if start < end]
 
 
 def _values(tables: Iterable[Sheet], columns: frozenset[str]) -> list[str]:
@@ -464,24 +523,6 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _turned(name: str) -> list[str]:
-    """The normal forms of a name of two to four Latin words with the last word first, and with the first last."""
-    words = [word for word in re.split(r"[\s,;]+", name) if word]
-    if not (2 <= len(words) <= 4 and all(_flat([word]).text.isascii() for word in words)):
-        return []
-    return _normal_forms(list(dict.fromkeys([" ".join([words[-1], *words[:-1]]), " ".join([*words[1:], words[0]])])))
-
-
-def _shorter(value: str, normal: str, kind: str) -> list[str]:
-    """Other forms of an identifier: of a telephone number without the country's code or the area's, of a Latin name turned round."""
-    if kind == "name":
-        return _turned(value)
-    if kind != "number" or not (normal.isascii() and normal.isdigit()):
-        return []
-    found = [m.group(1) for m in (_MOBILE_CN.fullmatch(normal), _LANDLINE.fullmatch(normal)) if m]
-    return [*found, normal[1:]] if len(normal) == 11 and normal[0] == "1" and normal[1] in "2345679" else found
 
 
 def _symbols(key: bytes, label: str, count: int) -> str:
@@ -541,7 +582,7 @@ def own_words() -> frozenset[str]:
 
 
 def values_of(name: str, data: bytes) -> list[str]:
-    """Every text in a file of an export: cells and headers of tables, keys and values of JSON, the whole of anything else."""
+    """Every text in a file of an export: cells and headers of tables, values of JSON and the names of files among its keys, what is not ours of statements and rule files, the whole of anything else."""
     match Path(name).suffix:
         case ".csv":
             csv.field_size_limit(2**31 - 1)
@@ -563,7 +604,7 @@ def values_of(name: str, data: bytes) -> list[str]:
             # A sheet's cells are shared strings; what is left in it is figures.
             return [t for node in root.iter() if not node.tag.endswith("}v") for t in (node.text or "", node.tail or "", node.get("name", "")) if t.strip()]
         case _:
-            return [data.decode("utf-8", "replace")]
+            return [piece for theirs, piece in _pieces(name, data.decode("utf-8", "replace")) if theirs]
 
 
 def _json_values(value: Any) -> Iterator[str]:
@@ -571,7 +612,8 @@ def _json_values(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from key.split("/")
+            # A key is a word of ours, or the name of a file.
+            yield from key.split("/") if "." in key else ()
             yield from _json_values(inner)
     elif isinstance(value, list):
         for inner in value:

@@ -28,12 +28,12 @@ from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 from typer.testing import CliRunner
 
-from analyzer import audit, export, interchange, leftovers, pack_verifier, review, runs, sampling, signature
+from analyzer import audit, export, interchange, leftovers, pack_verifier, report, review, runs, sampling, signature
 from analyzer import tables as tables_module
 from analyzer.cli import app
 from analyzer.errors import UsageError
 from analyzer.intake import folder_mapping, load_mapping
-from tests.conftest import ROOT
+from tests.conftest import HEADER, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -502,10 +502,84 @@ def test_the_verifier_answers_where_there_are_no_chinese_characters(pack: Path) 
     assert done.returncode == 0 and b"the pack is whole" in done.stdout and not done.stderr
 
 
-def test_what_an_export_has_no_use_for_and_a_file_that_is_not_there_are_said(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_what_an_export_has_no_use_for_and_a_file_that_is_not_there_are_said(run: Path, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         export.verify(tmp_path / "nosuch.zip")
     assert caught.value.key == "verify.no_file"
+    (tmp_path / "key").write_bytes(bytes(range(40)))
+    for options in (["--key", str(tmp_path / "key")], ["--format", "report", "--sign", str(tmp_path / "key")], ["--format", "report", "--sample", str(tmp_path / "key")]):
+        done = CliRunner().invoke(app, ["export", "--run", str(run), "--to", str(tmp_path / "x.html"), "--format", "csv", *options])
+        assert done.exit_code == 2 and done.stderr.count("\n") == 1 and next(o for o in options if o.startswith("--") and o != "--format") in done.stderr and not (tmp_path / "x.html").exists()
+
+
+def test_a_clean_run_can_be_taken_away_and_a_filter_that_fits_nothing_cannot(write: Any, tmp_path: Path) -> None:
+    made = audit.run([str(write("a.csv", f"{HEADER}\n1,C1,,本人,电话,呼出,2026-03-02 10:00:00,接通,,A1,提醒还款\n"))], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r")
+    con = runs.connect(made.path)
+    for form in export.FORMATS:
+        assert export.write(con, tmp_path / f"a.{form}")["findings"] == 0
+        with pytest.raises(UsageError):
+            export.write(con, tmp_path / f"b.{form}", {"severity": ["critical"]})
+    told = export.verify(tmp_path / "a.zip", con)
+    clear = {r["rule"]: r["clear_contacts"] for r in _open(tmp_path / "a.zip", "rules.csv")}
+    con.close()
+    assert told.wrong == () and told.findings == 0 and clear["cn-gbt-45251/quiet-hours"] == "1"
+
+
+def test_a_part_tells_nothing_of_the_others(write: Any, tmp_path: Path) -> None:
+    """A vendor's pack: no rejected row of a file that holds other vendors' contacts, no figure of the whole run as if it were his."""
+    header, row = "contact_id,case_id,started_at,channel,direction,outcome,relation,text,agent_id,vendor", "{0},K{0},2026-03-0{1} 23:00:00,call,outbound,conversation,self,x,A{0},{2}"
+    bad = "{0},K{0},never,call,outbound,conversation,self,秘密{2},A{0},{2}"
+    both = write("both.csv", "\n".join([header, row.format(1, 1, "甲"), row.format(2, 2, "乙"), bad.format(3, 3, "乙")]) + "\n")
+    own = write("own.csv", "\n".join([header, row.format(4, 4, "甲"), bad.format(5, 5, "甲")]) + "\n")
+    path = audit.run([str(both), str(own)], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r").path
+    with runs.connect(path) as con:
+        for vendor, files in (("甲", ["own.csv"]), ("乙", []), (None, ["both.csv", "own.csv"])):
+            pack, chosen = tmp_path / f"{vendor}.zip", {"vendor": [vendor]} if vendor else {}
+            export.write(con, pack, chosen)
+            assert export.verify(pack, con).wrong == ()
+            assert [r["file"] for r in _open(pack, "rejects.csv")] == files
+            assert {r["file"] for r in _open(pack, "reconciliation.csv")} == {"both.csv", "own.csv"}
+            figures = [r["breaching_contacts"] for r in _open(pack, "rules.csv") if r["rule"] == "cn-gbt-45251/quiet-hours"]
+            assert figures == ([""] if vendor else ["3"])
+        export.write(con, tmp_path / "high.zip", {"severity": ["high"]})
+        assert [r["breaching_contacts"] for r in _open(tmp_path / "high.zip", "rules.csv") if r["rule"] == "cn-gbt-45251/quiet-hours"] == ["3"], "of the rule's own contacts all are there"
+    done = CliRunner().invoke(app, ["export", "--run", str(path), "--to", str(tmp_path / "each"), "--each", "vendor", "--format", "report", "--by", "W"])
+    assert done.exit_code == 0 and sorted(p.name for p in (tmp_path / "each").iterdir()) == ["index.csv", "vendor-001.html", "vendor-002.html"]
+    shown = [(tmp_path / "each" / f"vendor-00{n}.html").read_text(encoding="utf-8") for n in (1, 2)]
+    index = list(csv.DictReader((tmp_path / "each" / "index.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert sorted((i["value"], i["findings"]) for i in index) == [("乙", "1"), ("甲", "2")]
+    assert all(i["value"] in page and i["sha256"] == export.sha256(page.encode()).hexdigest() for i, page in zip(index, shown, strict=True))
+
+
+@pytest.fixture(scope="module")
+def near(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One contact at night, one a few minutes before it begins, one at ten in the morning."""
+    folder = tmp_path_factory.mktemp("near")
+    rows = [f"{n},C{n},,本人,电话,呼出,2026-03-02 {at},接通,,A1,提醒还款" for n, at in enumerate(("23:10:00", "21:55:00", "10:00:00"), start=1)]
+    (folder / "a.csv").write_text("\n".join([HEADER, *rows]) + "\n", encoding="utf-8")
+    return audit.run([str(folder / "a.csv")], folder / "runs", packs=["cn-gbt-45251", "cn-nifa-2024", "us-reg-f", "early-warning"], run_id="near").path
+
+
+def test_a_near_miss_breaks_nothing_in_what_leaves(near: Path, tmp_path: Path) -> None:
+    with runs.connect(near) as con:
+        missed = {row[0] for row in con.execute("SELECT rule FROM findings WHERE starts_with(rule, 'early-warning/')").fetchall()}
+        assert missed
+        made = report.report(con, "zh")
+        breaches = made.population.findings
+        assert made.population.near_misses == con.execute("SELECT count(*) FROM findings").fetchall()[0][0] - breaches > 0 and made.population.breaching_contacts == 1
+        assert not missed & {r.rule for r in made.rules} and not missed & {s.result.rule for s in made.sheets} and sum(made.severities.values()) == breaches == made.population.findings_of_run
+        assert f"{made.population.near_misses}（未违规" in report.render(made, "html").decode()
+        drawn = sampling.draw(con, sampling.Plan("contacts", "random", "7", size=3))
+        assert drawn.population == 2, "the near miss is a contact in which no breach was found"
+        by_rule = sampling.draw(con, sampling.Plan("contacts", "random", "7", size=3, filters={"rule": ["cn-gbt-45251/third-party-pressure"]}))
+        assert by_rule.population == 3, "in none of them that rule found anything"
+        for form in ("sarif", "oscal"):
+            export.write(con, tmp_path / f"a.{form}")
+    results = json.loads((tmp_path / "a.sarif").read_bytes())["runs"][0]["results"]
+    assert {r["kind"] for r in results if r["ruleId"] in missed} == {"informational"} and {r["level"] for r in results if r["ruleId"] in missed} == {"none"}
+    assert all(r["kind"] != "informational" for r in results if r["ruleId"] not in missed)
+    told = json.loads((tmp_path / "a.oscal").read_bytes())["assessment-results"]["results"][0]
+    assert not missed & {f["description"] for f in told["findings"]} and sum(o["types"] == ["near-miss"] for o in told["observations"]) == made.population.near_misses
 
 
 def test_nothing_can_be_hidden_between_the_files_of_a_pack(pack: Path, tmp_path: Path) -> None:

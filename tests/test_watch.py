@@ -21,8 +21,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from typer.testing import CliRunner
 
 from analyzer import alerts, runs, watch
+from analyzer.cli import app
 from analyzer.errors import UsageError
 from analyzer.messages import say
 from tests.conftest import HEADER, ROOT
@@ -274,12 +276,48 @@ def test_a_server_that_is_not_there_is_no_trace(tmp_path: Path, monkeypatch: pyt
         "channels: {c: {kind: wecom, url: 'http://x'}}\nalerts: [{name: a, to: [c], when: {agent: [A1]}}]\n", "channels: {c: {kind: wecom, url: 'http://x', url_env: Y}}\nalerts: []\n",
         "channels: {c: {kind: wecom, url: 'http://x'}}\nalerts: [{name: a, to: [c]}, {name: a, to: [c]}]\n", "channels: {c: {kind: email, host: h, sender: \"a\\nb\", to: [x]}}\nalerts: []\n",
         "channels: {c: {kind: wecom, url: 'http://x'}}\nalerts: [{name: a, to: [c], at_least: 0}]\n",
+        *(f"channels: {{c: {{kind: wecom, url: 'http://x'}}}}\nalerts: [{{name: a, to: [c], when: {{{name}: [urgent]}}}}]\n" for name in ("severity", "strength", "channel", "class", "stage")),
     ],
 )  # fmt: skip
 def test_settings_that_say_nothing_sure_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError) as caught:
         _settings(tmp_path, text)
     assert caught.value.key == "settings.invalid"
+
+
+def test_an_alert_that_waits_for_what_there_is_not_is_refused(logs: Path, tmp_path: Path) -> None:
+    for when in ("rule: [quiet-hours]", "pack: [cn-nosuch]"):
+        (tmp_path / "alerts.yaml").write_text(f"channels: {{ops: {{kind: webhook, url: 'http://127.0.0.1:9/x'}}}}\nalerts: [{{name: 夜间, when: {{{when}}}, to: [ops]}}]\n", encoding="utf-8")
+        done = CliRunner().invoke(app, ["watch", str(logs), "--to", str(tmp_path / "runs"), "--alerts", str(tmp_path / "alerts.yaml"), "--once"])
+        assert done.exit_code == 2 and "夜间" in done.stderr and not (tmp_path / "runs").exists()
+
+
+class _StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("where", ["while it tells", "between run and alerts"])
+def test_a_watcher_that_is_stopped_loses_no_alert(logs: Path, tmp_path: Path, hook: Hook, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Neither one that waits to be told, nor one of a run that was published just before."""
+    settings = _settings(tmp_path, f'channels: {{ops: {{kind: webhook, url: "{hook.url}"}}}}\nalerts: [{{name: a, to: [ops]}}, {{name: b, to: [ops]}}]\n')
+    watched, tell = watch.Watch(logs, tmp_path / "runs", settings, packs=["cn-gbt-45251"]), _told()[1]
+
+    def stopped(*args: object, **more: object) -> None:
+        raise _StoppedError
+
+    with monkeypatch.context() as patch:
+        if where == "while it tells":
+            deliver = alerts.deliver
+            patch.setattr(alerts, "deliver", lambda given, message: deliver(given, message) if message.alert == "a" else stopped())
+        else:
+            patch.setattr(alerts, "due", stopped)
+        with pytest.raises(_StoppedError):
+            watch.once(watched, tell, 0)
+    assert len(runs.list_runs(tmp_path / "runs")) == 1 and len(hook.got) == (where == "while it tells")
+    time.sleep(1.1)
+    watch.once(watched, tell, 0)
+    assert sorted(json.loads(data)["alert"] for _, _, data in hook.got) == ["a", "b"], "each once"
+    assert watch.once(watched, tell, 0) is None and len(hook.got) == 2
 
 
 def test_the_command_looks_once_and_ends(logs: Path, tmp_path: Path, hook: Hook) -> None:

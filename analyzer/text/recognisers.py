@@ -1,8 +1,8 @@
 """Presidio recognisers for Chinese and English identifiers, and its language engine on jieba.
 
 Presidio ships none for China, and its own rely on word borders that do not exist beside Chinese characters: all of
-these look at neighbouring digits instead. Checksums: GB 11643 (resident ID, ISO 7064 MOD 11-2), Luhn (cards), the
-letters that national insurance numbers never use, the areas that social security numbers never use.
+these look at neighbouring digits instead. Checksums: GB 11643 (resident ID, ISO 7064 MOD 11-2), Luhn (cards), ISO 13616
+(IBAN), the weighted sums of Hong Kong's, Singapore's and Taiwan's identity cards, the letters that national insurance numbers never use, the areas that social security numbers never use.
 """
 
 from __future__ import annotations
@@ -47,6 +47,36 @@ def is_card(text: str) -> bool:
         return False
     total = sum(int(d) if i % 2 == 0 else sum(divmod(int(d) * 2, 10)) for i, d in enumerate(reversed(digits)))
     return total % 10 == 0
+
+
+def is_hong_kong_id(text: str) -> bool:
+    """One or two letters, six figures and one more or an A: the sum of the nine places, weighted 9 to 1, is a multiple of 11 (a blank counts 36)."""
+    plain = re.sub(r"[^0-9A-Z]", "", text.translate(_WIDE).upper())
+    if not re.fullmatch(r"[A-Z]{1,2}\d{6}[\dA]", plain):
+        return False
+    values = [36, *(int(c, 36) for c in plain)] if len(plain) == 8 else [int(c, 36) for c in plain]
+    return sum(value * weight for value, weight in zip(values, range(9, 0, -1), strict=True)) % 11 == 0
+
+
+def is_singapore_id(text: str) -> bool:
+    """S, T, F, G or M, seven figures, and the letter that their weighted sum calls for."""
+    plain = text.translate(_WIDE).upper()
+    total = sum(int(d) * w for d, w in zip(plain[1:8], (2, 7, 6, 5, 4, 3, 2), strict=True)) + {"T": 4, "G": 4, "M": 3}.get(plain[0], 0)
+    letters = "JZIHGFEDCBA" if plain[0] in "ST" else "XWUTRQPNJLK" if plain[0] == "M" else "XWUTRQPNMLK"
+    return letters[total % 11] == plain[8]
+
+
+def is_taiwan_id(text: str) -> bool:
+    """A letter and nine figures: the letter's two figures and the others, weighted, come to a multiple of 10."""
+    plain = text.translate(_WIDE).upper()
+    letter = "ABCDEFGHJKLMNPQRSTUVXYWZIO".index(plain[0]) + 10
+    return (letter // 10 + letter % 10 * 9 + sum(int(d) * w for d, w in zip(plain[1:], (8, 7, 6, 5, 4, 3, 2, 1, 1), strict=True))) % 10 == 0
+
+
+def is_iban(text: str) -> bool:
+    """ISO 13616: the first four characters moved to the end, letters as 10 to 35, leave 1 of 97."""
+    plain = re.sub(r"[^0-9A-Z]", "", text.translate(_WIDE).upper())
+    return 15 <= len(plain) <= 34 and int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1
 
 
 class _Checked(PatternRecognizer):
@@ -109,6 +139,10 @@ def recognisers() -> list[Any]:
             _Checked("CN_MOBILE", language, [("11 digits", mobile, 0.6)], ["手机", "电话", "联系", "致电", "mobile", "phone"]),
             _Checked("EMAIL", language, [("address", r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,4}(?![A-Za-z0-9])", 0.8)], []),
             _After("WECHAT", language, r"(?:微信|薇信|V信|WeChat)(?:号|ID)?[是为:： ]{0,3}([A-Za-z][A-Za-z0-9_\-]{5,19})(?![A-Za-z0-9])", 0.7),
+            _Checked("NATIONAL_ID", language, [("Hong Kong", rf"(?<![A-Za-z0-9])[A-Z]{{1,2}}{_D}{{6}} ?[(（]?[0-9０-９AＡ][)）]?(?![A-Za-z0-9])", 0.4)], ["hkid", "身份证", "identity"], is_hong_kong_id),
+            _Checked("NATIONAL_ID", language, [("Singapore", rf"(?<![A-Za-z0-9])[STFGM]{_D}{{7}}[A-Z](?![A-Za-z0-9])", 0.5)], ["nric", "fin"], is_singapore_id),
+            _Checked("NATIONAL_ID", language, [("Taiwan", rf"(?<![A-Za-z0-9])[A-Z][12]{_D}{{8}}(?![A-Za-z0-9])", 0.4)], ["身分證", "身份证"], is_taiwan_id),
+            _Checked("IBAN", language, [("country, sum and account", r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])", 0.4)], ["iban"], is_iban),
             _After("QQ", language, r"(?:QQ|扣扣|企鹅)(?:号|号码)?[是为:： ]{0,3}([1-9][0-9]{4,10})(?![0-9])", 0.7),
         ]
     found += [
