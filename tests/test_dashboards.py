@@ -647,3 +647,32 @@ def test_in_a_browser_a_slider_says_what_if(server: str, folder: Path, browser: 
     found = compare.backtest(folder / "small.duckdb", rules.rules_folder(), ["cn-gbt-45251/quiet-hours.quiet_from=23:00"])[0]
     expect(metric).to_have_text(str(found.after), timeout=30_000)
     page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
+def test_in_a_browser_nothing_is_taken_away_beside_the_log(server: str, browser: Any) -> None:
+    """Neither a table, a chart nor the data behind a chart has Streamlit's own button for a file."""
+    from playwright.sync_api import expect
+
+    # Which also keeps whole tables out of the clipboard.
+    assert tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["client"]["disableDataExport"]
+
+    page = browser.new_page()
+
+    def offered(place: str) -> set[str]:
+        found = page.get_by_test_id(place).first
+        expect(found).to_be_visible(timeout=60_000)
+        found.hover()
+        page.wait_for_timeout(500)
+        return {str(b.get_attribute("aria-label")).partition(":")[0] for b in page.get_by_test_id("stElementToolbarButton").filter(visible=True).get_by_role("button").all()}
+
+    page.goto(f"{server}/findings")
+    assert {"Search", "Fullscreen"} <= offered("stDataFrame") <= {"Search", "Fullscreen", "Show/hide columns"}
+    page.goto(server)
+    chart = offered("stVegaLiteChart")
+    assert "Fullscreen" in chart and not any(label.startswith(("Download", "Copy")) for label in chart)
+    # The button appears with the mouse, and is no other's.
+    page.get_by_role("button", name=re.compile("^Show data")).first.click()
+    assert not any(label.startswith(("Download", "Copy")) for label in offered("stDataFrame"))
+    page.close()

@@ -50,7 +50,8 @@ def muted() -> str:
 
 
 def style() -> None:
-    """What the theme has no option for: chosen values stand in white on the accent, which is too light for that on the dark ground."""
+    """What Streamlit has no option for: pictures that can be taken away beside the action log, and on the dark ground chosen values in white on an accent too light for that."""
+    st.html('<style>[data-testid="stElementToolbarButton"]:has(button[aria-label^="Download"], button[aria-label^="Copy"]) { display: none; }</style>')
     if st.context.theme.type == "dark":
         st.html("<style>[data-tag], [data-tag] * { color: #0b141d !important; }</style>")
 
