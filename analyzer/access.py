@@ -423,21 +423,24 @@ def _counted(con: duckdb.DuckDBPyConnection) -> Any:
 
 
 # Names
-def names(con: duckdb.DuckDBPyConnection, case_ids: Iterable[str] = (), agent_ids: Iterable[str] = ()) -> dict[str, str]:
-    """The names behind the pseudonyms of some cases and collectors, of those that the connection shows: pseudonym -> name. Showing one is a `reveal`."""
-    found: dict[str, str] = {}
-    for table, of, ids in (("cases", "case_id", case_ids), ("persons", "case_id", case_ids), ("agents", "agent_id", agent_ids)):
+# Whose names: those of a case's debtor stand in his other cases too, and whoever contacted is seen though his row of the staff list is not.
+_WHOSE = {
+    "cases": "debtor_id IN (SELECT debtor_id FROM main.cases WHERE case_id IN (SELECT unnest($ids::VARCHAR[])))",
+    "persons": "case_id IN (SELECT case_id FROM main.cases WHERE case_id IN (SELECT unnest($ids::VARCHAR[])))",
+    "agents": "agent_id IN (SELECT unnest($ids::VARCHAR[])) AND (agent_id IN (SELECT agent_id FROM main.agents) OR agent_id IN (SELECT agent_id FROM main.contacts))",
+}
+
+
+def names(con: duckdb.DuckDBPyConnection, case_ids: Iterable[str] = (), agent_ids: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """The names behind the pseudonyms of some cases and collectors, of those that the connection shows: (pseudonym, name), sorted. One id may have
+    several names, and each is told. Showing one is a `reveal`."""
+    found: set[tuple[str, str]] = set()
+    for table, ids in (("cases", case_ids), ("persons", case_ids), ("agents", agent_ids)):
         column, pseudonym = _NAMES[table]
         chosen = [i for i in ids if i]
         if chosen:
-            found |= dict(
-                con.execute(
-                    f"SELECT DISTINCT {pseudonym}, {column} FROM {RUN}.main.{table} WHERE {column} IS NOT NULL AND {of} IN (SELECT unnest(?::VARCHAR[]))"
-                    f" AND {of} IN (SELECT {of} FROM main.{table})",
-                    [chosen],
-                ).fetchall()
-            )
-    return found
+            found |= set(con.execute(f"SELECT DISTINCT {pseudonym}, {column} FROM {RUN}.main.{table} WHERE {column} IS NOT NULL AND {_WHOSE[table]}", {"ids": chosen}).fetchall())
+    return sorted(found)
 
 
 def veiled(rows: Sequence[Mapping[str, Any]], hidden: Iterable[str]) -> list[dict[str, Any]]:

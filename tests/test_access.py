@@ -178,7 +178,7 @@ def test_names_are_pseudonyms_in_every_table_and_covered_in_texts(path: Path) ->
     con = access.connect(path)
     for table in ("cases", "persons", "agents"):
         assert not any(name in str(row) for row in _all(con, table) for name in NAMES), table
-    shown = access.names(con, ["K1"], ["A1"])
+    shown = dict(access.names(con, ["K1"], ["A1"]))
     assert set(shown.values()) == {"张三丰", "赵催收"} and set(shown) == _ids(con, "cases WHERE case_id = 'K1'", "debtor_name") | _ids(con, "agents WHERE agent_id = 'A1'", "name")
     finding = summary.findings(con, {"case": ["K1"]})[0][0]["finding_id"]
     entry = access.veiled(explain.explain(con, finding).ledger, shown.values())[0]
@@ -186,8 +186,29 @@ def test_names_are_pseudonyms_in_every_table_and_covered_in_texts(path: Path) ->
     con.close()
     # Nobody learns by this door the names of those he does not see.
     other = access.connect(path, TWO)
-    assert access.names(other, ["K1", "K2"], ["A1", "A2"]) == {k: v for k, v in access.names(other, ["K2"], ["A2"]).items() if v in ("王小明", "钱催收")}
+    assert access.names(other, ["K1", "K2"], ["A1", "A2"]) == access.names(other, ["K2"], ["A2"]) and {name for _, name in access.names(other, ["K2"], ["A2"])} == {"王小明", "钱催收"}
     other.close()
+
+
+def test_every_name_of_an_id_is_covered_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector under two names, a debtor who is called otherwise in another case, and a collector whom the staff list gives to another agency."""
+    where = tmp_path / "twice"
+    where.mkdir()
+    (where / "agents.csv").write_text("agent_id,name,vendor,from_on,until_on\nA1,赵催收,甲公司,2020-01-01,2026-02-01\nA1,赵莉莉,甲公司,2026-02-02,\nA2,钱催收,乙公司,,\n", encoding="utf-8")
+    (where / "cases.csv").write_text("case_id,debtor_id,debtor_name,principal\nK1,B1,张三丰,1000\nK2,B1,欧阳锋,1000\n", encoding="utf-8")
+    lines = [f"c{n},K1,2026-03-02 23:1{n}:00,call,outbound,conversation,self,张三丰欧阳锋您好，赵催收赵莉莉钱催收,A{n},甲公司,interactive\n" for n in (1, 2)]
+    (where / "contacts.csv").write_text("contact_id,case_id,started_at,channel,direction,outcome,relation,text,agent_id,vendor,call_type\n" + "".join(lines), encoding="utf-8")
+    run = audit.run([str(where)], where / "runs", packs=["cn-gbt-45251"], run_id="r").path
+    con = access.connect(run, Scope(vendors=("甲公司",)))
+    told = access.names(con, ["K1"], ["A1", "A2"])
+    assert sorted(name for _, name in told) == sorted(("张三丰", "欧阳锋", "赵催收", "赵莉莉", "钱催收")) and len(dict(told)) == 3
+    con.close()
+    finding = _finding(run, "K1")
+    shown = _shown(_open(where / "runs", tmp_path, monkeypatch, "second", finding_id=finding))
+    assert "您好" in shown and not any(name in shown for _, name in told)
+    at = _open(where / "runs", tmp_path, monkeypatch, "officer", finding_id=finding)
+    at.button(key="reveal_finding").click().run()
+    assert not at.exception and all(name in _shown(at) for _, name in told)
 
 
 def test_a_connection_reaches_no_file_and_stays_locked(path: Path) -> None:

@@ -272,8 +272,8 @@ def picked_point(event: Any, name: str) -> Row | None:
     return dict(points[0]) if points else None
 
 
-def reveal(what: str, item: str, hidden: Mapping[str, str]) -> bool:
-    """Whether the names behind a finding or a case are shown; the button that shows them, for who may, and the entry in the action log that says so."""
+def reveal(what: str, item: str, hidden: Sequence[tuple[str, str]]) -> bool:
+    """Whether the names behind a finding or a case (see `access.names`) are shown, and them; the button that shows them, for who may, and the entry in the action log that says so."""
     user, key = _identity.me(), f"revealed_{what}_{item}"
     if not hidden or not access.allowed(user.role, "reveal"):
         return False
@@ -286,7 +286,9 @@ def reveal(what: str, item: str, hidden: Mapping[str, str]) -> bool:
 
     if not st.session_state.get(key):
         st.button(t("page.reveal", count=len(hidden)), on_click=shown_from_now_on, key=f"reveal_{what}", help=t("page.reveal_logged"))
-    return bool(st.session_state.get(key))
+        return False
+    paragraph(t("page.revealed", names=" · ".join(f"{pseudonym} = {name}" for pseudonym, name in hidden)))
+    return True
 
 
 # Text: everything goes through `escape`
@@ -370,7 +372,7 @@ CONTACT_ROWS = 50
 def covered(rows: Sequence[Row]) -> list[Row]:
     """Rows with a `text` in which the names of their cases' people and their collectors are covered: to show them is a reveal, and logged."""
     hidden = ask(access.names, sorted({r["case_id"] for r in rows if r.get("case_id")}), sorted({r["agent_id"] for r in rows if r.get("agent_id")}))
-    return access.veiled(rows, hidden.values())
+    return access.veiled(rows, [name for _, name in hidden])
 
 
 def contact_pages(filters: Mapping[str, Sequence[str]], key: str, title: str) -> None:

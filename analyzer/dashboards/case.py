@@ -8,7 +8,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import access, summary
-from analyzer.dashboards._blocks import Row, ask, draw, field, open_picked, paragraph, reveal, shown, t, table
+from analyzer.dashboards._blocks import Row, ask, draw, field, open_picked, reveal, shown, t, table
 
 COLUMNS = ("local_at", "what", "channel", "direction", "outcome", "relation", "agent_id", "dpd", "account_class", "stage", "broken", "detail", "text", "contact_id")
 
@@ -58,10 +58,8 @@ def main() -> None:
         st.info(t("page.case_empty"))
         return
     st.caption(t("page.case_counts", contacts=sum(r["what"] == "contact" for r in rows), broken=sum(bool(r["broken"]) for r in rows)))
-    if reveal("case", case, hidden):
-        paragraph(t("page.revealed", names=" · ".join(f"{pseudonym} = {name}" for pseudonym, name in sorted(hidden.items()))))
-    else:
-        rows = access.veiled(rows, hidden.values())
+    if not reveal("case", case, hidden):
+        rows = access.veiled(rows, [name for _, name in hidden])
     picture(rows)
     lines = [r | {"dpd": "" if r["dpd"] is None else str(r["dpd"]), "what": t(f"page.what.{r['what']}"), "broken": (r["broken"] or "").replace("|", ", ")} for r in rows]
     event = table(lines, COLUMNS, t("page.timeline"), on_select="rerun", selection_mode="single-row", key=f"case_table_{case}", height=520 if len(lines) > 13 else "auto")

@@ -205,9 +205,9 @@ def with_names(told: explain.Explained) -> explain.Explained:
     # A ledger may go over several cases of a person.
     hidden = ask(access.names, sorted({told.finding["case_id"], *(entry["case_id"] for entry in told.ledger)}), agents)
     if reveal("finding", told.finding["finding_id"], hidden):
-        paragraph(t("page.revealed", names=" · ".join(f"{pseudonym} = {name}" for pseudonym, name in sorted(hidden.items()))))
-        return replace(told, case=told.case | {"debtor_name": hidden.get(str(told.case.get("debtor_name")), told.case.get("debtor_name"))})
-    return replace(told, ledger=access.veiled(told.ledger, hidden.values()))
+        shown_as = told.case.get("debtor_name")
+        return replace(told, case=told.case | {"debtor_name": " / ".join(name for pseudonym, name in hidden if pseudonym == shown_as) or shown_as})
+    return replace(told, ledger=access.veiled(told.ledger, [name for _, name in hidden]))
 
 
 def show(told: explain.Explained) -> None:
