@@ -1244,6 +1244,8 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "page.data.rejects": ("被拒收的行与原因", "Rows rejected, and why"),
     "page.data.no_rejects": ("没有被拒收的行。", "No row was rejected."),
     "page.data.originals": ("第 {first} 至 {last} 行，共 {total} 行，原文照录。", "{first} to {last} of {total} rows, as they stood."),
+    "page.data.covered": ("第 {first} 至 {last} 行，共 {total} 行；原文已遮住，其中可能有姓名与号码。", "{first} to {last} of {total} rows; their text is covered, since names and numbers may stand in it."),
+    "page.data.reveal": ("显示这些行的原文", "Show the text of these rows"),
     "page.data.cells": ("读不懂而成为未知的单元格", "Cells that became unknown"),
     "page.data.no_cells": ("没有读不懂的单元格。", "There is no cell that could not be read."),
     "page.data.cells_help": ("这些行已入库，只是这一列成了未知；须用它的规则会得出“无法判断”。", "Their rows were loaded, this column of theirs is unknown; a rule that needs it comes to undetermined."),

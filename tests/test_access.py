@@ -416,6 +416,17 @@ def test_each_reveal_is_in_the_log_without_the_name(own: Path, path: Path, tmp_p
     assert "张三丰" not in _shown(at)
 
 
+@pytest.mark.parametrize("who", ["officer", "second", "auditor", "admin"])
+def test_rows_that_were_rejected_are_covered_until_they_are_revealed(who: str, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(own, tmp_path, monkeypatch, who, "data.py")
+    assert not at.exception and "＊＊＊" in _shown(at) and "张三丰" not in _shown(at)
+    assert ("reveal_rejects" in {b.key for b in at.button}) is (who == "officer")
+    if who == "officer":
+        at.button(key="reveal_rejects").click().run()
+        assert "张三丰的秘密" in _shown(at)
+        assert [(e.kind, e.told) for e in review.Reviews(own).log()] == [("reveal", {"what": "rejects", "item": "r/0", "rows": 1})]
+
+
 def test_who_is_to_review_blind_sees_neither_verdict_nor_history(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finding, log, con = _finding(path, "K1"), review.Reviews(own), runs.connect(path)
     log.decide(con, finding, "officer", "dismissed", "客户约定的时间")

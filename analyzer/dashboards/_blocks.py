@@ -272,20 +272,26 @@ def picked_point(event: Any, name: str) -> Row | None:
     return dict(points[0]) if points else None
 
 
-def reveal(what: str, item: str, hidden: Sequence[tuple[str, str]]) -> bool:
-    """Whether the names behind a finding or a case (see `access.names`) are shown, and them; the button that shows them, for who may, and the entry in the action log that says so."""
+def unveiled(what: str, item: str, label: str, **counts: int) -> bool:
+    """Whether what is covered on a page is shown; the button that shows it, for who may, and the entry in the action log that says so and how much it was."""
     user, key = _identity.me(), f"revealed_{what}_{item}"
-    if not hidden or not access.allowed(user.role, "reveal"):
+    if not access.allowed(user.role, "reveal"):
         return False
 
     def shown_from_now_on() -> None:
         access.require(_identity.me(), "reveal")
         path = run_path()
-        review.Reviews(path).act(user.id, "reveal", path.stem, what=what, item=item, names=len(hidden))
+        review.Reviews(path).act(user.id, "reveal", path.stem, what=what, item=item, **counts)
         st.session_state[key] = True
 
     if not st.session_state.get(key):
-        st.button(t("page.reveal", count=len(hidden)), on_click=shown_from_now_on, key=f"reveal_{what}", help=t("page.reveal_logged"))
+        st.button(label, on_click=shown_from_now_on, key=f"reveal_{what}", help=t("page.reveal_logged"))
+    return bool(st.session_state.get(key))
+
+
+def reveal(what: str, item: str, hidden: Sequence[tuple[str, str]]) -> bool:
+    """Whether the names behind a finding or a case (see `access.names`) are shown, and them: see `unveiled`."""
+    if not hidden or not unveiled(what, item, t("page.reveal", count=len(hidden)), names=len(hidden)):
         return False
     paragraph(t("page.revealed", names=" · ".join(f"{pseudonym} = {name}" for pseudonym, name in hidden)))
     return True

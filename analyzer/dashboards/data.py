@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import streamlit as st
 
 from analyzer import audit, intake, rules, summary
-from analyzer.dashboards._blocks import ask, completeness_line, field, lang, picked_row, plain, shown, t, table, whole_run
+from analyzer.dashboards._blocks import ask, completeness_line, field, lang, picked_row, plain, run_path, shown, t, table, unveiled, whole_run
 from analyzer.dashboards._identity import may
 from analyzer.errors import DunAuditError
 from analyzer.messages import keys
@@ -72,7 +72,10 @@ def rejects(rows: list[summary.Row]) -> None:
     page = st.pagination(pages, key=f"data_rejects_page_{batch}") if pages > 1 else 1
     found, _ = ask(summary.rejects, batch or None, ROWS, (page - 1) * ROWS)
     with above:
-        st.caption(t("page.data.originals", first=(page - 1) * ROWS + 1, last=(page - 1) * ROWS + len(found), total=f"{total:,}"))
+        # Nobody knows whose names and numbers stand in a row that could not be read: all of it is covered.
+        told = unveiled("rejects", f"{run_path().stem}/{batch}", t("page.data.reveal"), rows=total)
+        found = found if told else [r | {"original": "＊" * len(r["original"] or "")} for r in found]
+        st.caption(t("page.data.originals" if told else "page.data.covered", first=(page - 1) * ROWS + 1, last=(page - 1) * ROWS + len(found), total=f"{total:,}"))
         table([r | {"reason": t(r["reason"])} for r in found], REJECTS, t("page.data.rejects"))
 
 
