@@ -272,12 +272,18 @@ _MADE = ("signals", "findings", "finding_evidence", "rule_results")
 _cubes = threading.Lock()
 
 
-def connect(path: Path, rows: Scope = EVERYTHING) -> duckdb.DuckDBPyConnection:
+def connect(path: Path, rows: Scope = EVERYTHING, masked: bool = True) -> duckdb.DuckDBPyConnection:
     """A connection that has the tables of a run with the rows of a scope and pseudonyms for names; the caller closes it, `cursor` shares it.
 
     A finding is shown if one of its breaching contacts is; its collector, team, case and time are then those of the first of these, its
     ledger and its counts are of the contacts that are shown, and its measures and digests stay the whole finding's. Outcomes of rules are counted over the
     contacts shown, but judged over all, since a window may reach beyond them.
+
+    Args:
+        path: the run.
+        rows: the scope.
+        masked: False is for making a redacted edition and for nothing else: it has to know the names that it covers, so people and collectors are
+            all there and called what they are called.
 
     Raises:
         InputError: the file is not a run of this version.
@@ -292,8 +298,8 @@ def connect(path: Path, rows: Scope = EVERYTHING) -> duckdb.DuckDBPyConnection:
         for table, _ in store.schema():
             if not (table in _MADE and not rows.everything):
                 name, pseudonym = _NAMES.get(table, ("", ""))
-                chosen = f"* REPLACE ({pseudonym} AS {name})" if name else "*"
-                where = "true" if rows.everything else _ROWS[table].format(mine=rows.condition("t"), mine_a=rows.condition("a"))
+                chosen = f"* REPLACE ({pseudonym} AS {name})" if name and masked else "*"
+                where = "true" if rows.everything or (not masked and table in (*_NAMES, "numbers")) else _ROWS[table].format(mine=rows.condition("t"), mine_a=rows.condition("a"))
                 con.execute(f"CREATE VIEW main.{table} AS SELECT {chosen} FROM {RUN}.main.{table} t WHERE {where}")
         store.lock(con)
     except duckdb.Error as error:

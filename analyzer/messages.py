@@ -1104,6 +1104,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "page.export.help": ("点击时才生成，含以上筛选。CSV 只有发现；工作簿与证据包另有证据、规则、核对与复核记录。文件载有个人信息，请按内部规定保管。", "Made when it is asked for, with these filters. The CSV holds the findings alone; workbook and pack also hold evidence, rules, reconciliation and verdicts. The files hold personal data; keep them accordingly."),
     "column.finding": ("发现", "finding"),
     "column.except": ("除去的发现", "findings left out"),
+    "page.export.help_covered": ("点击时才生成，含以上筛选。您的角色不能显示姓名：报告与页面一样用化名；CSV、工作簿与证据包是脱敏版，化名每次另造，互不对应。", "Made when it is asked for, with these filters. Your role may not reveal names: the report has the pseudonyms of the pages; CSV, workbook and pack are the redacted edition, with masks made anew each time."),
     "page.export.too_many": ("这一范围逐个列出了发现，多于 {most} 个，报告写不下；请改用工作簿或证据包。", "This scope names its findings one by one, more than {most}: too many for the report. Take the workbook or the pack."),
     "column.nature": ("违规或接近", "breach or near"),
     "word.near_miss": ("差一点（不算违规）", "near miss (no breach)"),

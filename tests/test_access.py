@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from streamlit.testing.v1 import AppTest
 
 from analyzer import access, audit, explain, export, report, review, runs, store, summary
 from analyzer.access import EVERYTHING, Scope
+from analyzer.dashboards._taking import exported, whole_report
 from analyzer.errors import UsageError
 from analyzer.messages import say
 from tests import oidc
@@ -425,6 +427,27 @@ def test_rows_that_were_rejected_are_covered_until_they_are_revealed(who: str, o
         at.button(key="reveal_rejects").click().run()
         assert "张三丰的秘密" in _shown(at)
         assert [(e.kind, e.told) for e in review.Reviews(own).log()] == [("reveal", {"what": "rejects", "item": "r/0", "rows": 1})]
+
+
+@pytest.mark.parametrize("rows", [EVERYTHING, Scope(vendors=("甲公司",))])
+def test_who_may_not_reveal_takes_no_name_away(rows: Scope, own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    auditor, officer, run = access.User("auditor", "auditor", "auditor", rows), access.User("officer", "officer", "compliance_officer", rows), own / "r.duckdb"
+    filters = {"case": ["K1"]}
+    for user, told in ((auditor, False), (officer, True)):
+        for ending in ("csv", "xlsx", "zip"):
+            taken = tmp_path / f"taken.{ending}"
+            taken.write_bytes(exported(run, ending, filters, user))
+            parts = {"": taken.read_bytes()} if ending == "csv" else {name: zipfile.ZipFile(taken).read(name) for name in zipfile.ZipFile(taken).namelist()}
+            assert any(name.encode() in data for data in parts.values() for name in NAMES) is (told and ending != "csv"), ending
+            if ending == "zip":
+                assert json.loads(parts["manifest.json"])["edition"] == ("full" if told else "redacted")
+        made = whole_report(run, "zh", filters, user).decode()
+        assert "您好" in made and any(name in made for name in NAMES) is told
+    assert [(e.actor, e.told["format"], e.told["edition"]) for e in review.Reviews(own).log()] == [
+        *(("auditor", form, "redacted") for form in ("csv", "xlsx", "zip")), ("auditor", "html", "covered"), *(("officer", form, "full") for form in ("csv", "xlsx", "zip", "html")),
+    ]  # fmt: skip
+    for who, key in (("auditor", "page.export.help_covered"), ("officer", "page.export.help")):
+        assert say(key, "zh") in [c.value for c in _open(own, tmp_path, monkeypatch, who, "findings.py").caption]
 
 
 def test_who_is_to_review_blind_sees_neither_verdict_nor_history(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,7 +272,7 @@ def picked_point(event: Any, name: str) -> Row | None:
     return dict(points[0]) if points else None
 
 
-def unveiled(what: str, item: str, label: str, **counts: int) -> bool:
+def unveiled(what: str, item: str, label: str, **counts: Any) -> bool:
     """Whether what is covered on a page is shown; the button that shows it, for who may, and the entry in the action log that says so and how much it was."""
     user, key = _identity.me(), f"revealed_{what}_{item}"
     if not access.allowed(user.role, "reveal"):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import streamlit as st
 
-from analyzer import access, export, report, review, summary
+from analyzer import access, review, summary
 from analyzer.dashboards._blocks import (
     DATES,
     FILTERS,
@@ -28,6 +27,7 @@ from analyzer.dashboards._blocks import (
     table,
 )
 from analyzer.dashboards._identity import blind_to, may, me
+from analyzer.dashboards._taking import exported, whole_report
 from analyzer.dashboards._views import LONGEST_NAME, View, Views
 from analyzer.dashboards._writing import actor, wrote
 from analyzer.errors import UsageError
@@ -134,26 +134,6 @@ def views(filters: Filters, sort: str) -> None:
             st.error(error.text(lang()))
 
 
-def whole_report(path: Path, language: str, filters: Filters, user: access.User) -> bytes:
-    """Made when it is asked for, on a connection of its own: nobody waits for it who does not want it. What is taken away is in the action log."""
-    access.require(user, "export")
-    period = tuple(date.fromisoformat(filters[name][0]) if name in filters else None for name in DATES)
-    with access.connect(path, access.scope(user)) as con:
-        made = report.report(con, language, {k: v for k, v in filters.items() if k not in DATES}, (period[0], period[1]))
-        review.Reviews(path).act(user.id, "export", path.stem, format="html", filters=filters, findings=made.population.findings)
-        return report.render(made, "html")
-
-
-def exported(path: Path, ending: str, filters: Filters, user: access.User) -> bytes:
-    """The selection as a file of one kind, made when it is asked for; what is taken away is in the action log."""
-    access.require(user, "export")
-    with access.connect(path, access.scope(user)) as con, TemporaryDirectory() as folder:
-        target = Path(folder) / f"{path.stem}.{ending}"
-        written = export.write(con, target, filters, export.Options(reviews=review.Reviews(path), made_by=user.id))
-        review.Reviews(path).act(user.id, "export", path.stem, format=ending, filters=filters, findings=written["findings"])
-        return target.read_bytes()
-
-
 def take_away(path: Path, filters: Filters) -> None:
     st.subheader(t("page.export"))
     # The report prints its selection; a scope that names its findings one by one has no end.
@@ -165,7 +145,7 @@ def take_away(path: Path, filters: Filters) -> None:
         )  # fmt: skip
         for ending, kind in FORMATS.items():
             st.download_button(t(f"page.export.{ending}"), partial(exported, path, ending, filters, me()), f"{path.stem}.{ending}", kind, key=f"findings_{ending}", on_click="ignore")
-    st.caption(t("page.export.help"))
+    st.caption(t("page.export.help" if may("reveal") else "page.export.help_covered"))
 
 
 def judge_all(path: Path, filters: Filters, total: int) -> None:
