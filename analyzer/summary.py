@@ -625,6 +625,16 @@ def rule_digests(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return {r["rule"]: r["digest"] for r in rows(con, "SELECT rule, digest FROM rules")}
 
 
+def known(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> set[str]:
+    """Those of some ids that a finding, or the case, the collector or the id of a contact has."""
+    found = con.execute(
+        "SELECT id FROM (SELECT unnest(?::VARCHAR[]) AS id) WHERE id IN (SELECT finding_id FROM findings) OR id IN (SELECT case_id FROM contacts)"
+        " OR id IN (SELECT contact_id FROM contacts) OR id IN (SELECT agent_id FROM contacts WHERE agent_id IS NOT NULL)",
+        [list(ids)],
+    )
+    return {row[0] for row in found.fetchall()}
+
+
 def reconciled(found: Sequence[Row]) -> Row:
     """The rows of some batches added up: `rows_read`, `loaded`, `rejected`, `duplicate`, and whether each batch and all of them add up."""
     names = ("rows_read", "loaded", "rejected", "duplicate")

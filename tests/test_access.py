@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +308,7 @@ people:
   officer: {role: compliance_officer, name: "*王*主任"}
   second: {role: reviewer}
   auditor: {role: auditor}
+  bound: {role: auditor, vendors: [甲公司]}
   lead: {role: team_lead, teams: [一组]}
   a1: {role: agent, agents: [A1]}
   admin: {role: administrator}
@@ -490,6 +492,28 @@ def test_the_action_log_keeps_what_a_blind_review_must_not_know(own: Path, path:
     assert not at.exception and "另一条" in _shown(at) and "客户约定的时间" not in _shown(at) and say("page.action_log.blind", "zh", left=1) in [c.value for c in at.caption]
     # Whoever has nothing to judge blind reads all of it.
     assert "客户约定的时间" in _shown(_open(own, tmp_path, monkeypatch, "auditor", "action_log.py"))
+
+
+def test_whoever_is_bound_to_an_agency_reads_its_part_of_the_action_log(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    his, other, log, con = _finding(path, "K1"), _finding(path, "K2"), review.Reviews(own), runs.connect(path)
+    log.decide(con, his, "second", "confirmed", "这是甲公司的")
+    log.decide(con, other, "second", "confirmed", "这是乙公司的")
+    log.coach("r", "second", "A2", "辅导乙", date(2026, 3, 1), date(2026, 3, 9))
+    log.check_coaching("r", 3, "second", "improved", "乙好了")
+    log.coach("r", "second", "A1", "辅导甲", date(2026, 3, 1), date(2026, 3, 9))
+    log.act("second", "reveal", "r", what="case", item="K2", names=1)
+    log.act("second", "reveal", "r", what="case", item="K1", names=1)
+    log.draw_contacts(con, "second", "乙的种子", 2)
+    log.act("bound", "export", "r", format="csv", findings=1)
+    con.close()
+    bound = _open(own, tmp_path, monkeypatch, "bound", "action_log.py")
+    assert not bound.exception and list(bound.dataframe[0].value[say("column.seq", "zh")]) == ["9", "7", "5", "1"]
+    assert not any(word in _shown(bound) for word in ("乙", "K2", "A2", other)) and say("page.action_log.others", "zh", left=5) in [c.value for c in bound.caption]
+    at = _open(own, tmp_path, monkeypatch, "auditor", "action_log.py")
+    told = at.dataframe[0].value
+    assert list(told[say("column.kind", "zh")]) == [say(f"word.kind_{kind}", "zh") for kind in ("export", "contacts_drawn", "reveal", "reveal", "coach", "coached", "coach", "verdict", "verdict")]
+    assert list(told[say("column.object", "zh")]) == ["csv · 1", "乙的种子", "案件 · K1", "案件 · K2", "A1", "3", "A2", other, his]
+    assert list(told[say("column.state", "zh")])[5] == say("word.checked_improved", "zh")
 
 
 def test_a_verdict_that_waits_for_a_second_person_leaves_the_backlog_as_it_was(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
