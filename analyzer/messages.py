@@ -955,6 +955,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "page.run": ("审计结果", "Run"),
     "page.run_settings": ("{program}；未写时区的时间按 {zone} 读；未写法域的案件按 {jurisdiction} 处理。", "{program}; times without a zone read as {zone}; cases without a jurisdiction belong to {jurisdiction}."),
     "page.empty_run": ("这个结果里没有联系记录，没有可以显示的数字。", "This run holds no contacts; there are no figures to show."),
+    "page.findings.nowhere": ("本次审计中没有这样的发现：{values}。", "No finding of this run has: {values}."),
     "page.no_findings": ("没有符合条件的发现。", "No finding fits."),
     "page.span": ("联系日期 {first} 至 {last}（收件人当地）", "Contacts from {first} to {last} (recipients' local time)"),
     "page.contacts": ("联系", "Contacts"),

@@ -262,6 +262,25 @@ def test_a_figure_opens_its_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert set(at.dataframe[0].value["case"]) == {"C0", "C1"}
 
 
+def test_a_figure_of_nothing_opens_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(folder, "en", "overview.py", monkeypatch, overview_dimension="agent")
+    at.session_state["overview_agent_table"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception and at.title[0].value == say("page.findings", "en") and not at.dataframe
+    assert at.multiselect(key="findings_agent_small").value == ["A2"] and [i.value for i in at.info] == [say("page.no_findings", "en")]
+    assert "A2" in at.warning[0].value and "bulk_send" not in {b.key for b in at.button}
+    copy = tmp_path / "runs"
+    copy.mkdir()
+    (copy / "small.duckdb").write_bytes((folder / "small.duckdb").read_bytes())
+    Views(copy).save(View("elsewhere", {"rule": ["x/*none*"], "nature": ["breach"]}, "time", os.environ.get("USER") or os.environ.get("LOGNAME") or "local"))
+    at = _open(copy, "en", "findings.py", monkeypatch)
+    at.selectbox(key="views_choice").set_value("elsewhere").run()
+    assert not at.exception and not at.dataframe and plain("x/*none*") in at.warning[0].value and "bulk_send" not in {b.key for b in at.button}
+    # A value that it has, beside it, is shown.
+    at.multiselect(key="findings_rule_small").select("cn-gbt-45251/civil-language").run()
+    assert not at.exception and list(at.dataframe[0].value["case"]) == ["C7"] and len(at.warning) == 1
+
+
 def test_undetermined_contacts_are_counted_and_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [("C1", "2026-03-02 10:00:00", "电话", "呼出", "接通", "本人", "提醒还款", "A1"), ("C2", "", "电话", "呼出", "接通", "本人", "提醒还款", "A2"), ("C3", "2026-03-03 10:00:00", "电话", "呼出", "接通", "本人", "", "A2")]
     with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:

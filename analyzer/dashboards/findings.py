@@ -21,6 +21,7 @@ from analyzer.dashboards._blocks import (
     named,
     open_picked,
     paragraph,
+    plain,
     run_path,
     set_filters,
     t,
@@ -64,21 +65,24 @@ def scope() -> Filters:
 
 
 def choose(titles: dict[str, str]) -> tuple[Filters, str]:
-    """The filters and the sort; the keys carry the run, since another run has other values."""
+    """The filters and the sort; the keys carry the run, since another run has other values. A value that no finding of this run has stays chosen and is named."""
     filters: Filters = {}
+    nowhere: list[str] = []
     near = ask_once(summary.values, NATURE)
     places = [*st.columns(3), *st.columns(3)]
     rest = st.expander(t("page.findings.more"), expanded=any(st.session_state[filter_key(n)] for n in (*MORE_FILTERS, *DATES)))
     with rest:
         places[5:5] = [*st.columns(5), *st.columns(3)]
     for place, name in zip(places, (*FILTERS, *MORE_FILTERS, NATURE), strict=False):
-        options = near if name == NATURE else ask_once(summary.values, name)
-        # What another run had, or a view was saved with, and this one has not, would be refused by the field.
+        have = near if name == NATURE else ask_once(summary.values, name)
         key = filter_key(name)
-        st.session_state[key] = [value for value in st.session_state[key] if value in options]
+        # Without it as an option the field would drop what came from a figure of nothing or a saved view, and the page would show everything.
+        missing = [value for value in st.session_state[key] if value not in have]
+        options = [*have, *missing]
         if name == NATURE and len(options) < 2:
             continue
-        words = titles if name == "rule" else {value: named(name, value or None) for value in options}
+        words = {value: titles.get(value, value) if name == "rule" else named(name, value or None) for value in options}
+        nowhere += [t("page.named", name=t(f"column.{name}"), value=words[value]) for value in missing if name != NATURE]
         picked = place.multiselect(t(f"column.{name}"), options, key=key, placeholder=t("page.all"), persist_state="session", format_func=words.__getitem__, select_all=False)
         if picked:
             filters[name] = picked
@@ -87,6 +91,8 @@ def choose(titles: dict[str, str]) -> tuple[Filters, str]:
         if day:
             filters[name] = [day.isoformat()]
     orders = {s: t(f"page.sort.{s}") for s in SORTS}
+    if nowhere:
+        st.warning(plain(t("page.findings.nowhere", values=t("page.comma").join(nowhere))))
     sort = places[-1].selectbox(t("page.sort"), SORTS, format_func=orders.__getitem__, key="findings_sort", persist_state="session")
     return filters, sort
 
