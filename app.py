@@ -29,7 +29,7 @@ def main() -> None:
     try:
         user = _identity.me()
     except UsageError as error:
-        _identity.turned_away(error, error.text(_blocks.lang()))
+        _identity.turned_away(error, _blocks.sentence(error))
         return
     with st.sidebar:
         chosen = _blocks.choose_run(folder)

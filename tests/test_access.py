@@ -25,6 +25,7 @@ from streamlit.testing.v1 import AppTest
 
 from analyzer import access, audit, explain, export, report, review, runs, store, summary
 from analyzer.access import EVERYTHING, Scope
+from analyzer.dashboards._blocks import plain
 from analyzer.dashboards._taking import exported, whole_report
 from analyzer.errors import UsageError
 from analyzer.messages import say
@@ -361,7 +362,7 @@ def test_a_team_lead_who_asks_for_another_teams_finding_sees_nothing(own: Path, 
     at = _open(own, tmp_path, monkeypatch, "lead", finding_id=his)
     assert not at.exception and his in _shown(at)
     at = _open(own, tmp_path, monkeypatch, "lead", finding_id=other)
-    assert not at.exception and [e.value for e in at.info] == [say("run.no_finding", "zh", name="r", finding=other)]
+    assert not at.exception and [e.value for e in at.info] == [plain(say("run.no_finding", "zh", name="r", finding=other))]
     for secret in ("K2", "A2", "乙公司", "王小明", "23:20"):
         assert secret not in _shown(at)
     at = _open(own, tmp_path, monkeypatch, "lead", "case.py", case_id="K2")
@@ -479,7 +480,7 @@ def test_a_suppression_answers_what_the_page_showed(own: Path, path: Path, tmp_p
     # Who asked does not approve: the page says so, and nothing is written.
     assert say("page.review.asked", "zh", until=log.log()[-1].told["until"], approver="李主任") in _shown(at)
     at.button(key=f"approve_{finding}").click().run()
-    assert [e.value for e in at.error] == [say("review.not_asked", "zh", finding=finding)] and [e.kind for e in log.log()] == ["verdict", "suppress"]
+    assert [e.value for e in at.error] == [plain(say("review.not_asked", "zh", finding=finding))] and [e.kind for e in log.log()] == ["verdict", "suppress"]
 
 
 def test_the_action_log_keeps_what_a_blind_review_must_not_know(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

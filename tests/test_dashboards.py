@@ -184,7 +184,7 @@ def test_marks_that_overlap_or_exceed_the_text() -> None:
 def test_an_empty_folder_says_so(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = _open(tmp_path, lang, "overview.py", monkeypatch)
     assert not at.exception
-    assert [i.value for i in at.info] == [say("run.none", lang, path=tmp_path.name)]
+    assert [i.value for i in at.info] == [plain(say("run.none", lang, path=tmp_path.name))]
 
 
 def test_an_empty_run_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -697,3 +697,33 @@ def test_in_a_browser_nothing_is_taken_away_beside_the_log(server: str, browser:
     page.get_by_role("button", name=re.compile("^Show data")).first.click()
     assert not any(label.startswith(("Download", "Copy")) for label in offered("stDataFrame"))
     page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
+def test_in_a_browser_words_of_the_log_are_no_markdown(browser: Any, tmp_path: Path) -> None:
+    """Neither picture nor address, icon nor emoji comes of what somebody wrote."""
+    from playwright.sync_api import expect
+
+    words = "![x](https://evil.example/a.png) https://evil.example/b www.evil.example c@evil.example :smile: :material/home: :red[d]"
+    with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADERS, *((f"C{n}", f"2026-03-02 1{n}:00:00", "电话", "呼出", "接通", "本人", "提醒还款", words) for n in range(3))])
+    path = audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r").path
+    log = review.Reviews(path)
+    with runs.connect(path) as con:
+        draw = log.draw_contacts(con, "w", words, 2).seq
+    log.examine(draw, log.queue(draw)[0][0], "w", "ok")
+    asked: list[str] = []
+    with _serving(path.parent) as address:
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        for name, place in (("agents", page.locator("h2")), ("review", page.get_by_test_id("stMarkdownContainer").filter(has_text="evil"))):
+            page.goto(f"{address}/{name}?lang=en")
+            if name == "review":
+                page.get_by_text(say("page.review.tab_unflagged", "en"), exact=True).click()
+            shown = place.filter(has_text="evil").first
+            expect(shown).to_be_visible(timeout=60_000)
+            assert words in shown.inner_text().replace("\N{WORD JOINER}", "")
+            assert page.locator("[href^=http][href*=evil], [href^=mailto], [src*=evil]").count() == 0
+        page.close()
+    assert asked and not [url for url in asked if not url.startswith((address, "data:", "blob:"))]

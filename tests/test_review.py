@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from analyzer import audit, review, runs, sampling, summary
 from analyzer.cli import app
+from analyzer.dashboards._blocks import plain
 from analyzer.errors import UsageError
 from analyzer.messages import say
 from tests import postgres
@@ -556,7 +557,7 @@ def test_a_finding_is_judged_on_its_page(lang: str, run: Path, monkeypatch: pyte
     review.Reviews(run).decide(con, finding, "李审计", "confirmed", "不是约定")
     con.close()
     save("acceptable", "后写的")
-    assert [e.value for e in at.error] == [say("review.changed", lang, finding=finding)]
+    assert [e.value for e in at.error] == [plain(say("review.changed", lang, finding=finding))]
     assert len(review.Reviews(run).history(finding)) == 2
     st.cache_resource.clear()
 

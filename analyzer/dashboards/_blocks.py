@@ -41,6 +41,8 @@ FILTERS, MORE_FILTERS = ("rule", "severity", "vendor", "agent", "channel"), ("pa
 NATURE = "nature"
 DATES = ("since", "until")
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
+# Addresses, emoji and icons are looked for after the backslashes are gone: a character that is not seen parts them.
+_LIVE = re.compile(r"(?<=[:@])(?=\S)|(?<=www)(?=\.)", re.IGNORECASE)
 _LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
 
 
@@ -147,9 +149,9 @@ def choose_run(folder: Path) -> bool:
         st.session_state["run_path"] = str(runs.locate(folder, current))
         told = ask(summary.run)
     except DunAuditError as error:
-        st.info(error.text(lang()))
+        st.info(sentence(error))
         return False
-    st.caption(t("page.run_settings", **{k: told[k] for k in ("program", "zone", "jurisdiction")}))
+    st.caption(t("page.run_settings", **{k: plain(told[k]) for k in ("program", "zone", "jurisdiction")}))
     return True
 
 
@@ -311,7 +313,12 @@ def marked(text: str, marks: Iterable[Mapping[str, Any]]) -> str:
 
 def plain(text: str) -> str:
     """A text of the log or the name of a file for where Markdown is read (headings, captions, messages): shown as it stands."""
-    return _MARKDOWN.sub(r"\\\1", text)
+    return _MARKDOWN.sub(r"\\\1", _LIVE.sub("\N{WORD JOINER}", text))
+
+
+def sentence(error: DunAuditError) -> str:
+    """An error in the language in view, for where Markdown is read: what it tells of data is shown as it stands."""
+    return plain(error.text(lang())) if error.params else error.text(lang())
 
 
 def paragraph(text: str) -> None:

@@ -7,7 +7,25 @@ import duckdb
 import streamlit as st
 
 from analyzer import conduct
-from analyzer.dashboards._blocks import Row, ask, ask_once, covered, draw, field, lang, of, open_case, paragraph, percent, quote, shown, t, table
+from analyzer.dashboards._blocks import (
+    Row,
+    ask,
+    ask_once,
+    covered,
+    draw,
+    field,
+    lang,
+    of,
+    open_case,
+    paragraph,
+    percent,
+    plain,
+    quote,
+    sentence,
+    shown,
+    t,
+    table,
+)
 from analyzer.errors import RuleErrors
 
 FIGURES = ("contacts", "kept", "kept_interval", "missed", "avoided_contacts", "breach_share", "breach_interval", "against_contacts")
@@ -79,7 +97,7 @@ def handbook(found: list[Row], one: conduct.Situation) -> None:
     for clause in one.avoid:
         paragraph(t("page.conduct.avoid", mark=mark(clause.mark), clause=clause.clause.in_(lang())))
     for conflict in one.conflicts:
-        st.warning(t("page.conduct.conflict", clause=conflict.clause.in_(lang()), why=conflict.why.in_(lang()), rules=t("page.comma").join(conflict.rules)))
+        st.warning(t("page.conduct.conflict", **{k: plain(v) for k, v in {"clause": conflict.clause.in_(lang()), "why": conflict.why.in_(lang()), "rules": t("page.comma").join(conflict.rules)}.items()}))
     st.caption(t("page.conduct.source", source=one.source.in_(lang()), known=t(f"word.{one.known}"), consulted=one.consulted))
 
 
@@ -133,7 +151,7 @@ def main() -> None:
     try:
         book()
     except RuleErrors as error:
-        st.error(error.text(lang()))
+        st.error(sentence(error))
         return
     told = coached()
     st.info(t("talk.conduct", **{k: f"{v:,}" for k, v in told.reach.items()}))

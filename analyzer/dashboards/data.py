@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import streamlit as st
 
 from analyzer import audit, intake, rules, summary
-from analyzer.dashboards._blocks import ask, completeness_line, field, lang, picked_row, plain, run_path, shown, t, table, unveiled, whole_run
+from analyzer.dashboards._blocks import ask, completeness_line, field, lang, picked_row, plain, run_path, sentence, shown, t, table, unveiled, whole_run
 from analyzer.dashboards._identity import may
 from analyzer.errors import DunAuditError
 from analyzer.messages import keys
@@ -37,7 +37,7 @@ def batches(rows: list[summary.Row]) -> None:
     picked = picked_row(table(lines, BATCHES, t("page.data.batches"), on_select="rerun", selection_mode="single-row", key="data_batches", height=420 if len(lines) > 11 else "auto"), rows)
     for row in rows:
         if row["encoding_certain"] is False:
-            st.caption(t("talk.uncertain", file=plain(row["file"]), encoding=row["encoding"]))
+            st.caption(t("talk.uncertain", file=plain(row["file"]), encoding=plain(row["encoding"])))
     mapping(picked or rows[0])
 
 
@@ -48,7 +48,7 @@ def table_name(name: str) -> str:
 
 def mapping(batch: summary.Row) -> None:
     st.subheader(t("page.data.mapping", file=plain(batch["file"])))
-    st.caption(t("page.data.mapping_help", mapping=plain(ask(summary.run)["mapping"]), zone=batch["zone"], whose=t(f"page.data.zone_{batch['zone_from']}")))
+    st.caption(t("page.data.mapping_help", mapping=plain(ask(summary.run)["mapping"]), zone=plain(batch["zone"]), whose=t(f"page.data.zone_{batch['zone_from']}")))
     lines = [{"canonical": field(name), "key": name, "in_file": t("page.comma").join(map(str, found)) if isinstance(found, list) else str(found)} for name, found in json.loads(batch["mapped"]).items()]
     table(lines, ("canonical", "in_file", "key"), t("page.data.mapping", file=batch["file"]), height=320 if len(lines) > 8 else "auto")
     unread = json.loads(batch["unmapped"])
@@ -134,7 +134,7 @@ def new_run() -> None:
     st.subheader(t("page.data.new"))
     made = st.session_state.pop("data_made", None)
     if made:
-        st.success(t("page.data.made", **made))
+        st.success(t("page.data.made", **{k: plain(v) for k, v in made.items()}))
     st.caption(t("page.data.new_help"))
     with st.form("data_new", clear_on_submit=False):
         files = st.file_uploader(t("page.data.files"), accept_multiple_files=True, type=KINDS, key="data_files")
@@ -156,7 +156,7 @@ def new_run() -> None:
         job = pool.submit(make, given, house.getvalue() if house else None, Path(st.session_state["folder"]), name.strip(), with_packs, at)
         result = follow(job, at)
     except DunAuditError as error:
-        st.error(plain(error.text(lang())))
+        st.error(sentence(error))
         return
     finally:
         pool.shutdown(wait=False)
@@ -176,8 +176,8 @@ def main() -> None:
     if not whole_run():
         return
     told = ask(summary.run)
-    st.subheader(t("page.data.run", run=told["run_id"]))
-    st.caption(t("page.data.run_help", started=shown("at", told["started_utc"]), finished=shown("at", told["finished_utc"]), program=told["program"]))
+    st.subheader(t("page.data.run", run=plain(told["run_id"])))
+    st.caption(t("page.data.run_help", started=shown("at", told["started_utc"]), finished=shown("at", told["finished_utc"]), program=plain(told["program"])))
     rows = ask(summary.batches)
     if not rows:
         st.info(t("page.empty_run"))

@@ -11,7 +11,7 @@ import streamlit as st
 
 from analyzer import access, explain, review, summary
 from analyzer.dashboards import PAGES
-from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, plain, quote, reveal, run_path, shown, t, table
+from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, plain, quote, reveal, run_path, sentence, shown, t, table
 from analyzer.dashboards._identity import blind_to, may, me
 from analyzer.dashboards._writing import actor, writer, wrote
 from analyzer.errors import UsageError
@@ -211,9 +211,9 @@ def with_names(told: explain.Explained) -> explain.Explained:
 
 
 def show(told: explain.Explained) -> None:
-    st.header(told.texts["title"][lang()])
+    st.header(plain(told.texts["title"][lang()]))
     badges(told.rule)
-    st.caption(f"{told.finding['rule']} · {told.finding['finding_id']}")
+    st.caption(plain(f"{told.finding['rule']} · {told.finding['finding_id']}"))
     if st.button(t("page.open_case", case=plain(told.finding["case_id"])), key="finding_case"):
         st.session_state["case_id"] = told.finding["case_id"]
         st.switch_page(PAGES / "case.py")
@@ -253,7 +253,7 @@ def main() -> None:
     try:
         told = ask(explain.explain, st.session_state["finding_id"])
     except UsageError as error:
-        st.info(error.text(lang()))
+        st.info(sentence(error))
         return
     show(told)
 

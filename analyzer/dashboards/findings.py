@@ -23,6 +23,7 @@ from analyzer.dashboards._blocks import (
     paragraph,
     plain,
     run_path,
+    sentence,
     set_filters,
     t,
     table,
@@ -137,7 +138,7 @@ def views(filters: Filters, sort: str) -> None:
         st.button(t("page.views.save"), on_click=keep_view, args=(filters, sort), key="views_save")
         error = st.session_state.pop("views_error", None)
         if error:
-            st.error(error.text(lang()))
+            st.error(sentence(error))
 
 
 def take_away(path: Path, filters: Filters) -> None:

@@ -34,6 +34,7 @@ from analyzer.dashboards._blocks import (
     percent,
     picked_point,
     picked_row,
+    plain,
     previous_run,
     run_path,
     scale_colour,
@@ -132,7 +133,7 @@ def since_last() -> None:
     now = run_path()
     found = difference(str(before), before.stat().st_mtime_ns, str(now), now.stat().st_mtime_ns)
     label = t("page.overview.since", run=before.stem)
-    st.caption(label)
+    st.caption(plain(label))
     for place, state in zip(st.columns(3), ("new", "open", "resolved"), strict=True):
         ids = [r["finding_id"] for r in found[state]]
         # What is resolved is no finding of this run: its rows are shown here.

@@ -8,7 +8,26 @@ import altair as alt
 import streamlit as st
 
 from analyzer import portfolio
-from analyzer.dashboards._blocks import BLUE, RED, Row, ask, ask_once, draw, field, lang, muted, named, of, open_case, paragraph, percent, shown, t, table
+from analyzer.dashboards._blocks import (
+    BLUE,
+    RED,
+    Row,
+    ask,
+    ask_once,
+    draw,
+    field,
+    lang,
+    muted,
+    named,
+    of,
+    open_case,
+    paragraph,
+    percent,
+    sentence,
+    shown,
+    t,
+    table,
+)
 from analyzer.errors import RuleErrors
 
 RATES = ("month", "figure", "ratio", "complete", "numerator", "denominator", "unknown", "missing", "breaching", "in_class", "accounts", "on_date", "base_on")
@@ -193,7 +212,7 @@ def main() -> None:
     try:
         used = portfolio.measures()
     except RuleErrors as error:
-        st.error(error.text(lang()))
+        st.error(sentence(error))
         return
     span, totals = ask(portfolio.span), {r["jurisdiction"]: r for r in ask_once(portfolio.effort_totals)}
     if span["first"] is None or not totals:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from analyzer import review, summary
-from analyzer.dashboards._blocks import Row, ask, covered, facts, lang, open_picked, paragraph, percent, quote, run_path, t, table
+from analyzer.dashboards._blocks import Row, ask, covered, facts, lang, open_picked, paragraph, percent, plain, quote, run_path, t, table
 from analyzer.dashboards._identity import blind_to, may
 from analyzer.dashboards._writing import actor, sent
 
@@ -121,7 +121,7 @@ def examine(log: review.Reviews, queue: review.Misses, who: str) -> None:
     """What a queue comes to, its next contact with a form, and those already examined."""
     if queue.examined:
         st.write(t(
-            "talk.misses", draw=queue.draw, seed=queue.seed, examined=queue.examined, size=queue.size, population=queue.population, deviations=queue.deviations,
+            "talk.misses", draw=queue.draw, seed=plain(queue.seed), examined=queue.examined, size=queue.size, population=queue.population, deviations=queue.deviations,
             confidence=f"{100 * queue.confidence:g}", upper=percent(queue.upper), missed=queue.missed,
         ))  # fmt: skip
     items = log.queue(queue.draw)
@@ -138,7 +138,7 @@ def contact(log: review.Reviews, draw: int, contact_id: str, who: str) -> None:
     rows, _ = ask(summary.contacts, {"contact": [contact_id]}, 1, 0)
     if not rows:
         # Drawn by somebody who sees more, or from another run.
-        st.info(t("page.review.queue_not_here", contact=contact_id))
+        st.info(t("page.review.queue_not_here", contact=plain(contact_id)))
         return
     row: Row = covered(rows)[0]
     facts({name: row[name] for name in CONTACT})
