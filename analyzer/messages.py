@@ -353,7 +353,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "page.review.queue_draw": ("抽样", "Draw"),
     "page.review.queue_next": ("记下，看下一条", "Save, next contact"),
     "page.review.queue_done": ("已查的联系", "Contacts examined"),
-    "page.review.queue_not_here": ("联系 {contact} 不在您能看到的这次结果里。", "Contact {contact} is not in what you see of this run."),
+    "page.review.queue_not_here": ("这份抽样 {size} 个联系中有 {left} 个不在您能看到的这次结果里，由能看到的人查看。", "{left} of the {size} contacts of this queue are not in what you see of this run; they are for those who see them."),
     "page.bulk": ("一并处理列出的 {total} 个发现", "Judge all {total} findings listed"),
     "page.bulk.help": ("按上面的筛选，各页都算；要写一个共同的理由。已有他人结论或认领的不动。", "All that fit the filters above, on every page, with one reason. What others have judged or claimed is left."),
     "page.bulk.judge": ("一并下结论", "Give all this verdict"),

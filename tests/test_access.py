@@ -310,6 +310,7 @@ people:
   second: {role: reviewer}
   auditor: {role: auditor}
   bound: {role: auditor, vendors: [甲公司]}
+  reviewer: {role: reviewer, vendors: [甲公司]}
   lead: {role: team_lead, teams: [一组]}
   a1: {role: agent, agents: [A1]}
   admin: {role: administrator}
@@ -515,6 +516,23 @@ def test_whoever_is_bound_to_an_agency_reads_its_part_of_the_action_log(own: Pat
     assert list(told[say("column.kind", "zh")]) == [say(f"word.kind_{kind}", "zh") for kind in ("export", "contacts_drawn", "reveal", "reveal", "coach", "coached", "coach", "verdict", "verdict")]
     assert list(told[say("column.object", "zh")]) == ["csv · 1", "乙的种子", "案件 · K1", "案件 · K2", "A1", "3", "A2", other, his]
     assert list(told[say("column.state", "zh")])[5] == say("word.checked_improved", "zh")
+
+
+def test_a_queue_shows_whoever_is_bound_to_an_agency_its_contacts_only(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, con = review.Reviews(own), runs.connect(path)
+    draw = log.draw_contacts(con, "second", "s", 12).seq
+    agencies = dict(con.execute("SELECT contact_id, vendor FROM contacts").fetchall())
+    con.close()
+    items = [item for item, _ in log.queue(draw)]
+    foreign, mine = ([item for item in items if (agencies[item] == "甲公司") is his] for his in (False, True))
+    assert foreign and len(mine) > 1
+    log.examine(draw, foreign[0], "second", "ok")
+    at = _open(own, tmp_path, monkeypatch, "reviewer", "review.py", review_section="unflagged")
+    for item in mine:
+        assert not at.exception and not any(f'"{other}"' in _shown(at) or f">{other}<" in _shown(at) or f",{other}," in _shown(at) for other in foreign)
+        at.button(key=f"queue_next_{draw}_{item}").click().run()
+    assert set(at.dataframe[0].value[say("column.contact_id", "zh")]) == set(mine) and not [b for b in at.button if (b.key or "").startswith("queue_next")]
+    assert say("page.review.queue_not_here", "zh", left=len(foreign), size=len(items)) in [i.value for i in at.info]
 
 
 def test_a_verdict_that_waits_for_a_second_person_leaves_the_backlog_as_it_was(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

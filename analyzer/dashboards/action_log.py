@@ -51,7 +51,7 @@ def his(entries: list[review.Entry]) -> list[review.Entry]:
     if access.scope(user).everything:
         return entries
     agents = {e.seq: e.told["agent"] for e in entries if e.kind == "coach"}
-    about = {e.seq: e.finding_id or e.told.get("item") or e.told.get("contact") or e.told.get("agent") or agents.get(e.told.get("task"), "") for e in entries}
+    about = {e.seq: e.finding_id or e.told.get("item") or e.told.get("contact") or e.told.get("agent") or agents.get(e.told.get("task", 0), "") for e in entries}
     seen = ask(summary.known, sorted(set(about.values())))
     return [e for e in entries if e.by(user.id) or about[e.seq] in seen]
 

@@ -124,7 +124,12 @@ def examine(log: review.Reviews, queue: review.Misses, who: str) -> None:
             "talk.misses", draw=queue.draw, seed=plain(queue.seed), examined=queue.examined, size=queue.size, population=queue.population, deviations=queue.deviations,
             confidence=f"{100 * queue.confidence:g}", upper=percent(queue.upper), missed=queue.missed,
         ))  # fmt: skip
-    items = log.queue(queue.draw)
+    every = log.queue(queue.draw)
+    # Somebody who sees more may have drawn it, or it is of another run: each goes through what he sees of it.
+    seen = ask(summary.known, [item for item, _ in every])
+    items = [(item, result) for item, result in every if item in seen]
+    if len(items) < len(every):
+        st.info(t("page.review.queue_not_here", left=len(every) - len(items), size=len(every)))
     following = next((item for item, result in items if not result), None)
     if following is not None:
         contact(log, queue.draw, following, who)
@@ -135,12 +140,7 @@ def examine(log: review.Reviews, queue: review.Misses, who: str) -> None:
 
 def contact(log: review.Reviews, draw: int, contact_id: str, who: str) -> None:
     """One contact of a queue, and the form that says whether something was missed in it."""
-    rows, _ = ask(summary.contacts, {"contact": [contact_id]}, 1, 0)
-    if not rows:
-        # Drawn by somebody who sees more, or from another run.
-        st.info(t("page.review.queue_not_here", contact=plain(contact_id)))
-        return
-    row: Row = covered(rows)[0]
+    row: Row = covered(ask(summary.contacts, {"contact": [contact_id]}, 1, 0)[0])[0]
     facts({name: row[name] for name in CONTACT})
     if row["text"]:
         quote("", row["text"], ())
