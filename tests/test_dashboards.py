@@ -465,6 +465,19 @@ def test_the_data_page_adds_up_and_shows_rejects_as_they_stood(lang: str, tmp_pa
     assert sorted(p.name for p in (tmp_path / "runs").iterdir() if not p.name.startswith(review.database.FILE)) == ["current", "one.duckdb"]
 
 
+def test_two_uploads_of_one_name_are_both_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(tmp_path, "zh", "data.py", monkeypatch)
+    lines = [f"{','.join(HEADERS)}\nC{n},2026-03-02 1{n}:00:00,电话,呼出,接通,本人,核对账单,A1\n".encode() for n in range(3)]
+    for name, data in zip(("calls.csv", "calls.csv", "Calls.csv"), lines, strict=True):
+        at.file_uploader(key="data_files").upload(name, data, "text/csv")
+    at.text_input(key="data_name").set_value("both")
+    at.button(key="data_audit").click().run(timeout=120)
+    assert not at.exception and not at.error
+    with runs.connect(tmp_path / "both.duckdb") as con:
+        assert [(b["file"], b["loaded"]) for b in summary.batches(con)] == [("Calls-3.csv", 1), ("calls-2.csv", 1), ("calls.csv", 1)]
+        assert con.execute("SELECT count(*) FROM contacts").fetchall() == [(3,)]
+
+
 def test_a_view_is_its_owners_and_who_sees_everything_sees_it_too(tmp_path: Path) -> None:
     views = Views(tmp_path)
     views.save(View("mine", {"case": ["K1"]}, "time", "a"))

@@ -90,9 +90,13 @@ def cells() -> None:
 
 
 # A new run
-def file_name(name: str, number: int) -> str:
-    """A name for a file as it was uploaded: never a path, never hidden."""
-    return re.sub(r"[\x00-\x1f/\\:]", "_", Path(name).name).lstrip(".~$") or f"file-{number}"
+def file_name(name: str, number: int, taken: set[str]) -> str:
+    """A name for a file as it was uploaded: never a path, never hidden, never that of another (some systems take no notice of case)."""
+    path = Path(re.sub(r"[\x00-\x1f/\\:]", "_", Path(name).name).lstrip(".~$") or f"file-{number}")
+    names = (path.name, *(f"{path.stem}-{n}{path.suffix}" for n in range(2, len(taken) + 3)))
+    found = next(one for one in names if one.casefold() not in taken)
+    taken.add(found.casefold())
+    return found
 
 
 def make(files: Sequence[tuple[str, bytes]], house: bytes | None, to: Path, name: str, by_choice: Sequence[str], at: list[tuple[str, int, int]]) -> audit.RunResult:
@@ -100,8 +104,9 @@ def make(files: Sequence[tuple[str, bytes]], house: bytes | None, to: Path, name
     with TemporaryDirectory(prefix="dunaudit-") as folder:
         given = Path(folder) / "files"
         given.mkdir()
+        taken: set[str] = set()
         for number, (written, data) in enumerate(files, start=1):
-            (given / file_name(written, number)).write_bytes(data)
+            (given / file_name(written, number, taken)).write_bytes(data)
         mapping_ = None
         if house is not None:
             path = Path(folder) / "mapping.yaml"
