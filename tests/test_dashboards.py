@@ -476,6 +476,7 @@ def test_two_uploads_of_one_name_are_both_read(tmp_path: Path, monkeypatch: pyte
     with runs.connect(tmp_path / "both.duckdb") as con:
         assert [(b["file"], b["loaded"]) for b in summary.batches(con)] == [("Calls-3.csv", 1), ("calls-2.csv", 1), ("calls.csv", 1)]
         assert con.execute("SELECT count(*) FROM contacts").fetchall() == [(3,)]
+    assert [(e.kind, e.run_id, e.told) for e in review.Reviews(tmp_path).log()] == [("audit", "both", {"files": 3, "findings": 0})]
 
 
 def test_a_view_is_its_owners_and_who_sees_everything_sees_it_too(tmp_path: Path) -> None:

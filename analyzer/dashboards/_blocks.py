@@ -344,6 +344,12 @@ def facts(values: Mapping[str, object]) -> None:
     st.html(f'<div style="display:grid;grid-template-columns:minmax(7rem,max-content) 1fr;gap:.25rem 1.2rem">{lines}</div>')
 
 
+def standing(one: review.Standing) -> str:
+    """Where a finding stands, and why that does not count yet or any more."""
+    marks = (("waiting", one.waiting), ("stale", one.stale), ("appealed", one.appeal is not None))
+    return " · ".join([t(f"word.{one.state}"), *(t(f"word.{mark}") for mark, on in marks if on)])
+
+
 # Tables and charts
 def open_picked(event: Any, rows: Sequence[Row], place: int | None = None, query: tuple[dict[str, list[str]], str] | None = None) -> None:
     """Open the finding of the row selected in a table, if one is: `place` of the first row in the list that `query` gives, where it is one."""

@@ -14,7 +14,7 @@ from analyzer.messages import keys
 COLUMNS = ("seq", "at_utc", "actor", "kind", "object", "state", "title", "assignee", "comment", "run_id")
 ROWS = 100
 # What an entry about no finding was about: the parts of its detail.
-OBJECTS = {"reveal": ("what", "item"), "export": ("format", "findings"), "contact": ("contact",), "coach": ("agent", "rule"), "coached": ("task",), "blind_drawn": ("seed",), "contacts_drawn": ("seed",)}
+OBJECTS = {"reveal": ("what", "item"), "export": ("format", "findings"), "contact": ("contact",), "coach": ("agent", "rule"), "coached": ("task",), "audit": ("files", "findings"), "blind_drawn": ("seed",), "contacts_drawn": ("seed",)}
 
 
 def day_of(entry: review.Entry) -> date:
@@ -82,7 +82,8 @@ def main() -> None:
         return
     log = review.Reviews(run_path())
     whole = log.log()
-    chain(log, len(whole))
+    if whole:
+        chain(log, len(whole))
     # Who is to give a second verdict without the first must not read it here either.
     blind = set(log.blind_tasks(blind_to()))
     mine = his(whole)

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 
 import streamlit as st
 
-from analyzer import audit, intake, rules, summary
+from analyzer import audit, intake, review, rules, summary
 from analyzer.dashboards._blocks import ask, completeness_line, field, lang, picked_row, plain, run_path, sentence, shown, t, table, unveiled, whole_run
-from analyzer.dashboards._identity import may
+from analyzer.dashboards._identity import may, me
 from analyzer.errors import DunAuditError
 from analyzer.messages import keys
 
@@ -99,8 +99,8 @@ def file_name(name: str, number: int, taken: set[str]) -> str:
     return found
 
 
-def make(files: Sequence[tuple[str, bytes]], house: bytes | None, to: Path, name: str, by_choice: Sequence[str], at: list[tuple[str, int, int]]) -> audit.RunResult:
-    """Audit uploaded files into a run. In a thread of its own: whoever leaves the page meanwhile does not cut it off; the files go with it."""
+def make(files: Sequence[tuple[str, bytes]], house: bytes | None, to: Path, name: str, by_choice: Sequence[str], at: list[tuple[str, int, int]], who: str) -> audit.RunResult:
+    """Audit uploaded files into a run, and say so in the action log. In a thread of its own: whoever leaves the page meanwhile does not cut it off; the files go with it."""
     with TemporaryDirectory(prefix="dunaudit-") as folder:
         given = Path(folder) / "files"
         given.mkdir()
@@ -113,7 +113,9 @@ def make(files: Sequence[tuple[str, bytes]], house: bytes | None, to: Path, name
             path.write_bytes(house)
             mapping_ = intake.load_mapping(path)
 
-        return audit.run([str(given)], to, mapping=mapping_, run_id=name, with_packs=by_choice, progress=lambda step, done, total: at.append((step, done, total)))
+        result = audit.run([str(given)], to, mapping=mapping_, run_id=name, with_packs=by_choice, progress=lambda step, done, total: at.append((step, done, total)))
+        review.Reviews(to).act(who, "audit", result.run_id, files=len(files), findings=result.findings)
+        return result
 
 
 def follow(job: Future[audit.RunResult], at: list[tuple[str, int, int]]) -> audit.RunResult:
@@ -158,7 +160,7 @@ def new_run() -> None:
     pool = ThreadPoolExecutor(1)
     try:
         given = [(f.name, f.getvalue()) for f in files]
-        job = pool.submit(make, given, house.getvalue() if house else None, Path(st.session_state["folder"]), name.strip(), with_packs, at)
+        job = pool.submit(make, given, house.getvalue() if house else None, Path(st.session_state["folder"]), name.strip(), with_packs, at, me().id)
         result = follow(job, at)
     except DunAuditError as error:
         st.error(sentence(error))

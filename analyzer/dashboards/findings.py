@@ -25,6 +25,7 @@ from analyzer.dashboards._blocks import (
     run_path,
     sentence,
     set_filters,
+    standing,
     t,
     table,
 )
@@ -214,7 +215,7 @@ def main() -> None:
     offset = (page - 1) * ROWS
     rows, _ = ask(summary.findings, filters, sort, ROWS, offset)
     standings = review.Reviews(path).standings(rows, blind_to=blind_to())
-    rows = [r | {"title": titles[r["rule"]], "state": t(f"word.{standings[r['finding_id']].state}")} for r in rows]
+    rows = [r | {"title": titles[r["rule"]], "state": standing(standings[r["finding_id"]])} for r in rows]
     with above:
         st.caption(t("page.range", first=offset + 1, last=offset + len(rows), total=total))
         event = table(rows, COLUMNS, t("page.findings"), on_select="rerun", selection_mode="single-row", key="findings_table", height=560 if len(rows) > 14 else "auto")

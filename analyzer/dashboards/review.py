@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from analyzer import review, summary
-from analyzer.dashboards._blocks import Row, ask, covered, facts, lang, open_picked, paragraph, percent, plain, quote, run_path, t, table
+from analyzer.dashboards._blocks import Row, ask, covered, facts, lang, open_picked, paragraph, percent, plain, quote, run_path, standing, t, table
 from analyzer.dashboards._identity import blind_to, may
 from analyzer.dashboards._writing import actor, sent
 
@@ -53,7 +53,7 @@ def waiting(log: review.Reviews) -> None:
         return
     filters = {"finding": ids}
     rows, total = ask(summary.findings, filters, "severity", ROWS, 0)
-    told = [r | {"title": r[f"title_{lang()}"], "state": t(f"word.{standings[r['finding_id']].state}"), "assignee": standings[r["finding_id"]].assignee} for r in rows]
+    told = [r | {"title": r[f"title_{lang()}"], "state": standing(standings[r["finding_id"]]), "assignee": standings[r["finding_id"]].assignee} for r in rows]
     st.caption(t("page.range", first=1, last=len(rows), total=total))
     event = table(told, COLUMNS, t("page.review.waiting"), on_select="rerun", selection_mode="single-row", key=f"review_waiting_{chosen}")
     open_picked(event, told, 0, (filters, "severity"))
