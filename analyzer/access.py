@@ -329,9 +329,7 @@ def _narrow(con: duckdb.DuckDBPyConnection, path: Path, rows: Scope) -> None:
     """)
     con.execute(f"CREATE TABLE finding_evidence AS SELECT e.* FROM {RUN}.main.finding_evidence e SEMI JOIN findings USING (finding_id) SEMI JOIN seen USING (seq)")
     con.execute(f"CREATE TABLE rule_results AS SELECT * FROM {RUN}.main.rule_results LIMIT 0")
-    with _cubes:
-        cube = _cube(str(path), path.stat().st_mtime_ns)
-    con.register("cube_given", cube)
+    con.register("cube_given", outcomes(path))
     size = int(con.execute("SELECT count(*) FROM seen").fetchall()[0][0])
     con.execute(f"INSERT INTO rule_results SELECT rule, outcome, missing, sum(contacts)::BIGINT, NULL FROM cube_given t WHERE {rows.condition('t')} GROUP BY ALL")
     con.unregister("cube_given")
@@ -386,14 +384,24 @@ def _kept_cube(path: Path, mark: str) -> Any:
     return told if (told.schema.metadata or {}).get(_MARK) == mark.encode() else None
 
 
+def outcomes(path: Path) -> pa.Table:
+    """The outcomes of a run's rules by rule, outcome, missing fact, team, vendor and collector (`contacts`), of the whole run: for sums, never to be shown
+    row by row to whoever sees a part.
+
+    Raises:
+        InputError: the file is not a run of this version.
+    """
+    with _cubes:
+        return _cube(str(path), path.stat().st_mtime_ns)
+
+
 def prepare(path: Path) -> None:
     """Count the outcomes of a run by team now, so that the first person with a part of it need not wait.
 
     Raises:
         InputError: the file is not a run of this version.
     """
-    with _cubes:
-        _cube(str(path), path.stat().st_mtime_ns)
+    outcomes(path)
 
 
 def _counted(con: duckdb.DuckDBPyConnection) -> Any:

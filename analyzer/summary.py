@@ -182,24 +182,48 @@ def agents(con: duckdb.DuckDBPyConnection) -> list[Row]:
     return sorted(found, key=lambda r: (-r["expected"], r["agent_id"]))
 
 
-def agent_rules(con: duckdb.DuckDBPyConnection, agent_id: str) -> list[Row]:
-    """Per rule that a collector or his team broke: his findings and breaching contacts, his rate and that of his team, per outbound contact."""
-    return rows(
-        con,
-        """
-        WITH outbound AS (SELECT * FROM contacts WHERE direction IS DISTINCT FROM 'inbound'),
-        his_team AS (SELECT team FROM outbound WHERE agent_id = $agent ORDER BY at_utc DESC LIMIT 1),
-        sizes AS (SELECT count(*) FILTER (WHERE agent_id = $agent) AS mine, count(*) FILTER (WHERE team IS NOT DISTINCT FROM (SELECT team FROM his_team)) AS theirs FROM outbound)
-        SELECT f.rule, r.title_zh, r.title_en, r.severity, count(DISTINCT f.finding_id) FILTER (WHERE c.agent_id = $agent) AS findings,
-               count(DISTINCT e.seq) FILTER (WHERE c.agent_id = $agent) AS breaching_contacts,
-               count(DISTINCT e.seq) FILTER (WHERE c.agent_id = $agent) / any_value(sizes.mine) AS rate,
-               count(DISTINCT e.seq) FILTER (WHERE c.team IS NOT DISTINCT FROM (SELECT team FROM his_team)) / any_value(sizes.theirs) AS team_rate
-        FROM finding_evidence e JOIN outbound c USING (seq) JOIN findings f USING (finding_id) JOIN rules r ON r.rule = f.rule CROSS JOIN sizes
-        WHERE e.role = 'breach' AND r.kind <> 'near_miss' AND (c.agent_id = $agent OR c.team IS NOT DISTINCT FROM (SELECT team FROM his_team))
-        GROUP BY f.rule, r.title_zh, r.title_en, r.severity ORDER BY breaching_contacts DESC, f.rule
-        """,
-        {"agent": agent_id},
-    )
+def agent_rules(con: duckdb.DuckDBPyConnection, agent_id: str, outcomes: Any) -> list[Row]:
+    """Per rule that a collector or his team broke: his findings, his contacts that breach and that are judged and undetermined, his rate and that of his team.
+
+    The rate is of the contacts that the rule could judge. That of the team is over all its contacts, those that the connection does not show too.
+
+    Args:
+        con: a run.
+        agent_id: the collector.
+        outcomes: see `access.outcomes`.
+    """
+    con.register("outcomes_given", outcomes)
+    try:
+        return rows(
+            con,
+            """
+            WITH his AS (SELECT DISTINCT team, vendor FROM contacts WHERE agent_id = $agent),
+            his_team AS (SELECT team FROM contacts WHERE agent_id = $agent AND direction IS DISTINCT FROM 'inbound' ORDER BY at_utc DESC LIMIT 1),
+            told AS (
+                SELECT o.rule, o.outcome, o.contacts,
+                       o.agent_id = $agent AND EXISTS (FROM his WHERE his.team IS NOT DISTINCT FROM o.team AND his.vendor IS NOT DISTINCT FROM o.vendor) AS mine,
+                       o.team IS NOT DISTINCT FROM (SELECT team FROM his_team) AS theirs
+                FROM outcomes_given o
+            ),
+            counted AS (
+                SELECT rule, coalesce(sum(contacts) FILTER (WHERE mine AND outcome = 'breach'), 0)::BIGINT AS breaching_contacts,
+                       coalesce(sum(contacts) FILTER (WHERE mine AND outcome IN ('breach', 'clear')), 0)::BIGINT AS judged,
+                       coalesce(sum(contacts) FILTER (WHERE mine AND outcome = 'undetermined'), 0)::BIGINT AS undetermined,
+                       coalesce(sum(contacts) FILTER (WHERE theirs AND outcome = 'breach'), 0) AS team_breaching,
+                       sum(contacts) FILTER (WHERE theirs AND outcome IN ('breach', 'clear')) AS team_judged
+                FROM told GROUP BY rule
+            )
+            SELECT n.rule, r.title_zh, r.title_en, r.severity,
+                   (SELECT count(DISTINCT f.finding_id) FROM findings f JOIN finding_evidence e USING (finding_id) JOIN contacts c USING (seq)
+                    WHERE f.rule = n.rule AND e.role = 'breach' AND c.agent_id = $agent) AS findings,
+                   n.breaching_contacts, n.judged, n.undetermined, n.breaching_contacts / nullif(n.judged, 0) AS rate, n.team_breaching / nullif(n.team_judged, 0) AS team_rate
+            FROM counted n JOIN rules r ON r.rule = n.rule
+            WHERE r.kind <> 'near_miss' AND (n.breaching_contacts > 0 OR n.team_breaching > 0) ORDER BY n.breaching_contacts DESC, n.rule
+            """,
+            {"agent": agent_id},
+        )
+    finally:
+        con.unregister("outcomes_given")
 
 
 def agent_trend(con: duckdb.DuckDBPyConnection, agent_id: str) -> list[Row]:
@@ -237,9 +261,15 @@ def agent_around(con: duckdb.DuckDBPyConnection, agent_id: str, rule: str, day: 
     return found
 
 
-def case_ids(con: duckdb.DuckDBPyConnection, limit: int = 500) -> list[str]:
-    """Cases, those with most findings first."""
-    return [r["case_id"] for r in rows(con, "SELECT c.case_id FROM cases c LEFT JOIN findings f USING (case_id) GROUP BY ALL ORDER BY count(f.finding_id) DESC, c.case_id LIMIT ?", [limit])]
+def case_ids(con: duckdb.DuckDBPyConnection, part: str = "", limit: int = 500) -> list[str]:
+    """Cases whose id holds `part`, that very id first, then those with most findings (no near misses)."""
+    found = rows(
+        con,
+        f"SELECT c.case_id FROM cases c LEFT JOIN {BREACHES} f USING (case_id) WHERE contains(lower(c.case_id), lower($part)) GROUP BY c.case_id"
+        " ORDER BY any_value(c.case_id = $part) DESC, count(f.finding_id) DESC, c.case_id LIMIT $limit",
+        {"part": part, "limit": limit},
+    )
+    return [r["case_id"] for r in found]
 
 
 def case_timeline(con: duckdb.DuckDBPyConnection, case_id: str) -> list[Row]:

@@ -535,6 +535,25 @@ def test_a_queue_shows_whoever_is_bound_to_an_agency_its_contacts_only(own: Path
     assert say("page.review.queue_not_here", "zh", left=len(foreign), size=len(items)) in [i.value for i in at.info]
 
 
+def test_a_collector_is_told_the_rate_of_his_team_and_not_his_own_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = tmp_path / "team"
+    where.mkdir()
+    (where / "agents.csv").write_text("agent_id,name,team\nA1,赵催收,一组\nA2,钱催收,一组\nA3,孙催收,二组\n", encoding="utf-8")
+    hours = {"A1": (23, 10, 11, 12), "A2": (23, 22, 22, 10), "A3": (23, 23, 23, 23)}
+    lines = [f"{agent}{n},K{agent}{n},2026-03-0{n + 2} {hour}:30:00,call,outbound,conversation,self,提醒还款,{agent},interactive\n" for agent, told in hours.items() for n, hour in enumerate(told)]
+    # What a rule cannot judge is in no rate.
+    lines.append("A1u,KA1u,2026-03-09 23:30:00,,outbound,conversation,self,提醒还款,A1,interactive\n")
+    (where / "contacts.csv").write_text("contact_id,case_id,started_at,channel,direction,outcome,relation,text,agent_id,call_type\n" + "".join(lines), encoding="utf-8")
+    path = audit.run([str(where)], where / "runs", packs=["cn-gbt-45251"], run_id="r").path
+    for rows in (EVERYTHING, Scope(agents=("A1",))):
+        with access.connect(path, rows) as con:
+            [quiet] = [r for r in summary.agent_rules(con, "A1", access.outcomes(path)) if r["rule"] == "cn-gbt-45251/quiet-hours"]
+        assert (quiet["breaching_contacts"], quiet["judged"], quiet["undetermined"], quiet["rate"], quiet["team_rate"]) == (1, 4, 1, 1 / 4, 4 / 8)
+    at = _open(where / "runs", tmp_path, monkeypatch, "a1", "agents.py")
+    told = at.dataframe[1].value
+    assert not at.exception and list(told[say("page.field.team_share", "zh")]) == ["50.0%"] and list(at.dataframe[0].value[say("column.agent_id", "zh")]) == ["A1"]
+
+
 def test_a_verdict_that_waits_for_a_second_person_leaves_the_backlog_as_it_was(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two, log, con = _finding(path, "K1"), _finding(path, "K2"), review.Reviews(own), runs.connect(path)
     all_of_them = len(summary.findings(con)[0])

@@ -19,7 +19,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from analyzer import audit, compare, explain, export, review, rules, runs, summary, theme
+from analyzer import access, audit, compare, explain, export, review, rules, runs, summary, theme
 from analyzer.dashboards import PAGES
 from analyzer.dashboards._blocks import BLUE, COLOURS, GREY, RED, STRENGTH_COLOURS, marked, plain
 from analyzer.dashboards._views import View, Views
@@ -146,7 +146,7 @@ def test_a_collector_is_shown_with_his_interval_and_his_own_examples(folder: Pat
     con = runs.connect(runs.locate(folder))
     try:
         found = summary.agents(con)
-        broken = summary.agent_rules(con, "A1")
+        broken = summary.agent_rules(con, "A1", access.outcomes(runs.locate(folder)))
     finally:
         con.close()
     assert [(r["agent_id"], r["breaching_contacts"], r["contacts"]) for r in found] == [("A1", 4, 4), ("A2", 0, 6)]
@@ -163,6 +163,20 @@ def test_a_case_shows_its_contacts_and_what_they_broke(folder: Path, monkeypatch
     shown = at.dataframe[0].value
     assert list(shown["违反"]) == ["cn-gbt-45251/civil-language"] and SCRIPT in shown["内容"].iloc[0]
     assert say("page.case_counts", "zh", contacts=1, broken=1) in [c.value for c in at.caption]
+
+
+def test_a_case_beyond_those_listed_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"K{n:04},2026-03-02 10:00:00,电话,呼出,接通,本人,核对账单,A1" for n in range(1, 604)]
+    (tmp_path / "calls.csv").write_text("\n".join([",".join(HEADERS), *lines, ""]), encoding="utf-8")
+    audit.run([str(tmp_path / "calls.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r")
+    at = _open(tmp_path / "runs", "zh", "case.py", monkeypatch, case_id="K0601")
+    assert at.selectbox(key="case_choice_").value == "K0601" and "K0602" not in at.selectbox(key="case_choice_").options
+    at.text_input(key="case_part").set_value("k0602").run()
+    assert not at.exception and at.selectbox(key="case_choice_k0602").options == ["K0602"] and say("page.case_counts", "zh", contacts=1, broken=0) in [c.value for c in at.caption]
+    at.text_input(key="case_part").set_value("K060").run()
+    assert at.selectbox(key="case_choice_K060").options == [f"K060{n}" for n in range(4)]
+    at.text_input(key="case_part").set_value("%").run()
+    assert [i.value for i in at.info] == [say("page.case.none", "zh")]
 
 
 def test_a_timeline_is_told_by_one_clock(tmp_path: Path) -> None:
@@ -216,7 +230,16 @@ def near(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where / "runs"
 
 
-def test_a_near_miss_is_no_breach(near: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_near_miss_is_no_breach(near: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nor is it one for the exit code, for what reviews count, or for where a page begins.
+    (tmp_path / "calm.csv").write_text(",".join(HEADERS) + "\nC2,2026-03-03 21:55:00,电话,呼出,接通,本人,提醒还款,A2\n", encoding="utf-8")
+    calm = audit.run([str(tmp_path / "calm.csv")], tmp_path / "runs", packs=["cn-gbt-45251", "cn-nifa-2024", "us-reg-f", "early-warning"], run_id="calm")
+    with runs.connect(calm.path) as con:
+        assert summary.findings(con)[1] > 0 and (calm.findings, calm.breaches, calm.exit_code) == (0, 0, 0)
+        assert (review.Reviews(calm.path).counts(con)["findings"], review.Reviews(calm.path).counts(con)["open"]) == (0, 0)
+    assert [i.value for i in _open(tmp_path / "runs", "en", "finding.py", monkeypatch).info] == [say("page.no_findings", "en")]
+    at = _open(near, "en", "agents.py", monkeypatch, agents_table_={"selection": {"rows": [1], "columns": [], "cells": []}})
+    assert [h.value for h in at.header] == ["A2"] and say("page.no_findings", "en") in [m.value for m in at.markdown]
     con = runs.connect(runs.locate(near))
     try:
         every, of_all = summary.findings(con)
@@ -227,7 +250,7 @@ def test_a_near_miss_is_no_breach(near: Path, monkeypatch: pytest.MonkeyPatch) -
         assert {r["value"]: (r["findings"], r["breaching_contacts"]) for r in summary.by_dimension(con, "agent")} == {"A1": (totals["findings"], 1), "A2": (0, 0)}
         assert sum(r["findings"] for r in summary.by_dimension(con, "rule")) == totals["findings"]
         assert {r["agent_id"]: r["breaching_contacts"] for r in summary.agents(con)} == {"A1": 1, "A2": 0}
-        assert all(r["findings"] == 0 for r in summary.agent_rules(con, "A2")) and sum(r["breaching_contacts"] for r in summary.agent_trend(con, "A2")) == 0
+        assert all(r["findings"] == 0 for r in summary.agent_rules(con, "A2", access.outcomes(runs.locate(near)))) and sum(r["breaching_contacts"] for r in summary.agent_trend(con, "A2")) == 0
         assert sum(r["findings"] for r in summary.trend(con)) == totals["findings"]
         assert sum(r["findings"] for r in summary.backlog(con, [], date(2026, 4, 1))) == totals["findings"]
         assert summary.findings(con, {"nature": ["near_miss"]})[1] == len(missed)

@@ -7,13 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 import altair as alt
 import streamlit as st
 
-from analyzer import review, summary
+from analyzer import access, review, summary
 from analyzer.dashboards._blocks import BLUE, GREY, RED, Row, ask, ask_once, draw, field, lang, of, open_picked, percent, plain, run_path, t, table
 from analyzer.dashboards._identity import may
 from analyzer.dashboards._writing import actor, sent
 
 COLUMNS = ("agent_id", "name", "team", "vendor", "contacts", "breaching_contacts", "share", "interval", "expected", "change")
-RULES = ("title", "severity", "findings", "breaching_contacts", "share", "team_share", "rule")
+RULES = ("title", "severity", "findings", "breaching_contacts", "judged", "undetermined", "share", "team_share", "rule")
 TASKS = ("task", "comment", "since", "earlier", "from_then", "due", "state", "title", "check_note", "actor")
 EXAMPLES = 50
 
@@ -114,7 +114,9 @@ def say_due(tasks: list[review.Task], agents: set[str]) -> None:
 def one(agent: str, log: review.Reviews, tasks: list[review.Task]) -> None:
     """A collector: by rule beside his team, by week, his coaching, and his own contacts to coach on."""
     st.header(plain(agent))
-    rules = [r | {"title": r[f"title_{lang()}"], "share": percent(r["rate"]), "team_share": percent(r["team_rate"])} for r in ask(summary.agent_rules, agent)]
+    with st.spinner(t("page.working")):
+        outcomes = access.outcomes(run_path())
+    rules = [r | {"title": r[f"title_{lang()}"], "share": percent(r["rate"]), "team_share": percent(r["team_rate"])} for r in ask(summary.agent_rules, agent, outcomes)]
     if rules:
         st.subheader(t("page.agent_rules"))
         table(rules, RULES, t("page.agent_rules"))
@@ -127,7 +129,7 @@ def one(agent: str, log: review.Reviews, tasks: list[review.Task]) -> None:
     )  # fmt: skip
     draw(chart, t("page.trend"))
     coaching(log, tasks, agent, rules)
-    filters = {"agent": [agent]}
+    filters = {"agent": [agent], "nature": ["breach"]}
     examples, total = ask(summary.findings, filters, "severity", EXAMPLES, 0)
     st.subheader(t("page.agent_examples"))
     if not total:

@@ -44,14 +44,16 @@ def picture(rows: list[Row]) -> None:
 
 def main() -> None:
     st.title(t("page.case"))
-    known = ask(summary.case_ids)
+    left, right = st.columns(2)
+    part = left.text_input(t("page.case.find"), key="case_part", help=t("page.case.find_help")).strip()
+    known = ask(summary.case_ids, part)
     if not known:
-        st.info(t("page.no_cases"))
+        st.info(t("page.case.none" if part else "page.no_cases"))
         return
-    asked = st.session_state.get("case_id")
+    asked = "" if part else st.session_state.get("case_id")
     if asked and asked not in known:
         known = [asked, *known]
-    case = st.selectbox(t("column.case_id"), known, index=known.index(asked) if asked else 0, key="case_choice", width=320)
+    case = right.selectbox(t("column.case_id"), known, index=known.index(asked) if asked else 0, key=f"case_choice_{part}")
     rows = ask(summary.case_timeline, case)
     hidden = ask(access.names, [case], sorted({r["agent_id"] for r in rows if r["agent_id"]}))
     if not rows:

@@ -29,8 +29,8 @@ TEXTS = 50
 
 
 def query() -> tuple[dict[str, list[str]], str]:
-    """The list that the finding was opened from; all findings otherwise."""
-    found: tuple[dict[str, list[str]], str] = st.session_state.get("findings_query", ({}, "severity"))
+    """The list that the finding was opened from; all findings but near misses otherwise."""
+    found: tuple[dict[str, list[str]], str] = st.session_state.get("findings_query", ({"nature": ["breach"]}, "severity"))
     return found
 
 

@@ -391,9 +391,9 @@ class Reviews:
         return {row["finding_id"]: standing(by[row["finding_id"]], row) for row in rows}
 
     def counts(self, run: duckdb.DuckDBPyConnection) -> dict[str, int]:
-        """Findings of a run: `findings` in all = the sum over `STATES`; and of these suppressed, asked (a suppression waits to be approved), waiting (for a second person), stale, appealed, assigned."""
-        standings, today = self.all_standings(run).values(), datetime.now(UTC).date()
-        total = int(run.execute("SELECT count(*) FROM findings").fetchall()[0][0])
+        """Findings of a run, near misses apart: `findings` in all = the sum over `STATES`; and of these suppressed, asked (a suppression waits to be approved), waiting (for a second person), stale, appealed, assigned."""
+        breaches, today = {row[0] for row in run.execute(f"SELECT finding_id FROM {summary.BREACHES}").fetchall()}, datetime.now(UTC).date()
+        standings, total = [one for finding, one in self.all_standings(run).items() if finding in breaches], len(breaches)
         told = {state: sum(one.state == state for one in standings) for state in STATES}
         told["open"] += total - len(standings)
         marks: dict[str, Callable[[Standing], bool]] = {
