@@ -154,8 +154,8 @@ def test_figures_of_the_parts_add_up_to_those_of_the_whole(path: Path) -> None:
     assert told == {tuple(key): n for *key, n in whole.execute(outcomes).fetchall()}
     for name in ("contacts", "breaching_contacts"):
         assert sum(summary.totals(con)[name] for con in parts) == summary.totals(whole)[name]
-    rates = {r["agent_id"]: r["rate"] for r in summary.agents(whole)}
-    assert {r["agent_id"]: r["rate"] for con in parts for r in summary.agents(con)} == rates
+    rates = {r["agent_id"]: r["rate"] for r in summary.agents(whole, summary.wanting(whole))}
+    assert {r["agent_id"]: r["rate"] for con in parts for r in summary.agents(con, summary.wanting(con))} == rates
     everything = access.connect(path, EVERYTHING)
     for table, _ in store.schema():
         if table not in ("cases", "persons", "agents"):

@@ -145,7 +145,7 @@ def test_texts_are_escaped_and_marked(folder: Path, insult: str, monkeypatch: py
 def test_a_collector_is_shown_with_his_interval_and_his_own_examples(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     con = runs.connect(runs.locate(folder))
     try:
-        found = summary.agents(con)
+        found = summary.agents(con, summary.wanting(con))
         broken = summary.agent_rules(con, "A1", access.outcomes(runs.locate(folder)))
     finally:
         con.close()
@@ -249,8 +249,8 @@ def test_a_near_miss_is_no_breach(near: Path, tmp_path: Path, monkeypatch: pytes
         assert totals["breaching_contacts"] == 1
         assert {r["value"]: (r["findings"], r["breaching_contacts"]) for r in summary.by_dimension(con, "agent")} == {"A1": (totals["findings"], 1), "A2": (0, 0)}
         assert sum(r["findings"] for r in summary.by_dimension(con, "rule")) == totals["findings"]
-        assert {r["agent_id"]: r["breaching_contacts"] for r in summary.agents(con)} == {"A1": 1, "A2": 0}
-        assert all(r["findings"] == 0 for r in summary.agent_rules(con, "A2", access.outcomes(runs.locate(near)))) and sum(r["breaching_contacts"] for r in summary.agent_trend(con, "A2")) == 0
+        assert {r["agent_id"]: r["breaching_contacts"] for r in summary.agents(con, summary.wanting(con))} == {"A1": 1, "A2": 0}
+        assert all(r["findings"] == 0 for r in summary.agent_rules(con, "A2", access.outcomes(runs.locate(near)))) and sum(r["breaching_contacts"] for r in summary.agent_trend(con, "A2", None)) == 0
         assert sum(r["findings"] for r in summary.trend(con)) == totals["findings"]
         assert sum(r["findings"] for r in summary.backlog(con, [], date(2026, 4, 1))) == totals["findings"]
         assert summary.findings(con, {"nature": ["near_miss"]})[1] == len(missed)
@@ -311,7 +311,7 @@ def test_undetermined_contacts_are_counted_and_opened(tmp_path: Path, monkeypatc
     audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="gaps")
     con = runs.connect(tmp_path / "runs" / "gaps.duckdb")
     try:
-        told, wanting = summary.undetermined(con), summary.undetermined_contacts(con)
+        told, wanting = summary.undetermined(con), summary.undetermined_contacts(con, summary.wanting(con))
         assert wanting["whole"] == {None: 2} and wanting["agent"] == {"A2": 2} and wanting["week"] == {None: 1, date(2026, 3, 2): 1}
         for row in told:
             assert summary.contacts(con, {"rule": [row["rule"]], "outcome": ["undetermined"]})[1] == sum(r["contacts"] for r in told if r["rule"] == row["rule"])
@@ -323,6 +323,34 @@ def test_undetermined_contacts_are_counted_and_opened(tmp_path: Path, monkeypatc
     at.run()
     assert not at.exception and at.title[0].value == say("page.contacts", "en")
     assert len(at.dataframe[0].value) == sum(r["contacts"] for r in told if r["rule"] == told[0]["rule"])
+
+
+def test_what_cannot_be_decided_is_in_no_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a contact at night without a channel breaches nobody knows: it is neither clean nor in breach."""
+    rows = [("C1", "2026-03-02 23:10:00", "电话", "A1"), ("C2", "2026-03-03 10:00:00", "电话", "A1"), ("C3", "2026-03-02 23:30:00", "", "A1"), ("C4", "2026-03-09 23:40:00", "", "A1"), ("C5", "2026-03-04 10:00:00", "电话", "A2")]
+    with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADERS, *((case, at, channel, "呼出", "接通", "本人", "提醒还款", agent) for case, at, channel, agent in rows)])
+    with runs.connect(audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r").path) as con:
+        wanted = summary.wanting(con)
+        names = ("contacts", "breaching_contacts", "undetermined", "rate")
+        expected = {"A1": (4, 1, 2, 0.5), "A2": (1, 0, 0, 0.0)}
+        assert {r["value"]: tuple(r[n] for n in names) for r in summary.by_dimension(con, "agent", wanted)} == expected
+        found = summary.agents(con, wanted)
+        assert {r["agent_id"]: tuple(r[n] for n in names) for r in found} == expected and (found[0]["low"], found[0]["high"]) == summary.interval(1, 2)
+        assert [(r["contacts"], r["undetermined"], r["rate"]) for r in summary.agent_trend(con, "A1", wanted)] == [(3, 1, 0.5), (1, 1, None)]
+        cells = {(r["weekday"], r["hour"]): (r["contacts"], r["outside"], r["undetermined"], r["rate"]) for r in summary.hour_by_weekday(con)}
+        assert cells == {(1, 23): (3, 1, 2, 1.0), (2, 10): (1, 0, 0, 0.0), (3, 10): (1, 0, 0, 0.0)}
+        # Where nobody has counted them there is no rate.
+        assert {r["rate"] for r in (*summary.by_dimension(con, "agent"), *summary.agents(con, None), *summary.agent_trend(con, "A1", None))} == {None}
+    for page in ("agents.py", "overview.py", "hours.py"):
+        at = _open(tmp_path / "runs", "en", page, monkeypatch, overview_dimension="agent")
+        assert not at.exception and any(2 in list(frame.value.get("undetermined", ())) for frame in at.dataframe), page
+    monkeypatch.setattr("analyzer.dashboards._blocks.SOON", 1)
+    for page in ("agents.py", "overview.py"):
+        at = _open(tmp_path / "runs", "en", page, monkeypatch)
+        assert not at.exception and not at.button(key="undecided_count").disabled
+        at.button(key="undecided_count").click().run().run()
+        assert not at.exception and at.button(key="undecided_count").disabled
 
 
 def test_the_backlog_shrinks_with_a_verdict(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,7 +413,7 @@ def test_hours_are_those_of_the_log_and_a_cell_opens_its_contacts(folder: Path, 
     assert cells[1, 23] == cells[2, 22] == cells[2, 6] == (1, 1) and sum(c for c, _ in cells.values()) == 10 and sum(o for _, o in cells.values()) == 3
     for lang in ("zh", "en"):
         at = _open(folder, lang, "hours.py", monkeypatch)
-        assert not at.exception and [m.value for m in at.metric] == ["3 / 10", "10", "0"]
+        assert not at.exception and [m.value for m in at.metric] == ["3 / 10", "0", "10", "0"]
         at.session_state["hours_table"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
         at.run()
         assert not at.exception and list(at.dataframe[1].value[say("column.case_id", lang)]) == ["C0"]

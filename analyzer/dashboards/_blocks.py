@@ -39,6 +39,8 @@ CLOSED = frozenset({"severity", "strength", "effect", "known", "channel", "direc
 # The lists by which the page of findings filters: those always shown, and the rest.
 FILTERS, MORE_FILTERS = ("rule", "severity", "vendor", "agent", "channel"), ("pack", "strength", "team", "class", "stage")
 NATURE = "nature"
+# Up to so many contacts the undetermined ones are counted at once; of more when somebody asks, since each rule is then run again.
+SOON = 100_000
 DATES = ("since", "until")
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
 # Addresses, emoji and icons are looked for after the backslashes are gone: a character that is not seen parts them.
@@ -221,6 +223,18 @@ def ask_once(question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *
     rows = access.scope(_identity.me())
     found: T = _answer(question, f"{question.__module__}.{question.__qualname__}", str(path), path.stat().st_mtime_ns, rows, args)
     return found
+
+
+def undecided(contacts: int) -> Any:
+    """What `summary.wanting` gives for a run of so many contacts; None where nobody has asked for it yet, with the button that does."""
+    if contacts > SOON:
+        key = f"undecided_{run_path().stem}"
+        if st.button(t("page.overview.count_undetermined"), key="undecided_count", disabled=st.session_state.get(key, False)):
+            st.session_state[key] = True
+        if not st.session_state.get(key):
+            return None
+    with st.spinner(t("page.working")):
+        return ask_once(summary.wanting)
 
 
 def completeness_line() -> None:
