@@ -126,6 +126,22 @@ def test_a_selected_row_opens_its_finding(folder: Path, monkeypatch: pytest.Monk
     assert not at.exception and at.session_state["finding_at"] == 0 and at.session_state["finding_id"] != wanted
 
 
+def test_a_finding_shows_what_else_was_done_in_its_week(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("C1", "2026-03-04 23:10:00", "提醒还款"), ("C1", "2026-03-02 00:10:00", "凌晨"), ("C1", "2026-03-08 10:00:00", "周日"), ("C1", "2026-03-09 10:00:00", "下周一"), ("C2", "2026-03-04 10:00:00", "别的案件")]
+    with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADERS, *((case, at, "电话", "呼出", "接通", "本人", text, "A1") for case, at, text in rows)])
+    with runs.connect(audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r").path) as con:
+        finding = next(f for f in summary.findings(con)[0] if f"{f['first_local']:%d %H}" == "04 23")
+        other = next(f for f in summary.findings(con)[0] if f"{f['first_local']:%d %H}" == "02 00")
+    at = _open(tmp_path / "runs", "en", "finding.py", monkeypatch, finding_id=finding["finding_id"])
+    around = at.dataframe[-1].value
+    assert not at.exception and list(around["text"]) == ["凌晨", "周日"] and say("page.around.help", "en", since="2026-03-02", until="2026-03-08", shown=2, total=3) in [c.value for c in at.caption]
+    assert around[say("page.field.broken", "en")].iloc[0] and not around[say("page.field.broken", "en")].iloc[1]
+    at.session_state[f"around_{finding['finding_id']}"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception and at.session_state["finding_id"] == other["finding_id"]
+
+
 def test_texts_are_escaped_and_marked(folder: Path, insult: str, monkeypatch: pytest.MonkeyPatch) -> None:
     con = runs.connect(runs.locate(folder))
     try:
@@ -444,6 +460,28 @@ def test_a_rule_is_explained(lang: str, folder: Path, monkeypatch: pytest.Monkey
     assert not at.exception and at.header[0].value == at.dataframe[0].value[say("column.title", lang)].iloc[1]
 
 
+def test_a_rule_tells_how_often_it_was_right_and_of_few_verdicts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(f"C{n}", f"2026-03-{n + 1:02} 23:10:00", "电话", "呼出", "接通", "本人", "提醒还款", "A1") for n in range(25)]
+    with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADERS, *rows])
+    path = audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r").path
+    rule, log = "cn-gbt-45251/quiet-hours", review.Reviews(path)
+
+    def told() -> list[str]:
+        at = _section(path.parent, "en", "rules", monkeypatch, rulebook_rule=rule)
+        return [*(c.value for c in at.caption), *(m.value for m in at.markdown)]
+
+    assert say("page.rulebook.unjudged", "en") in told()
+    with runs.connect(path) as con:
+        ids = [f["finding_id"] for f in summary.findings(con, {"rule": [rule]}, "time", 25)[0]]
+        for number, finding in enumerate(ids[:20]):
+            if number == 19:
+                assert say("page.rulebook.few_judged", "en", verdicts=19, stale=0, least=20) in told() and not any("interval" in text for text in told())
+            log.decide(con, finding, "王", "confirmed" if number else "dismissed", "看过")
+    low, high = summary.interval(19, 20)
+    assert say("page.rulebook.precision", "en", share="19 / 20 (95.0%)", low=f"{low:.1%}", high=f"{high:.1%}", stale=0) in told()
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_coverage_leads_to_rules_and_findings(lang: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = _section(folder, lang, "coverage", monkeypatch)
@@ -732,6 +770,27 @@ def test_in_a_browser_a_slider_says_what_if(server: str, folder: Path, browser: 
         slider.press("ArrowRight")
     found = compare.backtest(folder / "small.duckdb", rules.rules_folder(), ["cn-gbt-45251/quiet-hours.quiet_from=23:00"])[0]
     expect(metric).to_have_text(str(found.after), timeout=30_000)
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
+def test_in_a_browser_findings_are_gone_through_by_keyboard(server: str, browser: Any) -> None:
+    from playwright.sync_api import expect
+
+    page = browser.new_page()
+    page.goto(f"{server}/finding?lang=en")
+    place = lambda at: page.get_by_text(say("page.position", "en", at=at, total=4), exact=True)  # noqa: E731 - said three times
+    expect(place(1)).to_be_visible(timeout=60_000)
+    page.wait_for_timeout(2_000)
+    page.keyboard.press("j")
+    expect(place(2)).to_be_visible(timeout=30_000)
+    page.keyboard.press("k")
+    expect(place(1)).to_be_visible(timeout=30_000)
+    # Whoever writes is not carried off.
+    page.get_by_label(say("column.comment", "en")).first.press_sequentially("jj")
+    page.wait_for_timeout(1_000)
+    expect(place(1)).to_be_visible()
     page.close()
 
 

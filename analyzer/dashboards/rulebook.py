@@ -11,7 +11,7 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from analyzer import compare, coverage, rules, scan, summary
+from analyzer import compare, coverage, review, rules, scan, summary
 from analyzer.dashboards._blocks import (
     BADGES,
     BLUE,
@@ -26,9 +26,11 @@ from analyzer.dashboards._blocks import (
     lang,
     marked,
     named,
+    of,
     open_contacts,
     open_findings,
     paragraph,
+    percent,
     picked_row,
     plain,
     run_path,
@@ -128,11 +130,24 @@ def in_run(rule: Rule, row: Row | None) -> None:
     table([row | {"rule": rule.ref}], ("findings", *(o.value for o in Outcome), "judged", "rate"), t("page.rulebook.in_run"))
     if row["reason"]:
         paragraph(row["reason"])
+    precision(rule)
     with st.container(horizontal=True):
         if row["findings"] and st.button(t("page.rulebook.open_findings", findings=row["findings"]), key="rulebook_findings"):
             open_findings({"rule": [rule.ref]})
         if row["undetermined"] and st.button(t("page.rulebook.open_undetermined", contacts=row["undetermined"]), key="rulebook_undetermined"):
             open_contacts({"rule": [rule.ref], "outcome": ["undetermined"]}, t("page.contacts.undetermined", title=rule.title.in_(lang())))
+
+
+def precision(rule: Rule) -> None:
+    """How many of the findings that somebody has judged were right; of too few nothing is told but how many."""
+    told = next((r for r in ask(review.Reviews(run_path()).precision) if r["rule"] == rule.ref), None)
+    if told is None:
+        st.caption(t("page.rulebook.unjudged"))
+    elif told["low"] is None:
+        st.caption(t("page.rulebook.few_judged", verdicts=told["verdicts"], stale=told["stale"], least=review.SMALLEST_SAMPLE))
+    else:
+        share = of(told["right"], told["verdicts"])
+        st.write(t("page.rulebook.precision", share=share, low=percent(told["low"]), high=percent(told["high"]), stale=told["stale"]))
 
 
 def by_date(rule: Rule) -> None:
