@@ -630,6 +630,16 @@ def test_the_theme_is_one_and_legible() -> None:
         assert min(_contrast(colour, page) for colour in (*COLOURS, *STRENGTH_COLOURS, BLUE, RED, GREY)) >= 3
 
 
+def test_marks_are_seen_on_either_ground() -> None:
+    """All colours that pages draw with, but those of words (`muted`, `style`) and of the cells of the picture of hours, which are told apart by figures and frames."""
+    words, cells = {"#a8b4c0", "#5a6672", "#0b141d"}, {"#e3edf5", "#8db8dc", "#7a0019"}
+    for path in PAGES.glob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        drawn = set(re.findall(r"#[0-9a-fA-F]{6}", source)) - (words if path.name == "_blocks.py" else cells if path.name == "hours.py" else set())
+        faint = {colour for colour in drawn for ground in ("light", "dark") if _contrast(colour, theme.THEME[f"theme.{ground}.backgroundColor"]) < 3}
+        assert not faint and "scheme=" not in source, path.name
+
+
 @pytest.fixture
 def server(folder: Path) -> Iterator[str]:
     with _serving(folder) as address:

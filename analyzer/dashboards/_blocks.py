@@ -343,7 +343,7 @@ def paragraph(text: str) -> None:
 def quote(head: str, text: str, marks: Iterable[Mapping[str, Any]]) -> None:
     """A text of the log under a line that says where it stands."""
     st.html(
-        f'<div style="border-left:4px solid #8aa4b8;padding:.2rem .8rem"><div style="opacity:.7;font-size:.85rem">{escape(head)}</div>'
+        f'<div style="border-left:4px solid {GREY};padding:.2rem .8rem"><div style="opacity:.7;font-size:.85rem">{escape(head)}</div>'
         f'<div style="white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.7">{marked(text, marks)}</div></div>'
     )
 

@@ -8,7 +8,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import access, summary
-from analyzer.dashboards._blocks import Row, ask, draw, field, open_picked, reveal, shown, t, table
+from analyzer.dashboards._blocks import BLUE, RED, Row, ask, draw, field, open_picked, reveal, shown, t, table
 
 COLUMNS = ("local_at", "what", "channel", "direction", "outcome", "relation", "agent_id", "dpd", "account_class", "stage", "broken", "detail", "text", "contact_id")
 
@@ -33,10 +33,10 @@ def picture(rows: list[Row]) -> None:
         for r in rows
         if r["local_at"] is not None
     ]  # fmt: skip
-    chart = alt.Chart(alt.InlineData(values=data), height=alt.Step(34)).mark_point(filled=True, size=90, opacity=0.85).encode(
+    chart = alt.Chart(alt.InlineData(values=data), height=alt.Step(34)).mark_point(filled=True, size=90, opacity=1).encode(
         x=alt.X("at:T", title=None, scale=alt.Scale(domain=span(rows))), y=alt.Y("lane:N", title=None, axis=alt.Axis(labelLimit=200)),
         color=alt.Color("state:N", title=None, scale=alt.Scale(
-            domain=[t(k) for k in ("word.breach", "page.no_breach", "page.what.event", "page.what.promise", "page.what.payment")], range=["#8b1a1a", "#5b8db8", "#d9622b", "#6b8e23", "#2e7d32"]), legend=alt.Legend(orient="top")),
+            domain=[t(k) for k in ("word.breach", "page.no_breach", "page.what.event", "page.what.promise", "page.what.payment")], range=[RED, BLUE, "#dd6a2f", "#8e5fb0", "#3f8f6b"]), legend=alt.Legend(orient="top")),
         tooltip=[alt.Tooltip("at:T", title=field("local_at"), format="%Y-%m-%d %H:%M"), *(alt.Tooltip(f"{k}:N", title=field(k)) for k in ("lane", "outcome", "relation", "stage", "dpd", "broken"))],
     ).interactive(bind_y=False)  # fmt: skip
     draw(chart, t("page.timeline"))

@@ -8,6 +8,8 @@ import streamlit as st
 
 from analyzer import conduct
 from analyzer.dashboards._blocks import (
+    BLUE,
+    RED,
     Row,
     ask,
     ask_once,
@@ -75,7 +77,7 @@ def situations(rows: list[Row]) -> None:
     ]
     base = alt.Chart(alt.InlineData(values=data), height=110 + 34 * len(rows)).encode(
         y=alt.Y("name:N", title=None, sort=names, axis=alt.Axis(labelLimit=240, labelOverlap=False)), yOffset=alt.YOffset("what:N", sort=whats),
-        color=alt.Color("what:N", title=None, scale=alt.Scale(domain=whats, range=["#1f4e79", "#8b1a1a"]), legend=alt.Legend(orient="top")),
+        color=alt.Color("what:N", title=None, scale=alt.Scale(domain=whats, range=[BLUE, RED]), legend=alt.Legend(orient="top")),
         tooltip=[alt.Tooltip("name:N", title=field("situation")), alt.Tooltip("what:N", title=t("page.dimension")), alt.Tooltip("figures:N", title=field("contacts"))],
     )  # fmt: skip
     lines = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=field("share"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")), x2="high:Q")
