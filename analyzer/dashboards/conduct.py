@@ -21,7 +21,6 @@ from analyzer.dashboards._blocks import (
     open_case,
     paragraph,
     percent,
-    plain,
     quote,
     sentence,
     shown,
@@ -99,7 +98,7 @@ def handbook(found: list[Row], one: conduct.Situation) -> None:
     for clause in one.avoid:
         paragraph(t("page.conduct.avoid", mark=mark(clause.mark), clause=clause.clause.in_(lang())))
     for conflict in one.conflicts:
-        st.warning(t("page.conduct.conflict", **{k: plain(v) for k, v in {"clause": conflict.clause.in_(lang()), "why": conflict.why.in_(lang()), "rules": t("page.comma").join(conflict.rules)}.items()}))
+        st.warning(t("page.conduct.conflict", clause=conflict.clause.in_(lang()), why=conflict.why.in_(lang()), rules=t("page.comma").join(conflict.rules)))
     st.caption(t("page.conduct.source", source=one.source.in_(lang()), known=t(f"word.{one.known}"), consulted=one.consulted))
 
 

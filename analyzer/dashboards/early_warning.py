@@ -32,7 +32,7 @@ def near() -> None:
     st.subheader(t("page.early_warning.near"))
     rules = ask(early_warning.near_rules)
     if not rules:
-        st.info(t("page.early_warning.no_pack", pack=plain(early_warning.PACK)))
+        st.info(t("page.early_warning.no_pack", pack=early_warning.PACK))
         return
     table([r | {"title": r[f"title_{lang()}"], "margin": t(f"page.early_warning.margin_{r['what']}", margin=r["margin"]), "ratio": percent(r["rate"])} for r in rules], RULES, t("page.early_warning.near"))
     st.caption(t("page.early_warning.near_help"))
