@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from analyzer.dashboards import PAGES, _blocks, _identity
-from analyzer.errors import UsageError
+from analyzer.errors import DunAuditError, UsageError
 
 SECTIONS = {
     "look": ("overview", "findings", "finding", "review", "case", "contacts"),
@@ -29,7 +29,7 @@ def main() -> None:
     try:
         user = _identity.me()
     except UsageError as error:
-        _identity.turned_away(error, error.text(_blocks.lang()))
+        _identity.turned_away(error, _blocks.sentence(error))
         return
     with st.sidebar:
         chosen = _blocks.choose_run(folder)
@@ -42,7 +42,10 @@ def main() -> None:
     # All of them: the folded list would say "View more" in English.
     page = st.navigation(pages, expanded=True)
     if chosen or page.url_path == WITHOUT_RUN:
-        page.run()
+        try:
+            page.run()
+        except DunAuditError as error:
+            st.error(_blocks.sentence(error))
 
 
 main()

@@ -271,12 +271,18 @@ _MADE = ("signals", "findings", "finding_evidence", "rule_results")
 _cubes = threading.Lock()
 
 
-def connect(path: Path, rows: Scope = EVERYTHING) -> duckdb.DuckDBPyConnection:
+def connect(path: Path, rows: Scope = EVERYTHING, masked: bool = True) -> duckdb.DuckDBPyConnection:
     """A connection that has the tables of a run with the rows of a scope and pseudonyms for names; the caller closes it, `cursor` shares it.
 
     A finding is shown if one of its breaching contacts is; its collector, team, case and time are then those of the first of these, its
     ledger and its counts are of the contacts that are shown, and its measures and digests stay the whole finding's. Outcomes of rules are counted over the
     contacts shown, but judged over all, since a window may reach beyond them.
+
+    Args:
+        path: the run.
+        rows: the scope.
+        masked: False is for making a redacted edition and for nothing else: it has to know the names that it covers, so people and collectors are
+            all there and called what they are called.
 
     Raises:
         InputError: the file is not a run of this version.
@@ -291,8 +297,8 @@ def connect(path: Path, rows: Scope = EVERYTHING) -> duckdb.DuckDBPyConnection:
         for table, _ in store.schema():
             if not (table in _MADE and not rows.everything):
                 name, pseudonym = _NAMES.get(table, ("", ""))
-                chosen = f"* REPLACE ({pseudonym} AS {name})" if name else "*"
-                where = "true" if rows.everything else _ROWS[table].format(mine=rows.condition("t"), mine_a=rows.condition("a"))
+                chosen = f"* REPLACE ({pseudonym} AS {name})" if name and masked else "*"
+                where = "true" if rows.everything or (not masked and table in (*_NAMES, "numbers")) else _ROWS[table].format(mine=rows.condition("t"), mine_a=rows.condition("a"))
                 con.execute(f"CREATE VIEW main.{table} AS SELECT {chosen} FROM {RUN}.main.{table} t WHERE {where}")
         store.lock(con)
     except duckdb.Error as error:
@@ -322,9 +328,7 @@ def _narrow(con: duckdb.DuckDBPyConnection, path: Path, rows: Scope) -> None:
     """)
     con.execute(f"CREATE TABLE finding_evidence AS SELECT e.* FROM {RUN}.main.finding_evidence e SEMI JOIN findings USING (finding_id) SEMI JOIN seen USING (seq)")
     con.execute(f"CREATE TABLE rule_results AS SELECT * FROM {RUN}.main.rule_results LIMIT 0")
-    with _cubes:
-        cube = _cube(str(path), path.stat().st_mtime_ns)
-    con.register("cube_given", cube)
+    con.register("cube_given", outcomes(path))
     size = int(con.execute("SELECT count(*) FROM seen").fetchall()[0][0])
     con.execute(f"INSERT INTO rule_results SELECT rule, outcome, missing, sum(contacts)::BIGINT, NULL FROM cube_given t WHERE {rows.condition('t')} GROUP BY ALL")
     con.unregister("cube_given")
@@ -379,14 +383,24 @@ def _kept_cube(path: Path, mark: str) -> Any:
     return told if (told.schema.metadata or {}).get(_MARK) == mark.encode() else None
 
 
+def outcomes(path: Path) -> pa.Table:
+    """The outcomes of a run's rules by rule, outcome, missing fact, team, vendor and collector (`contacts`), of the whole run: for sums, never to be shown
+    row by row to whoever sees a part.
+
+    Raises:
+        InputError: the file is not a run of this version.
+    """
+    with _cubes:
+        return _cube(str(path), path.stat().st_mtime_ns)
+
+
 def prepare(path: Path) -> None:
     """Count the outcomes of a run by team now, so that the first person with a part of it need not wait.
 
     Raises:
         InputError: the file is not a run of this version.
     """
-    with _cubes:
-        _cube(str(path), path.stat().st_mtime_ns)
+    outcomes(path)
 
 
 def _counted(con: duckdb.DuckDBPyConnection) -> Any:
@@ -422,21 +436,24 @@ def _counted(con: duckdb.DuckDBPyConnection) -> Any:
 
 
 # Names
-def names(con: duckdb.DuckDBPyConnection, case_ids: Iterable[str] = (), agent_ids: Iterable[str] = ()) -> dict[str, str]:
-    """The names behind the pseudonyms of some cases and collectors, of those that the connection shows: pseudonym -> name. Showing one is a `reveal`."""
-    found: dict[str, str] = {}
-    for table, of, ids in (("cases", "case_id", case_ids), ("persons", "case_id", case_ids), ("agents", "agent_id", agent_ids)):
+# Whose names: those of a case's debtor stand in his other cases too, and whoever contacted is seen though his row of the staff list is not.
+_WHOSE = {
+    "cases": "debtor_id IN (SELECT debtor_id FROM main.cases WHERE case_id IN (SELECT unnest($ids::VARCHAR[])))",
+    "persons": "case_id IN (SELECT case_id FROM main.cases WHERE case_id IN (SELECT unnest($ids::VARCHAR[])))",
+    "agents": "agent_id IN (SELECT unnest($ids::VARCHAR[])) AND (agent_id IN (SELECT agent_id FROM main.agents) OR agent_id IN (SELECT agent_id FROM main.contacts))",
+}
+
+
+def names(con: duckdb.DuckDBPyConnection, case_ids: Iterable[str] = (), agent_ids: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """The names behind the pseudonyms of some cases and collectors, of those that the connection shows: (pseudonym, name), sorted. One id may have
+    several names, and each is told. Showing one is a `reveal`."""
+    found: set[tuple[str, str]] = set()
+    for table, ids in (("cases", case_ids), ("persons", case_ids), ("agents", agent_ids)):
         column, pseudonym = _NAMES[table]
         chosen = [i for i in ids if i]
         if chosen:
-            found |= dict(
-                con.execute(
-                    f"SELECT DISTINCT {pseudonym}, {column} FROM {RUN}.main.{table} WHERE {column} IS NOT NULL AND {of} IN (SELECT unnest(?::VARCHAR[]))"
-                    f" AND {of} IN (SELECT {of} FROM main.{table})",
-                    [chosen],
-                ).fetchall()
-            )
-    return found
+            found |= set(con.execute(f"SELECT DISTINCT {pseudonym}, {column} FROM {RUN}.main.{table} WHERE {column} IS NOT NULL AND {_WHOSE[table]}", {"ids": chosen}).fetchall())
+    return sorted(found)
 
 
 def veiled(rows: Sequence[Mapping[str, Any]], hidden: Iterable[str]) -> list[dict[str, Any]]:

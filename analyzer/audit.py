@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from analyzer import findings, intake, rules, runs, store
+from analyzer import findings, intake, rules, runs, store, summary
 from analyzer.calendars import load_calendars
 from analyzer.checks import entities_of, judge, prepare
 from analyzer.errors import InputError, InputErrors, NoInput, UsageError
@@ -33,7 +33,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run came to. `left_out`: sheets that are no tables. `judged`: how often a rule said something of a contact; where none did, nothing is clear."""
+    """What a run came to; near misses are no findings here and no breaches. `left_out`: sheets that are no tables. `judged`: how often a rule said something of a contact; where none did, nothing is clear."""
 
     run_id: str
     path: Path
@@ -191,11 +191,11 @@ def target_of(to: Path, name: str) -> Path:
 def result_of(con: duckdb.DuckDBPyConnection, name: str, target: Path, batches: tuple[Batch, ...], laps: dict[str, float], rule_seconds: dict[str, float]) -> RunResult:
     """What a run that is complete came to."""
     counts = {
-        outcome: _one(con, "SELECT coalesce(sum(contacts), 0) FROM rule_results WHERE outcome = ?", [outcome.value])
+        outcome: _one(con, f"SELECT coalesce(sum(contacts), 0) FROM rule_results JOIN rules USING (rule) WHERE outcome = ? AND (outcome <> 'breach' OR kind <> '{summary.NEAR_MISS}')", [outcome.value])
         for outcome in (Outcome.BREACH, Outcome.UNDETERMINED, Outcome.NOT_EVALUATED)
     }
     return RunResult(
-        name, target, batches, _one(con, "SELECT count(*) FROM findings"), counts[Outcome.BREACH], counts[Outcome.UNDETERMINED],
+        name, target, batches, _one(con, f"SELECT count(*) FROM {summary.BREACHES}"), counts[Outcome.BREACH], counts[Outcome.UNDETERMINED],
         counts[Outcome.NOT_EVALUATED], _one(con, "SELECT coalesce(sum(contacts), 0) FROM rule_results WHERE outcome NOT IN ('not_applicable', 'not_in_force')"), laps, rule_seconds,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from analyzer import yamlfile
 from analyzer.errors import UsageError
@@ -153,66 +154,123 @@ def applying(found: Sequence[Row]) -> list[Row]:
     return [row for row in found if row["findings"] or any(row[outcome.value] for outcome in told)]
 
 
-def agents(con: duckdb.DuckDBPyConnection) -> list[Row]:
-    """Per collector: outbound contacts, those that breach, rate with Wilson's 95 % interval (low, high), and `expected`: the rate drawn
-    towards that of all collectors, the more the fewer contacts there are (beta-binomial, its prior by the method of moments); `change`:
-    the rate in the second half of the period less that in the first. Those expected to breach most come first. Near misses are no breaches.
+def agents(con: duckdb.DuckDBPyConnection, wanted: Any) -> list[Row]:
+    """Per collector: outbound contacts, those that breach, those `undetermined` (see `wanting`), the rate of the others with Wilson's 95 % interval (low, high),
+    and `expected`: the rate drawn towards that of all collectors, the more the fewer contacts there are (beta-binomial, its prior by the method of
+    moments); `change`: the rate in the second half of the period less that in the first. Those expected to breach most come first. Near misses are no breaches.
+
+    Args:
+        con: a run.
+        wanted: what `wanting` gave; None where nobody has counted: then there are no rates.
     """
-    found = rows(
-        con,
-        f"""
-        WITH bad AS ({BREACHING}),
-        middle AS (SELECT min(at_utc) + (max(at_utc) - min(at_utc)) / 2 AS at FROM contacts),
-        names AS (SELECT agent_id, arg_max(name, coalesce(from_on, DATE '1900-01-01')) AS name FROM agents GROUP BY agent_id)
-        SELECT c.agent_id, any_value(n.name) AS name, arg_max(c.team, c.at_utc) AS team, arg_max(c.vendor, c.at_utc) AS vendor, count(*) AS contacts,
-               count(bad.seq) AS breaching_contacts, count(bad.seq) / count(*) AS rate,
-               count(bad.seq) FILTER (WHERE c.at_utc > middle.at) / nullif(count(*) FILTER (WHERE c.at_utc > middle.at), 0)
-                   - count(bad.seq) FILTER (WHERE c.at_utc <= middle.at) / nullif(count(*) FILTER (WHERE c.at_utc <= middle.at), 0) AS change
-        FROM contacts c CROSS JOIN middle LEFT JOIN bad ON bad.seq = c.seq LEFT JOIN names n ON n.agent_id = c.agent_id
-        WHERE c.agent_id IS NOT NULL AND c.direction IS DISTINCT FROM 'inbound' GROUP BY c.agent_id ORDER BY c.agent_id
-        """,
-    )
-    total, bad = sum(r["contacts"] for r in found), sum(r["breaching_contacts"] for r in found)
+    with _given(con, wanted):
+        found = rows(
+            con,
+            f"""
+            WITH bad AS ({BREACHING}),
+            middle AS (SELECT min(at_utc) + (max(at_utc) - min(at_utc)) / 2 AS at FROM contacts),
+            names AS (SELECT agent_id, arg_max(name, coalesce(from_on, DATE '1900-01-01')) AS name FROM agents GROUP BY agent_id)
+            SELECT c.agent_id, any_value(n.name) AS name, arg_max(c.team, c.at_utc) AS team, arg_max(c.vendor, c.at_utc) AS vendor, count(*) AS contacts,
+                   count(bad.seq) AS breaching_contacts, count(*) FILTER (WHERE w.undecided) AS undetermined,
+                   count(bad.seq) FILTER (WHERE c.at_utc > middle.at) / nullif(count(*) FILTER (WHERE c.at_utc > middle.at AND w.undecided IS NOT TRUE), 0)
+                       - count(bad.seq) FILTER (WHERE c.at_utc <= middle.at) / nullif(count(*) FILTER (WHERE c.at_utc <= middle.at AND w.undecided IS NOT TRUE), 0) AS change
+            FROM contacts c CROSS JOIN middle LEFT JOIN bad ON bad.seq = c.seq LEFT JOIN wanting_given w ON w.seq = c.seq LEFT JOIN names n ON n.agent_id = c.agent_id
+            WHERE c.agent_id IS NOT NULL AND c.direction IS DISTINCT FROM 'inbound' GROUP BY c.agent_id ORDER BY c.agent_id
+            """,
+        )
+    if wanted is None:
+        none = dict.fromkeys(("undetermined", "rate", "low", "high", "expected", "change"))
+        return sorted((r | none for r in found), key=lambda r: (-r["breaching_contacts"], r["agent_id"]))
+    for row in found:
+        row["determined"] = row["contacts"] - row["undetermined"]
+    total, bad = sum(r["determined"] for r in found), sum(r["breaching_contacts"] for r in found)
     overall = bad / total if total else 0.0
-    spread = sum(r["contacts"] * (r["rate"] - overall) ** 2 for r in found) / total - overall * (1 - overall) * len(found) / total if total else 0.0
+    known = [r for r in found if r["determined"]]
+    spread = sum(r["determined"] * (r["breaching_contacts"] / r["determined"] - overall) ** 2 for r in known) / total - overall * (1 - overall) * len(known) / total if total else 0.0
     weight = min(max(overall * (1 - overall) / spread - 1, 1.0), 10_000.0) if spread > 0 else 10_000.0
     for row in found:
-        row["low"], row["high"] = interval(row["breaching_contacts"], row["contacts"])
-        row["expected"] = (row["breaching_contacts"] + weight * overall) / (row["contacts"] + weight)
+        hits, of = row["breaching_contacts"], row.pop("determined")
+        row["rate"] = hits / of if of else None
+        row["low"], row["high"] = interval(hits, of)
+        row["expected"] = (hits + weight * overall) / (of + weight)
     return sorted(found, key=lambda r: (-r["expected"], r["agent_id"]))
 
 
-def agent_rules(con: duckdb.DuckDBPyConnection, agent_id: str) -> list[Row]:
-    """Per rule that a collector or his team broke: his findings and breaching contacts, his rate and that of his team, per outbound contact."""
-    return rows(
-        con,
-        """
-        WITH outbound AS (SELECT * FROM contacts WHERE direction IS DISTINCT FROM 'inbound'),
-        his_team AS (SELECT team FROM outbound WHERE agent_id = $agent ORDER BY at_utc DESC LIMIT 1),
-        sizes AS (SELECT count(*) FILTER (WHERE agent_id = $agent) AS mine, count(*) FILTER (WHERE team IS NOT DISTINCT FROM (SELECT team FROM his_team)) AS theirs FROM outbound)
-        SELECT f.rule, r.title_zh, r.title_en, r.severity, count(DISTINCT f.finding_id) FILTER (WHERE c.agent_id = $agent) AS findings,
-               count(DISTINCT e.seq) FILTER (WHERE c.agent_id = $agent) AS breaching_contacts,
-               count(DISTINCT e.seq) FILTER (WHERE c.agent_id = $agent) / any_value(sizes.mine) AS rate,
-               count(DISTINCT e.seq) FILTER (WHERE c.team IS NOT DISTINCT FROM (SELECT team FROM his_team)) / any_value(sizes.theirs) AS team_rate
-        FROM finding_evidence e JOIN outbound c USING (seq) JOIN findings f USING (finding_id) JOIN rules r ON r.rule = f.rule CROSS JOIN sizes
-        WHERE e.role = 'breach' AND r.kind <> 'near_miss' AND (c.agent_id = $agent OR c.team IS NOT DISTINCT FROM (SELECT team FROM his_team))
-        GROUP BY f.rule, r.title_zh, r.title_en, r.severity ORDER BY breaching_contacts DESC, f.rule
-        """,
-        {"agent": agent_id},
-    )
+@contextmanager
+def _given(con: duckdb.DuckDBPyConnection, wanted: Any) -> Iterator[None]:
+    """What `wanting` gave as the table `wanting_given`; an empty one of None."""
+    con.register("wanting_given", pa.table({"seq": pa.array([], pa.int64()), "undecided": pa.array([], pa.bool_())}) if wanted is None else wanted)
+    try:
+        yield
+    finally:
+        con.unregister("wanting_given")
 
 
-def agent_trend(con: duckdb.DuckDBPyConnection, agent_id: str) -> list[Row]:
-    """Per week: a collector's outbound contacts and those that breach."""
-    return rows(
-        con,
-        f"""
-        SELECT date_trunc('week', c.on_date)::DATE AS since, count(*) AS contacts, count(bad.seq) AS breaching_contacts
-        FROM contacts c LEFT JOIN ({BREACHING}) bad ON bad.seq = c.seq
-        WHERE c.agent_id = ? AND c.direction IS DISTINCT FROM 'inbound' AND c.on_date IS NOT NULL GROUP BY ALL ORDER BY ALL
-        """,
-        [agent_id],
-    )
+def agent_rules(con: duckdb.DuckDBPyConnection, agent_id: str, outcomes: Any) -> list[Row]:
+    """Per rule that a collector or his team broke: his findings, his contacts that breach and that are judged and undetermined, his rate and that of his team.
+
+    The rate is of the contacts that the rule could judge. That of the team is over all its contacts, those that the connection does not show too.
+
+    Args:
+        con: a run.
+        agent_id: the collector.
+        outcomes: see `access.outcomes`.
+    """
+    con.register("outcomes_given", outcomes)
+    try:
+        return rows(
+            con,
+            """
+            WITH his AS (SELECT DISTINCT team, vendor FROM contacts WHERE agent_id = $agent),
+            his_team AS (SELECT team FROM contacts WHERE agent_id = $agent AND direction IS DISTINCT FROM 'inbound' ORDER BY at_utc DESC LIMIT 1),
+            told AS (
+                SELECT o.rule, o.outcome, o.contacts,
+                       o.agent_id = $agent AND EXISTS (FROM his WHERE his.team IS NOT DISTINCT FROM o.team AND his.vendor IS NOT DISTINCT FROM o.vendor) AS mine,
+                       o.team IS NOT DISTINCT FROM (SELECT team FROM his_team) AS theirs
+                FROM outcomes_given o
+            ),
+            counted AS (
+                SELECT rule, coalesce(sum(contacts) FILTER (WHERE mine AND outcome = 'breach'), 0)::BIGINT AS breaching_contacts,
+                       coalesce(sum(contacts) FILTER (WHERE mine AND outcome IN ('breach', 'clear')), 0)::BIGINT AS judged,
+                       coalesce(sum(contacts) FILTER (WHERE mine AND outcome = 'undetermined'), 0)::BIGINT AS undetermined,
+                       coalesce(sum(contacts) FILTER (WHERE theirs AND outcome = 'breach'), 0) AS team_breaching,
+                       sum(contacts) FILTER (WHERE theirs AND outcome IN ('breach', 'clear')) AS team_judged
+                FROM told GROUP BY rule
+            )
+            SELECT n.rule, r.title_zh, r.title_en, r.severity,
+                   (SELECT count(DISTINCT f.finding_id) FROM findings f JOIN finding_evidence e USING (finding_id) JOIN contacts c USING (seq)
+                    WHERE f.rule = n.rule AND e.role = 'breach' AND c.agent_id = $agent) AS findings,
+                   n.breaching_contacts, n.judged, n.undetermined, n.breaching_contacts / nullif(n.judged, 0) AS rate, n.team_breaching / nullif(n.team_judged, 0) AS team_rate
+            FROM counted n JOIN rules r ON r.rule = n.rule
+            WHERE r.kind <> 'near_miss' AND (n.breaching_contacts > 0 OR n.team_breaching > 0) ORDER BY n.breaching_contacts DESC, n.rule
+            """,
+            {"agent": agent_id},
+        )
+    finally:
+        con.unregister("outcomes_given")
+
+
+def agent_trend(con: duckdb.DuckDBPyConnection, agent_id: str, wanted: Any) -> list[Row]:
+    """Per week: a collector's outbound contacts, those that breach, those undetermined and the rate of the others: see `agents`."""
+    with _given(con, wanted):
+        found = rows(
+            con,
+            f"""
+            SELECT date_trunc('week', c.on_date)::DATE AS since, count(*) AS contacts, count(bad.seq) AS breaching_contacts, count(*) FILTER (WHERE w.undecided) AS undetermined
+            FROM contacts c LEFT JOIN ({BREACHING}) bad ON bad.seq = c.seq LEFT JOIN wanting_given w ON w.seq = c.seq
+            WHERE c.agent_id = ? AND c.direction IS DISTINCT FROM 'inbound' AND c.on_date IS NOT NULL GROUP BY ALL ORDER BY ALL
+            """,
+            [agent_id],
+        )
+    return [_rated(row, wanted) for row in found]
+
+
+def _rated(row: Row, wanted: Any) -> Row:
+    """A row with the rate of the contacts that could be determined; None where nobody has counted them or there are none."""
+    if wanted is None:
+        return row | {"undetermined": None, "rate": None}
+    of = row["contacts"] - row["undetermined"]
+    return row | {"rate": row["breaching_contacts"] / of if of else None}
 
 
 def agent_around(con: duckdb.DuckDBPyConnection, agent_id: str, rule: str, day: date) -> Row:
@@ -237,9 +295,15 @@ def agent_around(con: duckdb.DuckDBPyConnection, agent_id: str, rule: str, day: 
     return found
 
 
-def case_ids(con: duckdb.DuckDBPyConnection, limit: int = 500) -> list[str]:
-    """Cases, those with most findings first."""
-    return [r["case_id"] for r in rows(con, "SELECT c.case_id FROM cases c LEFT JOIN findings f USING (case_id) GROUP BY ALL ORDER BY count(f.finding_id) DESC, c.case_id LIMIT ?", [limit])]
+def case_ids(con: duckdb.DuckDBPyConnection, part: str = "", limit: int = 500) -> list[str]:
+    """Cases whose id holds `part`, that very id first, then those with most findings (no near misses)."""
+    found = rows(
+        con,
+        f"SELECT c.case_id FROM cases c LEFT JOIN {BREACHES} f USING (case_id) WHERE contains(lower(c.case_id), lower($part)) GROUP BY c.case_id"
+        " ORDER BY any_value(c.case_id = $part) DESC, count(f.finding_id) DESC, c.case_id LIMIT $limit",
+        {"part": part, "limit": limit},
+    )
+    return [r["case_id"] for r in found]
 
 
 def case_timeline(con: duckdb.DuckDBPyConnection, case_id: str) -> list[Row]:
@@ -274,8 +338,14 @@ def undetermined(con: duckdb.DuckDBPyConnection) -> list[Row]:
     )
 
 
-def by_dimension(con: duckdb.DuckDBPyConnection, name: str) -> list[Row]:
-    """Findings (no near misses) per value of a dimension; with contacts as denominator where a contact has that dimension too.
+def by_dimension(con: duckdb.DuckDBPyConnection, name: str, wanted: Any = None) -> list[Row]:
+    """Findings (no near misses) per value of a dimension; where a contact has that dimension too, with its contacts, those that breach, those
+    `undetermined` and the rate of the others.
+
+    Args:
+        con: a run.
+        name: the dimension.
+        wanted: see `agents`.
 
     Raises:
         KeyError: there is no such dimension.
@@ -283,18 +353,19 @@ def by_dimension(con: duckdb.DuckDBPyConnection, name: str) -> list[Row]:
     column, own = DIMENSIONS[name]
     if own is None:
         return rows(con, f"SELECT {column} AS value, count(*) AS findings, sum(breaches)::BIGINT AS breaches FROM {BREACHES} GROUP BY ALL ORDER BY findings DESC, value")
-    return rows(
-        con,
-        f"""
-        WITH f AS (SELECT {column} AS value, count(*) AS findings FROM {BREACHES} GROUP BY ALL),
-        c AS (SELECT {own} AS value, count(*) AS contacts FROM contacts GROUP BY ALL),
-        b AS (SELECT c.{own} AS value, count(*) AS breaching FROM ({BREACHING}) JOIN contacts c USING (seq) GROUP BY ALL)
-        SELECT c.value, coalesce(f.findings, 0) AS findings, coalesce(b.breaching, 0) AS breaching_contacts, c.contacts,
-               coalesce(b.breaching, 0) / c.contacts AS rate
-        FROM c LEFT JOIN f ON f.value IS NOT DISTINCT FROM c.value LEFT JOIN b ON b.value IS NOT DISTINCT FROM c.value
-        ORDER BY findings DESC, c.value
-        """,
-    )
+    with _given(con, wanted):
+        found = rows(
+            con,
+            f"""
+            WITH f AS (SELECT {column} AS value, count(*) AS findings FROM {BREACHES} GROUP BY ALL),
+            c AS (SELECT {own} AS value, count(*) AS contacts, count(*) FILTER (WHERE undecided) AS undetermined FROM contacts LEFT JOIN wanting_given USING (seq) GROUP BY ALL),
+            b AS (SELECT c.{own} AS value, count(*) AS breaching FROM ({BREACHING}) JOIN contacts c USING (seq) GROUP BY ALL)
+            SELECT c.value, coalesce(f.findings, 0) AS findings, coalesce(b.breaching, 0) AS breaching_contacts, c.contacts, c.undetermined
+            FROM c LEFT JOIN f ON f.value IS NOT DISTINCT FROM c.value LEFT JOIN b ON b.value IS NOT DISTINCT FROM c.value
+            ORDER BY findings DESC, c.value
+            """,
+        )
+    return [_rated(row, wanted) for row in found]
 
 
 SPLITS = ("severity", "strength")
@@ -348,22 +419,29 @@ def said_of(con: duckdb.DuckDBPyConnection, statements: Iterable[str], outcomes:
             con.unregister("said_given")
 
 
-def undetermined_contacts(con: duckdb.DuckDBPyConnection) -> dict[str, dict[object, int]]:
-    """Contacts that at least one rule cannot decide for want of a fact (near misses apart), by each dimension that contacts have and by `week`.
+def wanting(con: duckdb.DuckDBPyConnection) -> Any:
+    """Contacts that at least one rule cannot decide for want of a fact (near misses apart), as a table: seq, and `undecided`: it breaches no other rule either, so
+    that it is not known whether it breaches.
 
     Each rule with such contacts is asked again by the statement the run keeps: on a large run this takes its time.
+    """
+    asked = rows(con, f"SELECT DISTINCT hits_sql FROM rules SEMI JOIN (SELECT rule FROM rule_results WHERE outcome = 'undetermined') u USING (rule) WHERE kind <> '{NEAR_MISS}'")
+    said_of(con, (row["hits_sql"] for row in asked), [Outcome.UNDETERMINED.value], "wanting")
+    return con.sql(f"SELECT DISTINCT seq, seq NOT IN ({BREACHING}) AS undecided FROM wanting SEMI JOIN contacts USING (seq)").to_arrow_table()
+
+
+def undetermined_contacts(con: duckdb.DuckDBPyConnection, wanted: Any) -> dict[str, dict[object, int]]:
+    """How many contacts of `wanting` there are, by each dimension that contacts have and by `week`.
 
     Returns:
         {dimension: {value: contacts}}; {"whole": {None: contacts}}.
     """
-    asked = rows(con, f"SELECT DISTINCT hits_sql FROM rules SEMI JOIN (SELECT rule FROM rule_results WHERE outcome = 'undetermined') u USING (rule) WHERE kind <> '{NEAR_MISS}'")
-    said_of(con, (row["hits_sql"] for row in asked), [Outcome.UNDETERMINED.value], "wanting")
-    con.execute("CREATE OR REPLACE TEMP TABLE open_contacts AS SELECT c.* FROM contacts c WHERE seq IN (SELECT seq FROM wanting)")
     groups = {name: own for name, (_, own) in DIMENSIONS.items() if own} | {"week": "date_trunc('week', on_date)::DATE", "whole": "NULL"}
-    return {
-        name: {r["value"]: r["contacts"] for r in rows(con, f"SELECT {own} AS value, count(*) AS contacts FROM open_contacts GROUP BY ALL HAVING count(*) > 0")}
-        for name, own in groups.items()
-    }
+    with _given(con, wanted):
+        return {
+            name: {r["value"]: r["contacts"] for r in rows(con, f"SELECT {own} AS value, count(*) AS contacts FROM contacts SEMI JOIN wanting_given USING (seq) GROUP BY ALL HAVING count(*) > 0")}
+            for name, own in groups.items()
+        }
 
 
 _CONTACT_FILTERS = {name: own for name, (_, own) in DIMENSIONS.items() if own} | {"case": "case_id", "contact": "contact_id", "weekday": "isodow(local_at)", "hour": "hour(local_at)"}
@@ -394,7 +472,7 @@ def contacts(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]
     if asked.pop("breaching", None):
         where.append(f"seq IN ({BREACHING})")
     if asked.pop("undetermined", None):
-        undetermined_contacts(con)
+        wanting(con)
         where.append("seq IN (SELECT seq FROM wanting)")
     if rules and outcome:
         found = rows(con, f"SELECT hits_sql FROM rules WHERE rule IN ({', '.join('?' * len(rules))})", list(rules))
@@ -451,7 +529,8 @@ def _at(dated: Mapping[str | None, str | None], day: str | None) -> str | None:
 def hour_by_weekday(
     con: duckdb.DuckDBPyConnection, rule: str | None = None, channels: Sequence[str] = (), vendors: Sequence[str] = (),
 ) -> list[Row]:  # fmt: skip
-    """Contacts by the recipients' weekday (1 Monday .. 7 Sunday) and hour, with those that breach a rule on hours, or one of them.
+    """Contacts by the recipients' weekday (1 Monday .. 7 Sunday) and hour, with those that breach a rule on hours, or one of them, those that it leaves
+    `undetermined` (and none of them finds in breach), and the rate of the others.
 
     `weekday` and `hour` are None in the one row of contacts whose local time is unknown, where there are any.
 
@@ -467,13 +546,16 @@ def hour_by_weekday(
             sql, more = _one_of(name, _CONTACT_FILTERS, wanted)
             where.append(sql)
             params += more
+    asked = rows(con, "SELECT hits_sql FROM rules WHERE kind = 'hours' AND (?::VARCHAR IS NULL OR rule = ?)", [rule, rule])
+    said_of(con, (row["hits_sql"] for row in asked), [Outcome.UNDETERMINED.value], "open_hours")
     return rows(
         con,
         f"""
         WITH late AS (SELECT DISTINCT e.seq FROM finding_evidence e JOIN findings f USING (finding_id) JOIN rules r ON r.rule = f.rule
-                      WHERE r.kind = 'hours' AND e.role = 'breach' AND (?::VARCHAR IS NULL OR r.rule = ?))
-        SELECT isodow(local_at) AS weekday, hour(local_at) AS hour, count(*) AS contacts, count(late.seq) AS outside
-        FROM contacts c LEFT JOIN late USING (seq) WHERE {" AND ".join(where)} GROUP BY ALL ORDER BY ALL
+                      WHERE r.kind = 'hours' AND e.role = 'breach' AND (?::VARCHAR IS NULL OR r.rule = ?)),
+        told AS (SELECT isodow(local_at) AS weekday, hour(local_at) AS hour, count(*) AS contacts, count(late.seq) AS outside, count(*) FILTER (WHERE late.seq IS NULL AND o.seq IS NOT NULL) AS undetermined
+                 FROM contacts c LEFT JOIN late USING (seq) LEFT JOIN (SELECT DISTINCT seq FROM open_hours) o USING (seq) WHERE {" AND ".join(where)} GROUP BY ALL)
+        SELECT *, outside / nullif(contacts - undetermined, 0) AS rate FROM told ORDER BY ALL
         """,
         [rule, rule, *params],
     )
@@ -631,6 +713,16 @@ def keeps_contacts(filters: Mapping[str, Sequence[str]] | None) -> bool:
 def rule_digests(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """The digest of each rule's file as the run used it."""
     return {r["rule"]: r["digest"] for r in rows(con, "SELECT rule, digest FROM rules")}
+
+
+def known(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> set[str]:
+    """Those of some ids that a finding, or the case, the collector or the id of a contact has."""
+    found = con.execute(
+        "SELECT id FROM (SELECT unnest(?::VARCHAR[]) AS id) WHERE id IN (SELECT finding_id FROM findings) OR id IN (SELECT case_id FROM contacts)"
+        " OR id IN (SELECT contact_id FROM contacts) OR id IN (SELECT agent_id FROM contacts WHERE agent_id IS NOT NULL)",
+        [list(ids)],
+    )
+    return {row[0] for row in found.fetchall()}
 
 
 def reconciled(found: Sequence[Row]) -> Row:

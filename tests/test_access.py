@@ -7,8 +7,10 @@ import os
 import shutil
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from streamlit.testing.v1 import AppTest
 
 from analyzer import access, audit, explain, export, report, review, runs, store, summary
 from analyzer.access import EVERYTHING, Scope
+from analyzer.dashboards._blocks import plain
+from analyzer.dashboards._taking import exported, whole_report
 from analyzer.errors import UsageError
 from analyzer.messages import say
 from tests import oidc
@@ -150,8 +154,8 @@ def test_figures_of_the_parts_add_up_to_those_of_the_whole(path: Path) -> None:
     assert told == {tuple(key): n for *key, n in whole.execute(outcomes).fetchall()}
     for name in ("contacts", "breaching_contacts"):
         assert sum(summary.totals(con)[name] for con in parts) == summary.totals(whole)[name]
-    rates = {r["agent_id"]: r["rate"] for r in summary.agents(whole)}
-    assert {r["agent_id"]: r["rate"] for con in parts for r in summary.agents(con)} == rates
+    rates = {r["agent_id"]: r["rate"] for r in summary.agents(whole, summary.wanting(whole))}
+    assert {r["agent_id"]: r["rate"] for con in parts for r in summary.agents(con, summary.wanting(con))} == rates
     everything = access.connect(path, EVERYTHING)
     for table, _ in store.schema():
         if table not in ("cases", "persons", "agents"):
@@ -178,7 +182,7 @@ def test_names_are_pseudonyms_in_every_table_and_covered_in_texts(path: Path) ->
     con = access.connect(path)
     for table in ("cases", "persons", "agents"):
         assert not any(name in str(row) for row in _all(con, table) for name in NAMES), table
-    shown = access.names(con, ["K1"], ["A1"])
+    shown = dict(access.names(con, ["K1"], ["A1"]))
     assert set(shown.values()) == {"张三丰", "赵催收"} and set(shown) == _ids(con, "cases WHERE case_id = 'K1'", "debtor_name") | _ids(con, "agents WHERE agent_id = 'A1'", "name")
     finding = summary.findings(con, {"case": ["K1"]})[0][0]["finding_id"]
     entry = access.veiled(explain.explain(con, finding).ledger, shown.values())[0]
@@ -186,8 +190,29 @@ def test_names_are_pseudonyms_in_every_table_and_covered_in_texts(path: Path) ->
     con.close()
     # Nobody learns by this door the names of those he does not see.
     other = access.connect(path, TWO)
-    assert access.names(other, ["K1", "K2"], ["A1", "A2"]) == {k: v for k, v in access.names(other, ["K2"], ["A2"]).items() if v in ("王小明", "钱催收")}
+    assert access.names(other, ["K1", "K2"], ["A1", "A2"]) == access.names(other, ["K2"], ["A2"]) and {name for _, name in access.names(other, ["K2"], ["A2"])} == {"王小明", "钱催收"}
     other.close()
+
+
+def test_every_name_of_an_id_is_covered_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector under two names, a debtor who is called otherwise in another case, and a collector whom the staff list gives to another agency."""
+    where = tmp_path / "twice"
+    where.mkdir()
+    (where / "agents.csv").write_text("agent_id,name,vendor,from_on,until_on\nA1,赵催收,甲公司,2020-01-01,2026-02-01\nA1,赵莉莉,甲公司,2026-02-02,\nA2,钱催收,乙公司,,\n", encoding="utf-8")
+    (where / "cases.csv").write_text("case_id,debtor_id,debtor_name,principal\nK1,B1,张三丰,1000\nK2,B1,欧阳锋,1000\n", encoding="utf-8")
+    lines = [f"c{n},K1,2026-03-02 23:1{n}:00,call,outbound,conversation,self,张三丰欧阳锋您好，赵催收赵莉莉钱催收,A{n},甲公司,interactive\n" for n in (1, 2)]
+    (where / "contacts.csv").write_text("contact_id,case_id,started_at,channel,direction,outcome,relation,text,agent_id,vendor,call_type\n" + "".join(lines), encoding="utf-8")
+    run = audit.run([str(where)], where / "runs", packs=["cn-gbt-45251"], run_id="r").path
+    con = access.connect(run, Scope(vendors=("甲公司",)))
+    told = access.names(con, ["K1"], ["A1", "A2"])
+    assert sorted(name for _, name in told) == sorted(("张三丰", "欧阳锋", "赵催收", "赵莉莉", "钱催收")) and len(dict(told)) == 3
+    con.close()
+    finding = _finding(run, "K1")
+    shown = _shown(_open(where / "runs", tmp_path, monkeypatch, "second", finding_id=finding))
+    assert "您好" in shown and not any(name in shown for _, name in told)
+    at = _open(where / "runs", tmp_path, monkeypatch, "officer", finding_id=finding)
+    at.button(key="reveal_finding").click().run()
+    assert not at.exception and all(name in _shown(at) for _, name in told)
 
 
 def test_a_connection_reaches_no_file_and_stays_locked(path: Path) -> None:
@@ -284,6 +309,8 @@ people:
   officer: {role: compliance_officer, name: "*王*主任"}
   second: {role: reviewer}
   auditor: {role: auditor}
+  bound: {role: auditor, vendors: [甲公司]}
+  reviewer: {role: reviewer, vendors: [甲公司]}
   lead: {role: team_lead, teams: [一组]}
   a1: {role: agent, agents: [A1]}
   admin: {role: administrator}
@@ -336,7 +363,7 @@ def test_a_team_lead_who_asks_for_another_teams_finding_sees_nothing(own: Path, 
     at = _open(own, tmp_path, monkeypatch, "lead", finding_id=his)
     assert not at.exception and his in _shown(at)
     at = _open(own, tmp_path, monkeypatch, "lead", finding_id=other)
-    assert not at.exception and [e.value for e in at.info] == [say("run.no_finding", "zh", name="r", finding=other)]
+    assert not at.exception and [e.value for e in at.info] == [plain(say("run.no_finding", "zh", name="r", finding=other))]
     for secret in ("K2", "A2", "乙公司", "王小明", "23:20"):
         assert secret not in _shown(at)
     at = _open(own, tmp_path, monkeypatch, "lead", "case.py", case_id="K2")
@@ -395,6 +422,38 @@ def test_each_reveal_is_in_the_log_without_the_name(own: Path, path: Path, tmp_p
     assert "张三丰" not in _shown(at)
 
 
+@pytest.mark.parametrize("who", ["officer", "second", "auditor", "admin"])
+def test_rows_that_were_rejected_are_covered_until_they_are_revealed(who: str, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(own, tmp_path, monkeypatch, who, "data.py")
+    assert not at.exception and "＊＊＊" in _shown(at) and "张三丰" not in _shown(at)
+    assert ("reveal_rejects" in {b.key for b in at.button}) is (who == "officer")
+    if who == "officer":
+        at.button(key="reveal_rejects").click().run()
+        assert "张三丰的秘密" in _shown(at)
+        assert [(e.kind, e.told) for e in review.Reviews(own).log()] == [("reveal", {"what": "rejects", "item": "r/0", "rows": 1})]
+
+
+@pytest.mark.parametrize("rows", [EVERYTHING, Scope(vendors=("甲公司",))])
+def test_who_may_not_reveal_takes_no_name_away(rows: Scope, own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    auditor, officer, run = access.User("auditor", "auditor", "auditor", rows), access.User("officer", "officer", "compliance_officer", rows), own / "r.duckdb"
+    filters = {"case": ["K1"]}
+    for user, told in ((auditor, False), (officer, True)):
+        for ending in ("csv", "xlsx", "zip"):
+            taken = tmp_path / f"taken.{ending}"
+            taken.write_bytes(exported(run, ending, filters, user))
+            parts = {"": taken.read_bytes()} if ending == "csv" else {name: zipfile.ZipFile(taken).read(name) for name in zipfile.ZipFile(taken).namelist()}
+            assert any(name.encode() in data for data in parts.values() for name in NAMES) is (told and ending != "csv"), ending
+            if ending == "zip":
+                assert json.loads(parts["manifest.json"])["edition"] == ("full" if told else "redacted")
+        made = whole_report(run, "zh", filters, user).decode()
+        assert "您好" in made and any(name in made for name in NAMES) is told
+    assert [(e.actor, e.told["format"], e.told["edition"]) for e in review.Reviews(own).log()] == [
+        *(("auditor", form, "redacted") for form in ("csv", "xlsx", "zip")), ("auditor", "html", "covered"), *(("officer", form, "full") for form in ("csv", "xlsx", "zip", "html")),
+    ]  # fmt: skip
+    for who, key in (("auditor", "page.export.help_covered"), ("officer", "page.export.help")):
+        assert say(key, "zh") in [c.value for c in _open(own, tmp_path, monkeypatch, who, "findings.py").caption]
+
+
 def test_who_is_to_review_blind_sees_neither_verdict_nor_history(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finding, log, con = _finding(path, "K1"), review.Reviews(own), runs.connect(path)
     log.decide(con, finding, "officer", "dismissed", "客户约定的时间")
@@ -422,7 +481,7 @@ def test_a_suppression_answers_what_the_page_showed(own: Path, path: Path, tmp_p
     # Who asked does not approve: the page says so, and nothing is written.
     assert say("page.review.asked", "zh", until=log.log()[-1].told["until"], approver="李主任") in _shown(at)
     at.button(key=f"approve_{finding}").click().run()
-    assert [e.value for e in at.error] == [say("review.not_asked", "zh", finding=finding)] and [e.kind for e in log.log()] == ["verdict", "suppress"]
+    assert [e.value for e in at.error] == [plain(say("review.not_asked", "zh", finding=finding))] and [e.kind for e in log.log()] == ["verdict", "suppress"]
 
 
 def test_the_action_log_keeps_what_a_blind_review_must_not_know(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,6 +494,64 @@ def test_the_action_log_keeps_what_a_blind_review_must_not_know(own: Path, path:
     assert not at.exception and "另一条" in _shown(at) and "客户约定的时间" not in _shown(at) and say("page.action_log.blind", "zh", left=1) in [c.value for c in at.caption]
     # Whoever has nothing to judge blind reads all of it.
     assert "客户约定的时间" in _shown(_open(own, tmp_path, monkeypatch, "auditor", "action_log.py"))
+
+
+def test_whoever_is_bound_to_an_agency_reads_its_part_of_the_action_log(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    his, other, log, con = _finding(path, "K1"), _finding(path, "K2"), review.Reviews(own), runs.connect(path)
+    log.decide(con, his, "second", "confirmed", "这是甲公司的")
+    log.decide(con, other, "second", "confirmed", "这是乙公司的")
+    log.coach("r", "second", "A2", "辅导乙", date(2026, 3, 1), date(2026, 3, 9))
+    log.check_coaching("r", 3, "second", "improved", "乙好了")
+    log.coach("r", "second", "A1", "辅导甲", date(2026, 3, 1), date(2026, 3, 9))
+    log.act("second", "reveal", "r", what="case", item="K2", names=1)
+    log.act("second", "reveal", "r", what="case", item="K1", names=1)
+    log.draw_contacts(con, "second", "乙的种子", 2)
+    log.act("bound", "export", "r", format="csv", findings=1)
+    con.close()
+    bound = _open(own, tmp_path, monkeypatch, "bound", "action_log.py")
+    assert not bound.exception and list(bound.dataframe[0].value[say("column.seq", "zh")]) == ["9", "7", "5", "1"]
+    assert not any(word in _shown(bound) for word in ("乙", "K2", "A2", other)) and say("page.action_log.others", "zh", left=5) in [c.value for c in bound.caption]
+    at = _open(own, tmp_path, monkeypatch, "auditor", "action_log.py")
+    told = at.dataframe[0].value
+    assert list(told[say("column.kind", "zh")]) == [say(f"word.kind_{kind}", "zh") for kind in ("export", "contacts_drawn", "reveal", "reveal", "coach", "coached", "coach", "verdict", "verdict")]
+    assert list(told[say("column.object", "zh")]) == ["csv · 1", "乙的种子", "案件 · K1", "案件 · K2", "A1", "3", "A2", other, his]
+    assert list(told[say("column.state", "zh")])[5] == say("word.checked_improved", "zh")
+
+
+def test_a_queue_shows_whoever_is_bound_to_an_agency_its_contacts_only(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, con = review.Reviews(own), runs.connect(path)
+    draw = log.draw_contacts(con, "second", "s", 12).seq
+    agencies = dict(con.execute("SELECT contact_id, vendor FROM contacts").fetchall())
+    con.close()
+    items = [item for item, _ in log.queue(draw)]
+    foreign, mine = ([item for item in items if (agencies[item] == "甲公司") is his] for his in (False, True))
+    assert foreign and len(mine) > 1
+    log.examine(draw, foreign[0], "second", "ok")
+    at = _open(own, tmp_path, monkeypatch, "reviewer", "review.py", review_section="unflagged")
+    for item in mine:
+        assert not at.exception and not any(f'"{other}"' in _shown(at) or f">{other}<" in _shown(at) or f",{other}," in _shown(at) for other in foreign)
+        at.button(key=f"queue_next_{draw}_{item}").click().run()
+    assert set(at.dataframe[0].value[say("column.contact_id", "zh")]) == set(mine) and not [b for b in at.button if (b.key or "").startswith("queue_next")]
+    assert say("page.review.queue_not_here", "zh", left=len(foreign), size=len(items)) in [i.value for i in at.info]
+
+
+def test_a_collector_is_told_the_rate_of_his_team_and_not_his_own_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = tmp_path / "team"
+    where.mkdir()
+    (where / "agents.csv").write_text("agent_id,name,team\nA1,赵催收,一组\nA2,钱催收,一组\nA3,孙催收,二组\n", encoding="utf-8")
+    hours = {"A1": (23, 10, 11, 12), "A2": (23, 22, 22, 10), "A3": (23, 23, 23, 23)}
+    lines = [f"{agent}{n},K{agent}{n},2026-03-0{n + 2} {hour}:30:00,call,outbound,conversation,self,提醒还款,{agent},interactive\n" for agent, told in hours.items() for n, hour in enumerate(told)]
+    # What a rule cannot judge is in no rate.
+    lines.append("A1u,KA1u,2026-03-09 23:30:00,,outbound,conversation,self,提醒还款,A1,interactive\n")
+    (where / "contacts.csv").write_text("contact_id,case_id,started_at,channel,direction,outcome,relation,text,agent_id,call_type\n" + "".join(lines), encoding="utf-8")
+    path = audit.run([str(where)], where / "runs", packs=["cn-gbt-45251"], run_id="r").path
+    for rows in (EVERYTHING, Scope(agents=("A1",))):
+        with access.connect(path, rows) as con:
+            [quiet] = [r for r in summary.agent_rules(con, "A1", access.outcomes(path)) if r["rule"] == "cn-gbt-45251/quiet-hours"]
+        assert (quiet["breaching_contacts"], quiet["judged"], quiet["undetermined"], quiet["rate"], quiet["team_rate"]) == (1, 4, 1, 1 / 4, 4 / 8)
+    at = _open(where / "runs", tmp_path, monkeypatch, "a1", "agents.py")
+    told = at.dataframe[1].value
+    assert not at.exception and list(told[say("page.field.team_share", "zh")]) == ["50.0%"] and list(at.dataframe[0].value[say("column.agent_id", "zh")]) == ["A1"]
 
 
 def test_a_verdict_that_waits_for_a_second_person_leaves_the_backlog_as_it_was(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from analyzer import audit, compare, explain, export, review, rules, runs, summary, theme
+from analyzer import access, audit, compare, explain, export, review, rules, runs, summary, theme
 from analyzer.dashboards import PAGES
 from analyzer.dashboards._blocks import BLUE, COLOURS, GREY, RED, STRENGTH_COLOURS, marked, plain
 from analyzer.dashboards._views import View, Views
@@ -126,6 +126,22 @@ def test_a_selected_row_opens_its_finding(folder: Path, monkeypatch: pytest.Monk
     assert not at.exception and at.session_state["finding_at"] == 0 and at.session_state["finding_id"] != wanted
 
 
+def test_a_finding_shows_what_else_was_done_in_its_week(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("C1", "2026-03-04 23:10:00", "提醒还款"), ("C1", "2026-03-02 00:10:00", "凌晨"), ("C1", "2026-03-08 10:00:00", "周日"), ("C1", "2026-03-09 10:00:00", "下周一"), ("C2", "2026-03-04 10:00:00", "别的案件")]
+    with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADERS, *((case, at, "电话", "呼出", "接通", "本人", text, "A1") for case, at, text in rows)])
+    with runs.connect(audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r").path) as con:
+        finding = next(f for f in summary.findings(con)[0] if f"{f['first_local']:%d %H}" == "04 23")
+        other = next(f for f in summary.findings(con)[0] if f"{f['first_local']:%d %H}" == "02 00")
+    at = _open(tmp_path / "runs", "en", "finding.py", monkeypatch, finding_id=finding["finding_id"])
+    around = at.dataframe[-1].value
+    assert not at.exception and list(around["text"]) == ["凌晨", "周日"] and say("page.around.help", "en", since="2026-03-02", until="2026-03-08", shown=2, total=3) in [c.value for c in at.caption]
+    assert around[say("page.field.broken", "en")].iloc[0] and not around[say("page.field.broken", "en")].iloc[1]
+    at.session_state[f"around_{finding['finding_id']}"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception and at.session_state["finding_id"] == other["finding_id"]
+
+
 def test_texts_are_escaped_and_marked(folder: Path, insult: str, monkeypatch: pytest.MonkeyPatch) -> None:
     con = runs.connect(runs.locate(folder))
     try:
@@ -145,8 +161,8 @@ def test_texts_are_escaped_and_marked(folder: Path, insult: str, monkeypatch: py
 def test_a_collector_is_shown_with_his_interval_and_his_own_examples(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     con = runs.connect(runs.locate(folder))
     try:
-        found = summary.agents(con)
-        broken = summary.agent_rules(con, "A1")
+        found = summary.agents(con, summary.wanting(con))
+        broken = summary.agent_rules(con, "A1", access.outcomes(runs.locate(folder)))
     finally:
         con.close()
     assert [(r["agent_id"], r["breaching_contacts"], r["contacts"]) for r in found] == [("A1", 4, 4), ("A2", 0, 6)]
@@ -163,6 +179,20 @@ def test_a_case_shows_its_contacts_and_what_they_broke(folder: Path, monkeypatch
     shown = at.dataframe[0].value
     assert list(shown["违反"]) == ["cn-gbt-45251/civil-language"] and SCRIPT in shown["内容"].iloc[0]
     assert say("page.case_counts", "zh", contacts=1, broken=1) in [c.value for c in at.caption]
+
+
+def test_a_case_beyond_those_listed_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"K{n:04},2026-03-02 10:00:00,电话,呼出,接通,本人,核对账单,A1" for n in range(1, 604)]
+    (tmp_path / "calls.csv").write_text("\n".join([",".join(HEADERS), *lines, ""]), encoding="utf-8")
+    audit.run([str(tmp_path / "calls.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r")
+    at = _open(tmp_path / "runs", "zh", "case.py", monkeypatch, case_id="K0601")
+    assert at.selectbox(key="case_choice_").value == "K0601" and "K0602" not in at.selectbox(key="case_choice_").options
+    at.text_input(key="case_part").set_value("k0602").run()
+    assert not at.exception and at.selectbox(key="case_choice_k0602").options == ["K0602"] and say("page.case_counts", "zh", contacts=1, broken=0) in [c.value for c in at.caption]
+    at.text_input(key="case_part").set_value("K060").run()
+    assert at.selectbox(key="case_choice_K060").options == [f"K060{n}" for n in range(4)]
+    at.text_input(key="case_part").set_value("%").run()
+    assert [i.value for i in at.info] == [say("page.case.none", "zh")]
 
 
 def test_a_timeline_is_told_by_one_clock(tmp_path: Path) -> None:
@@ -184,7 +214,7 @@ def test_marks_that_overlap_or_exceed_the_text() -> None:
 def test_an_empty_folder_says_so(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = _open(tmp_path, lang, "overview.py", monkeypatch)
     assert not at.exception
-    assert [i.value for i in at.info] == [say("run.none", lang, path=tmp_path.name)]
+    assert [i.value for i in at.info] == [plain(say("run.none", lang, path=tmp_path.name))]
 
 
 def test_an_empty_run_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +246,16 @@ def near(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where / "runs"
 
 
-def test_a_near_miss_is_no_breach(near: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_near_miss_is_no_breach(near: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nor is it one for the exit code, for what reviews count, or for where a page begins.
+    (tmp_path / "calm.csv").write_text(",".join(HEADERS) + "\nC2,2026-03-03 21:55:00,电话,呼出,接通,本人,提醒还款,A2\n", encoding="utf-8")
+    calm = audit.run([str(tmp_path / "calm.csv")], tmp_path / "runs", packs=["cn-gbt-45251", "cn-nifa-2024", "us-reg-f", "early-warning"], run_id="calm")
+    with runs.connect(calm.path) as con:
+        assert summary.findings(con)[1] > 0 and (calm.findings, calm.breaches, calm.exit_code) == (0, 0, 0)
+        assert (review.Reviews(calm.path).counts(con)["findings"], review.Reviews(calm.path).counts(con)["open"]) == (0, 0)
+    assert [i.value for i in _open(tmp_path / "runs", "en", "finding.py", monkeypatch).info] == [say("page.no_findings", "en")]
+    at = _open(near, "en", "agents.py", monkeypatch, agents_table_={"selection": {"rows": [1], "columns": [], "cells": []}})
+    assert [h.value for h in at.header] == ["A2"] and say("page.no_findings", "en") in [m.value for m in at.markdown]
     con = runs.connect(runs.locate(near))
     try:
         every, of_all = summary.findings(con)
@@ -226,8 +265,8 @@ def test_a_near_miss_is_no_breach(near: Path, monkeypatch: pytest.MonkeyPatch) -
         assert totals["breaching_contacts"] == 1
         assert {r["value"]: (r["findings"], r["breaching_contacts"]) for r in summary.by_dimension(con, "agent")} == {"A1": (totals["findings"], 1), "A2": (0, 0)}
         assert sum(r["findings"] for r in summary.by_dimension(con, "rule")) == totals["findings"]
-        assert {r["agent_id"]: r["breaching_contacts"] for r in summary.agents(con)} == {"A1": 1, "A2": 0}
-        assert all(r["findings"] == 0 for r in summary.agent_rules(con, "A2")) and sum(r["breaching_contacts"] for r in summary.agent_trend(con, "A2")) == 0
+        assert {r["agent_id"]: r["breaching_contacts"] for r in summary.agents(con, summary.wanting(con))} == {"A1": 1, "A2": 0}
+        assert all(r["findings"] == 0 for r in summary.agent_rules(con, "A2", access.outcomes(runs.locate(near)))) and sum(r["breaching_contacts"] for r in summary.agent_trend(con, "A2", None)) == 0
         assert sum(r["findings"] for r in summary.trend(con)) == totals["findings"]
         assert sum(r["findings"] for r in summary.backlog(con, [], date(2026, 4, 1))) == totals["findings"]
         assert summary.findings(con, {"nature": ["near_miss"]})[1] == len(missed)
@@ -262,6 +301,25 @@ def test_a_figure_opens_its_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert set(at.dataframe[0].value["case"]) == {"C0", "C1"}
 
 
+def test_a_figure_of_nothing_opens_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(folder, "en", "overview.py", monkeypatch, overview_dimension="agent")
+    at.session_state["overview_agent_table"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception and at.title[0].value == say("page.findings", "en") and not at.dataframe
+    assert at.multiselect(key="findings_agent_small").value == ["A2"] and [i.value for i in at.info] == [say("page.no_findings", "en")]
+    assert "A2" in at.warning[0].value and "bulk_send" not in {b.key for b in at.button}
+    copy = tmp_path / "runs"
+    copy.mkdir()
+    (copy / "small.duckdb").write_bytes((folder / "small.duckdb").read_bytes())
+    Views(copy).save(View("elsewhere", {"rule": ["x/*none*"], "nature": ["breach"]}, "time", os.environ.get("USER") or os.environ.get("LOGNAME") or "local"))
+    at = _open(copy, "en", "findings.py", monkeypatch)
+    at.selectbox(key="views_choice").set_value("elsewhere").run()
+    assert not at.exception and not at.dataframe and plain("x/*none*") in at.warning[0].value and "bulk_send" not in {b.key for b in at.button}
+    # A value that it has, beside it, is shown.
+    at.multiselect(key="findings_rule_small").select("cn-gbt-45251/civil-language").run()
+    assert not at.exception and list(at.dataframe[0].value["case"]) == ["C7"] and len(at.warning) == 1
+
+
 def test_undetermined_contacts_are_counted_and_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [("C1", "2026-03-02 10:00:00", "电话", "呼出", "接通", "本人", "提醒还款", "A1"), ("C2", "", "电话", "呼出", "接通", "本人", "提醒还款", "A2"), ("C3", "2026-03-03 10:00:00", "电话", "呼出", "接通", "本人", "", "A2")]
     with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
@@ -269,7 +327,7 @@ def test_undetermined_contacts_are_counted_and_opened(tmp_path: Path, monkeypatc
     audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="gaps")
     con = runs.connect(tmp_path / "runs" / "gaps.duckdb")
     try:
-        told, wanting = summary.undetermined(con), summary.undetermined_contacts(con)
+        told, wanting = summary.undetermined(con), summary.undetermined_contacts(con, summary.wanting(con))
         assert wanting["whole"] == {None: 2} and wanting["agent"] == {"A2": 2} and wanting["week"] == {None: 1, date(2026, 3, 2): 1}
         for row in told:
             assert summary.contacts(con, {"rule": [row["rule"]], "outcome": ["undetermined"]})[1] == sum(r["contacts"] for r in told if r["rule"] == row["rule"])
@@ -281,6 +339,34 @@ def test_undetermined_contacts_are_counted_and_opened(tmp_path: Path, monkeypatc
     at.run()
     assert not at.exception and at.title[0].value == say("page.contacts", "en")
     assert len(at.dataframe[0].value) == sum(r["contacts"] for r in told if r["rule"] == told[0]["rule"])
+
+
+def test_what_cannot_be_decided_is_in_no_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a contact at night without a channel breaches nobody knows: it is neither clean nor in breach."""
+    rows = [("C1", "2026-03-02 23:10:00", "电话", "A1"), ("C2", "2026-03-03 10:00:00", "电话", "A1"), ("C3", "2026-03-02 23:30:00", "", "A1"), ("C4", "2026-03-09 23:40:00", "", "A1"), ("C5", "2026-03-04 10:00:00", "电话", "A2")]
+    with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADERS, *((case, at, channel, "呼出", "接通", "本人", "提醒还款", agent) for case, at, channel, agent in rows)])
+    with runs.connect(audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r").path) as con:
+        wanted = summary.wanting(con)
+        names = ("contacts", "breaching_contacts", "undetermined", "rate")
+        expected = {"A1": (4, 1, 2, 0.5), "A2": (1, 0, 0, 0.0)}
+        assert {r["value"]: tuple(r[n] for n in names) for r in summary.by_dimension(con, "agent", wanted)} == expected
+        found = summary.agents(con, wanted)
+        assert {r["agent_id"]: tuple(r[n] for n in names) for r in found} == expected and (found[0]["low"], found[0]["high"]) == summary.interval(1, 2)
+        assert [(r["contacts"], r["undetermined"], r["rate"]) for r in summary.agent_trend(con, "A1", wanted)] == [(3, 1, 0.5), (1, 1, None)]
+        cells = {(r["weekday"], r["hour"]): (r["contacts"], r["outside"], r["undetermined"], r["rate"]) for r in summary.hour_by_weekday(con)}
+        assert cells == {(1, 23): (3, 1, 2, 1.0), (2, 10): (1, 0, 0, 0.0), (3, 10): (1, 0, 0, 0.0)}
+        # Where nobody has counted them there is no rate.
+        assert {r["rate"] for r in (*summary.by_dimension(con, "agent"), *summary.agents(con, None), *summary.agent_trend(con, "A1", None))} == {None}
+    for page in ("agents.py", "overview.py", "hours.py"):
+        at = _open(tmp_path / "runs", "en", page, monkeypatch, overview_dimension="agent")
+        assert not at.exception and any(2 in list(frame.value.get("undetermined", ())) for frame in at.dataframe), page
+    monkeypatch.setattr("analyzer.dashboards._blocks.SOON", 1)
+    for page in ("agents.py", "overview.py"):
+        at = _open(tmp_path / "runs", "en", page, monkeypatch)
+        assert not at.exception and not at.button(key="undecided_count").disabled
+        at.button(key="undecided_count").click().run().run()
+        assert not at.exception and at.button(key="undecided_count").disabled
 
 
 def test_the_backlog_shrinks_with_a_verdict(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,7 +429,7 @@ def test_hours_are_those_of_the_log_and_a_cell_opens_its_contacts(folder: Path, 
     assert cells[1, 23] == cells[2, 22] == cells[2, 6] == (1, 1) and sum(c for c, _ in cells.values()) == 10 and sum(o for _, o in cells.values()) == 3
     for lang in ("zh", "en"):
         at = _open(folder, lang, "hours.py", monkeypatch)
-        assert not at.exception and [m.value for m in at.metric] == ["3 / 10", "10", "0"]
+        assert not at.exception and [m.value for m in at.metric] == ["3 / 10", "0", "10", "0"]
         at.session_state["hours_table"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
         at.run()
         assert not at.exception and list(at.dataframe[1].value[say("column.case_id", lang)]) == ["C0"]
@@ -361,7 +447,7 @@ def _section(folder: Path, lang: str, section: str, monkeypatch: pytest.MonkeyPa
 def test_a_rule_is_explained(lang: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rule = explain.find_rule(rules.rules_folder(), "cn-gbt-45251/quiet-hours")
     at = _section(folder, lang, "rules", monkeypatch, rulebook_rule=rule.ref)
-    assert at.header[0].value == rule.title.in_(lang)
+    assert at.header[0].value == plain(rule.title.in_(lang))
     bodies = " ".join(e.proto.body for e in at.get("html"))
     assert all(escape(text.in_(lang)) in bodies for text in (rule.why, rule.remedy, rule.not_covered))
     tables = [d.value for d in at.dataframe]
@@ -371,7 +457,29 @@ def test_a_rule_is_explained(lang: str, folder: Path, monkeypatch: pytest.Monkey
     assert list(tables[3][say("column.holds", lang)]) == ["22:00", "08:00"] and len(tables[4]) == len(rule.cases)
     at.session_state["rulebook_table"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
     at.run()
-    assert not at.exception and at.header[0].value == at.dataframe[0].value[say("column.title", lang)].iloc[1]
+    assert not at.exception and at.header[0].value == plain(at.dataframe[0].value[say("column.title", lang)].iloc[1])
+
+
+def test_a_rule_tells_how_often_it_was_right_and_of_few_verdicts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(f"C{n}", f"2026-03-{n + 1:02} 23:10:00", "电话", "呼出", "接通", "本人", "提醒还款", "A1") for n in range(25)]
+    with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADERS, *rows])
+    path = audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r").path
+    rule, log = "cn-gbt-45251/quiet-hours", review.Reviews(path)
+
+    def told() -> list[str]:
+        at = _section(path.parent, "en", "rules", monkeypatch, rulebook_rule=rule)
+        return [*(c.value for c in at.caption), *(m.value for m in at.markdown)]
+
+    assert say("page.rulebook.unjudged", "en") in told()
+    with runs.connect(path) as con:
+        ids = [f["finding_id"] for f in summary.findings(con, {"rule": [rule]}, "time", 25)[0]]
+        for number, finding in enumerate(ids[:20]):
+            if number == 19:
+                assert say("page.rulebook.few_judged", "en", verdicts=19, stale=0, least=20) in told() and not any("interval" in text for text in told())
+            log.decide(con, finding, "王", "confirmed" if number else "dismissed", "看过")
+    low, high = summary.interval(19, 20)
+    assert say("page.rulebook.precision", "en", share="19 / 20 (95.0%)", low=f"{low:.1%}", high=f"{high:.1%}", stale=0) in told()
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -427,6 +535,8 @@ def test_the_data_page_adds_up_and_shows_rejects_as_they_stood(lang: str, tmp_pa
     # Where Markdown is read, a name is shown as it stands.
     assert say("page.data.mapping", lang, file=r"c \$x\$ \*\*y\*\* \[z\]\(q\)\.csv") in [h.value for h in at.subheader]
     assert not at.exception and say("page.data.adds_up", lang, rows_read=3, loaded=2, rejected=1, duplicate=0) in [c.value for c in at.caption]
+    assert SCRIPT not in str([d.value.to_csv() for d in at.dataframe])
+    at.button(key="reveal_rejects").click().run()
     batches, mapping, _, originals, cells = (d.value for d in at.dataframe)
     assert list(batches[say("column.rejected", lang)]) == [1] and dict(zip(mapping[say("column.key", lang)], mapping[say("column.in_file", lang)], strict=True))["case_id"] == "案件编号"
     assert list(originals[say("column.reason", lang)]) == [say("reject.time", lang)] and SCRIPT in originals[say("column.original", lang)].iloc[0]
@@ -441,7 +551,21 @@ def test_the_data_page_adds_up_and_shows_rejects_as_they_stood(lang: str, tmp_pa
     at.text_input(key="data_name").set_value("two")
     at.button(key="data_audit").click().run(timeout=120)
     assert not at.exception and [e.value for e in at.error] == [plain(say("input.html", lang, path="calls.csv"))]
-    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["current", "one.duckdb"]
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir() if not p.name.startswith(review.database.FILE)) == ["current", "one.duckdb"]
+
+
+def test_two_uploads_of_one_name_are_both_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(tmp_path, "zh", "data.py", monkeypatch)
+    lines = [f"{','.join(HEADERS)}\nC{n},2026-03-02 1{n}:00:00,电话,呼出,接通,本人,核对账单,A1\n".encode() for n in range(3)]
+    for name, data in zip(("calls.csv", "calls.csv", "Calls.csv"), lines, strict=True):
+        at.file_uploader(key="data_files").upload(name, data, "text/csv")
+    at.text_input(key="data_name").set_value("both")
+    at.button(key="data_audit").click().run(timeout=120)
+    assert not at.exception and not at.error
+    with runs.connect(tmp_path / "both.duckdb") as con:
+        assert [(b["file"], b["loaded"]) for b in summary.batches(con)] == [("Calls-3.csv", 1), ("calls-2.csv", 1), ("calls.csv", 1)]
+        assert con.execute("SELECT count(*) FROM contacts").fetchall() == [(3,)]
+    assert [(e.kind, e.run_id, e.told) for e in review.Reviews(tmp_path).log()] == [("audit", "both", {"files": 3, "findings": 0})]
 
 
 def test_a_view_is_its_owners_and_who_sees_everything_sees_it_too(tmp_path: Path) -> None:
@@ -504,6 +628,16 @@ def test_the_theme_is_one_and_legible() -> None:
             caption = "#" + "".join(f"{round(0.6 * int(text[i : i + 2], 16) + 0.4 * int(behind[i : i + 2], 16)):02x}" for i in (1, 3, 5))
             assert min(_contrast(word, behind) for word in (text, link, caption)) >= 4.5
         assert min(_contrast(colour, page) for colour in (*COLOURS, *STRENGTH_COLOURS, BLUE, RED, GREY)) >= 3
+
+
+def test_marks_are_seen_on_either_ground() -> None:
+    """All colours that pages draw with, but those of words (`muted`, `style`) and of the cells of the picture of hours, which are told apart by figures and frames."""
+    words, cells = {"#a8b4c0", "#5a6672", "#0b141d"}, {"#e3edf5", "#8db8dc", "#7a0019"}
+    for path in PAGES.glob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        drawn = set(re.findall(r"#[0-9a-fA-F]{6}", source)) - (words if path.name == "_blocks.py" else cells if path.name == "hours.py" else set())
+        faint = {colour for colour in drawn for ground in ("light", "dark") if _contrast(colour, theme.THEME[f"theme.{ground}.backgroundColor"]) < 3}
+        assert not faint and "scheme=" not in source, path.name
 
 
 @pytest.fixture
@@ -647,3 +781,83 @@ def test_in_a_browser_a_slider_says_what_if(server: str, folder: Path, browser: 
     found = compare.backtest(folder / "small.duckdb", rules.rules_folder(), ["cn-gbt-45251/quiet-hours.quiet_from=23:00"])[0]
     expect(metric).to_have_text(str(found.after), timeout=30_000)
     page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
+def test_in_a_browser_findings_are_gone_through_by_keyboard(server: str, browser: Any) -> None:
+    from playwright.sync_api import expect
+
+    page = browser.new_page()
+    page.goto(f"{server}/finding?lang=en")
+    place = lambda at: page.get_by_text(say("page.position", "en", at=at, total=4), exact=True)  # noqa: E731 - said three times
+    expect(place(1)).to_be_visible(timeout=60_000)
+    page.wait_for_timeout(2_000)
+    page.keyboard.press("j")
+    expect(place(2)).to_be_visible(timeout=30_000)
+    page.keyboard.press("k")
+    expect(place(1)).to_be_visible(timeout=30_000)
+    # Whoever writes is not carried off.
+    page.get_by_label(say("column.comment", "en")).first.press_sequentially("jj")
+    page.wait_for_timeout(1_000)
+    expect(place(1)).to_be_visible()
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
+def test_in_a_browser_nothing_is_taken_away_beside_the_log(server: str, browser: Any) -> None:
+    """Neither a table, a chart nor the data behind a chart has Streamlit's own button for a file."""
+    from playwright.sync_api import expect
+
+    # Which also keeps whole tables out of the clipboard.
+    assert tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["client"]["disableDataExport"]
+
+    page = browser.new_page()
+
+    def offered(place: str) -> set[str]:
+        found = page.get_by_test_id(place).first
+        expect(found).to_be_visible(timeout=60_000)
+        found.hover()
+        page.wait_for_timeout(500)
+        return {str(b.get_attribute("aria-label")).partition(":")[0] for b in page.get_by_test_id("stElementToolbarButton").filter(visible=True).get_by_role("button").all()}
+
+    page.goto(f"{server}/findings")
+    assert {"Search", "Fullscreen"} <= offered("stDataFrame") <= {"Search", "Fullscreen", "Show/hide columns"}
+    page.goto(server)
+    chart = offered("stVegaLiteChart")
+    assert "Fullscreen" in chart and not any(label.startswith(("Download", "Copy")) for label in chart)
+    # The button appears with the mouse, and is no other's.
+    page.get_by_role("button", name=re.compile("^Show data")).first.click()
+    assert not any(label.startswith(("Download", "Copy")) for label in offered("stDataFrame"))
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
+def test_in_a_browser_words_of_the_log_are_no_markdown(browser: Any, tmp_path: Path) -> None:
+    """Neither picture nor address, icon nor emoji comes of what somebody wrote."""
+    from playwright.sync_api import expect
+
+    words = "![x](https://evil.example/a.png) https://evil.example/b www.evil.example c@evil.example :smile: :material/home: :red[d]"
+    with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADERS, *((f"C{n}", f"2026-03-02 1{n}:00:00", "电话", "呼出", "接通", "本人", "提醒还款", words) for n in range(3))])
+    path = audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r").path
+    log = review.Reviews(path)
+    with runs.connect(path) as con:
+        draw = log.draw_contacts(con, "w", words, 2).seq
+    log.examine(draw, log.queue(draw)[0][0], "w", "ok")
+    asked: list[str] = []
+    with _serving(path.parent) as address:
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        for name, place in (("agents", page.locator("h2")), ("review", page.get_by_test_id("stMarkdownContainer").filter(has_text="evil"))):
+            page.goto(f"{address}/{name}?lang=en")
+            if name == "review":
+                page.get_by_text(say("page.review.tab_unflagged", "en"), exact=True).click()
+            shown = place.filter(has_text="evil").first
+            expect(shown).to_be_visible(timeout=60_000)
+            assert words in shown.inner_text().replace("\N{WORD JOINER}", "")
+            assert page.locator("[href^=http][href*=evil], [href^=mailto], [src*=evil]").count() == 0
+        page.close()
+    assert asked and not [url for url in asked if not url.startswith((address, "data:", "blob:"))]

@@ -23,8 +23,10 @@ from typer.testing import CliRunner
 
 from analyzer import audit, review, runs, sampling, summary
 from analyzer.cli import app
+from analyzer.dashboards._blocks import plain
 from analyzer.errors import UsageError
 from analyzer.messages import say
+from analyzer.model import ExitCode
 from tests import postgres
 from tests.conftest import ROOT
 
@@ -410,6 +412,82 @@ def test_a_blind_review_hides_the_first_verdict_and_tells_agreement(wide: tuple[
     assert log.verify() is None
 
 
+def test_an_appeal_ends_a_blind_review(wide: tuple[review.Reviews, duckdb.DuckDBPyConnection]) -> None:
+    """Whoever answers it must see it, and what it is against."""
+    log, con = wide
+    one, other = [f["finding_id"] for f in summary.findings(con, limit=2)[0]]
+    for finding in (one, other):
+        log.decide(con, finding, "甲", "confirmed")
+    log.draw_blind(con, "王", "s", 2)
+    log.appeal(con, one, "A1", "不是我打的")
+    assert log.blind_tasks("乙") == [other] and [e.kind for e in log.history(one, blind_to="乙")] == ["verdict", "appeal"]
+    with pytest.raises(UsageError, match="blind"):
+        log.judge_blind(con, one, "乙", "confirmed")
+    assert log.draw_blind(con, "王", "s", 2).told["findings"] == [other]
+    log.decide(con, one, "乙", "confirmed", seen=_standing(log, con, one).seen)
+    assert log.draw_blind(con, "王", "s", 2).told["population"] == 2 and set(log.blind_tasks("丙")) == {one, other}
+
+
+def test_who_lets_a_finding_go_has_no_task(wide: tuple[review.Reviews, duckdb.DuckDBPyConnection]) -> None:
+    log, con = wide
+    finding = summary.findings(con, limit=1)[0][0]["finding_id"]
+    log.decide(con, finding, "甲", "claimed")
+    assert _standing(log, con, finding).assignee == "甲"
+    log.decide(con, finding, "甲", "open")
+    assert (_standing(log, con, finding).state, _standing(log, con, finding).assignee, log.counts(con)["assigned"]) == ("open", "", 0)
+    assert log.decide_all(con, {"finding": [finding]}, "乙", "confirmed", "看过").left == 0
+    log.decide(con, finding, "乙", "open", "", "丙")
+    assert _standing(log, con, finding).assignee == "丙"
+
+
+def test_the_command_line_takes_nobodys_place_unless_told_to(many: Path, tmp_path: Path, url: str) -> None:
+    run = tmp_path / "many.duckdb"
+    shutil.copy(many, run)
+    finding, other, third, *_ = _findings(run)
+    log = review.Reviews(run, url)
+    assert _call(run, url, finding, "--state", "confirmed", "--by", "Wang")[0] == 0
+    code, _, said = _call(run, url, finding, "--state", "dismissed", "--comment", "x", "--by", "Li")
+    assert code == ExitCode.USAGE and " ".join(said.split()) == say("review.replaces", "en", finding=finding) and len(log.log()) == 1
+    # One's own is one's own; a task on it takes nothing away; who says so may.
+    for more in (["--state", "remediated", "--by", "wang "], ["--state", "claimed", "--by", "Li"], ["--state", "dismissed", "--comment", "x", "--by", "Li", "--replace"]):
+        assert _call(run, url, finding, *more)[0] == 0
+    assert [(e.actor, e.state) for e in log.history(finding)] == [("Wang", "confirmed"), ("wang", "remediated"), ("Li", "remediated"), ("Li", "dismissed")]
+    # So of a claim, but not for whoever was given the task; a second person's word takes no place.
+    assert _call(run, url, other, "--state", "claimed", "--assign", "Zhao", "--by", "Wang")[0] == 0
+    assert _call(run, url, other, "--state", "confirmed", "--by", "Li")[0] == ExitCode.USAGE and _call(run, url, other, "--state", "confirmed", "--by", "Zhao")[0] == 0
+    for who in ("Wang", "Li"):
+        assert _call(run, url, third, "--state", "confirmed", "--by", who, "--two-level", "critical,high,medium,low")[0] == 0
+
+
+def test_there_is_nothing_to_verify_where_there_is_no_log(run: Path) -> None:
+    done = CliRunner().invoke(app, ["--lang", "en", "log", "verify", "--run", str(run.parent)])
+    assert done.exit_code == ExitCode.NO_INPUT and " ".join(done.output.split()) == say("review.none_there", "en", name=review.FILE)
+
+
+def test_what_is_no_text_is_damage_and_no_trace(run: Path, con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = review.Reviews(run, "")
+    for number in range(2):
+        log.decide(con, _findings(run)[0], "甲", "claimed", str(number))
+    statement, unguard = _direct(log, "")
+    unguard()
+    statement("UPDATE entries SET comment = x'00ff' WHERE seq = 2")
+    done = CliRunner().invoke(app, ["--lang", "en", "log", "verify", "--run", str(run.parent)])
+    assert done.exit_code == ExitCode.BREACHES and " ".join(done.output.split()) == say("talk.log_broken", "en", entries=2, at=2)
+    assert _call(run, "", _findings(run)[0])[::2] == (ExitCode.NO_INPUT, say("review.damaged", "en", at=2) + "\n")
+    con.close()
+    at = _show(run, "action_log", monkeypatch)
+    assert [plain(say("review.damaged", "en", at=2))] == [e.value for e in at.error]
+
+
+def test_the_list_says_of_a_verdict_that_it_does_not_count_yet(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = review.Reviews(mine)
+    with runs.connect(mine) as con:
+        finding = summary.findings(con, {"rule": [QUIET]}, "time", 1)[0][0]
+        log.decide(con, finding["finding_id"], "王", "confirmed", second=(finding["severity"],))
+    at = _show(mine, "findings", monkeypatch, findings_scope=({"finding": [finding["finding_id"]]}, "one"))
+    assert list(at.dataframe[0].value[say("column.state", "en")]) == ["confirmed · waiting for a second person"]
+
+
 def test_kappa_is_cohens() -> None:
     """The worked example of two readers and 50 proposals: 20 and 15 agree, po 0.7, pe 0.5."""
     pairs = [("y", "y")] * 20 + [("y", "n")] * 5 + [("n", "y")] * 10 + [("n", "n")] * 15
@@ -556,7 +634,7 @@ def test_a_finding_is_judged_on_its_page(lang: str, run: Path, monkeypatch: pyte
     review.Reviews(run).decide(con, finding, "李审计", "confirmed", "不是约定")
     con.close()
     save("acceptable", "后写的")
-    assert [e.value for e in at.error] == [say("review.changed", lang, finding=finding)]
+    assert [e.value for e in at.error] == [plain(say("review.changed", lang, finding=finding))]
     assert len(review.Reviews(run).history(finding)) == 2
     st.cache_resource.clear()
 

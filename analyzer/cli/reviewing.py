@@ -32,7 +32,7 @@ from analyzer.cli.shared import (
     t,
     talk,
 )
-from analyzer.errors import UsageError
+from analyzer.errors import NoInput, UsageError
 from analyzer.model import ExitCode
 
 app = typer.Typer(rich_markup_mode=None)
@@ -57,6 +57,7 @@ def review_finding(
     approve: Annotated[bool | None, typer.Option("--approve/--refuse", help=help_("approve"))] = None,
     appeal: Annotated[bool, typer.Option("--appeal", help=help_("appeal"))] = False,
     blind: Annotated[bool, typer.Option("--blind", help=help_("blind"))] = False,
+    replace: Annotated[bool, typer.Option("--replace", help=help_("review_replace"))] = False,
     two_level: Annotated[str, typer.Option("--two-level", help=help_("two_level"))] = "",
     run: RunFolder = Path("runs"), url: ReviewsUrl = "",
     name: RunName = None,
@@ -89,7 +90,7 @@ def review_finding(
             elif blind and state is not None:
                 log.judge_blind(con, whole, actor, state, comment)
             elif state is not None:
-                log.decide(con, whole, actor, state, comment, assignee, second=names(two_level))
+                log.decide(con, whole, actor, state, comment, assignee, second=names(two_level), replace=replace)
         history = log.history(whole, blind_to=actor.strip())
         if json_:
             emit_json(history)
@@ -211,7 +212,9 @@ def log_verify(run: RunFolder = Path("runs"), url: ReviewsUrl = "", json_: Json 
     """See the catalogue."""
     with errors():
         log = review.Reviews(run, url)
-        broken, entries = log.verify(), len(log.log())
+        if not log.there():
+            raise NoInput("review.none_there", name=review.FILE)
+        broken, entries = log.verify(), len(log.chain())
     if json_:
         emit_json({"entries": entries, "broken_at": broken})
     else:

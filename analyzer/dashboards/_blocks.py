@@ -39,8 +39,12 @@ CLOSED = frozenset({"severity", "strength", "effect", "known", "channel", "direc
 # The lists by which the page of findings filters: those always shown, and the rest.
 FILTERS, MORE_FILTERS = ("rule", "severity", "vendor", "agent", "channel"), ("pack", "strength", "team", "class", "stage")
 NATURE = "nature"
+# Up to so many contacts the undetermined ones are counted at once; of more when somebody asks, since each rule is then run again.
+SOON = 100_000
 DATES = ("since", "until")
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
+# Addresses, emoji and icons are looked for after the backslashes are gone: a character that is not seen parts them.
+_LIVE = re.compile(r"(?<=[:@])(?=\S)|(?<=www)(?=\.)", re.IGNORECASE)
 _LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
 
 
@@ -50,7 +54,8 @@ def muted() -> str:
 
 
 def style() -> None:
-    """What the theme has no option for: chosen values stand in white on the accent, which is too light for that on the dark ground."""
+    """What Streamlit has no option for: pictures that can be taken away beside the action log, and on the dark ground chosen values in white on an accent too light for that."""
+    st.html('<style>[data-testid="stElementToolbarButton"]:has(button[aria-label^="Download"], button[aria-label^="Copy"]) { display: none; }</style>')
     if st.context.theme.type == "dark":
         st.html("<style>[data-tag], [data-tag] * { color: #0b141d !important; }</style>")
 
@@ -146,9 +151,9 @@ def choose_run(folder: Path) -> bool:
         st.session_state["run_path"] = str(runs.locate(folder, current))
         told = ask(summary.run)
     except DunAuditError as error:
-        st.info(error.text(lang()))
+        st.info(sentence(error))
         return False
-    st.caption(t("page.run_settings", **{k: told[k] for k in ("program", "zone", "jurisdiction")}))
+    st.caption(t("page.run_settings", **{k: plain(told[k]) for k in ("program", "zone", "jurisdiction")}))
     return True
 
 
@@ -220,6 +225,18 @@ def ask_once(question: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T], *
     return found
 
 
+def undecided(contacts: int) -> Any:
+    """What `summary.wanting` gives for a run of so many contacts; None where nobody has asked for it yet, with the button that does."""
+    if contacts > SOON:
+        key = f"undecided_{run_path().stem}"
+        if st.button(t("page.overview.count_undetermined"), key="undecided_count", disabled=st.session_state.get(key, False)):
+            st.session_state[key] = True
+        if not st.session_state.get(key):
+            return None
+    with st.spinner(t("page.working")):
+        return ask_once(summary.wanting)
+
+
 def completeness_line() -> None:
     """Under every chart: what was read, and what is unknown in it."""
     st.caption(t("talk.completeness", **ask_once(summary.completeness)))
@@ -271,21 +288,29 @@ def picked_point(event: Any, name: str) -> Row | None:
     return dict(points[0]) if points else None
 
 
-def reveal(what: str, item: str, hidden: Mapping[str, str]) -> bool:
-    """Whether the names behind a finding or a case are shown; the button that shows them, for who may, and the entry in the action log that says so."""
+def unveiled(what: str, item: str, label: str, **counts: Any) -> bool:
+    """Whether what is covered on a page is shown; the button that shows it, for who may, and the entry in the action log that says so and how much it was."""
     user, key = _identity.me(), f"revealed_{what}_{item}"
-    if not hidden or not access.allowed(user.role, "reveal"):
+    if not access.allowed(user.role, "reveal"):
         return False
 
     def shown_from_now_on() -> None:
         access.require(_identity.me(), "reveal")
         path = run_path()
-        review.Reviews(path).act(user.id, "reveal", path.stem, what=what, item=item, names=len(hidden))
+        review.Reviews(path).act(user.id, "reveal", path.stem, what=what, item=item, **counts)
         st.session_state[key] = True
 
     if not st.session_state.get(key):
-        st.button(t("page.reveal", count=len(hidden)), on_click=shown_from_now_on, key=f"reveal_{what}", help=t("page.reveal_logged"))
+        st.button(label, on_click=shown_from_now_on, key=f"reveal_{what}", help=t("page.reveal_logged"))
     return bool(st.session_state.get(key))
+
+
+def reveal(what: str, item: str, hidden: Sequence[tuple[str, str]]) -> bool:
+    """Whether the names behind a finding or a case (see `access.names`) are shown, and them: see `unveiled`."""
+    if not hidden or not unveiled(what, item, t("page.reveal", count=len(hidden)), names=len(hidden)):
+        return False
+    paragraph(t("page.revealed", names=" · ".join(f"{pseudonym} = {name}" for pseudonym, name in hidden)))
+    return True
 
 
 # Text: everything goes through `escape`
@@ -302,7 +327,12 @@ def marked(text: str, marks: Iterable[Mapping[str, Any]]) -> str:
 
 def plain(text: str) -> str:
     """A text of the log or the name of a file for where Markdown is read (headings, captions, messages): shown as it stands."""
-    return _MARKDOWN.sub(r"\\\1", text)
+    return _MARKDOWN.sub(r"\\\1", _LIVE.sub("\N{WORD JOINER}", text))
+
+
+def sentence(error: DunAuditError) -> str:
+    """An error in the language in view, for where Markdown is read: what it tells of data is shown as it stands."""
+    return plain(error.text(lang())) if error.params else error.text(lang())
 
 
 def paragraph(text: str) -> None:
@@ -313,7 +343,7 @@ def paragraph(text: str) -> None:
 def quote(head: str, text: str, marks: Iterable[Mapping[str, Any]]) -> None:
     """A text of the log under a line that says where it stands."""
     st.html(
-        f'<div style="border-left:4px solid #8aa4b8;padding:.2rem .8rem"><div style="opacity:.7;font-size:.85rem">{escape(head)}</div>'
+        f'<div style="border-left:4px solid {GREY};padding:.2rem .8rem"><div style="opacity:.7;font-size:.85rem">{escape(head)}</div>'
         f'<div style="white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.7">{marked(text, marks)}</div></div>'
     )
 
@@ -326,6 +356,12 @@ def facts(values: Mapping[str, object]) -> None:
         if (text := shown(name, value))
     )
     st.html(f'<div style="display:grid;grid-template-columns:minmax(7rem,max-content) 1fr;gap:.25rem 1.2rem">{lines}</div>')
+
+
+def standing(one: review.Standing) -> str:
+    """Where a finding stands, and why that does not count yet or any more."""
+    marks = (("waiting", one.waiting), ("stale", one.stale), ("appealed", one.appeal is not None))
+    return " · ".join([t(f"word.{one.state}"), *(t(f"word.{mark}") for mark, on in marks if on)])
 
 
 # Tables and charts
@@ -369,7 +405,7 @@ CONTACT_ROWS = 50
 def covered(rows: Sequence[Row]) -> list[Row]:
     """Rows with a `text` in which the names of their cases' people and their collectors are covered: to show them is a reveal, and logged."""
     hidden = ask(access.names, sorted({r["case_id"] for r in rows if r.get("case_id")}), sorted({r["agent_id"] for r in rows if r.get("agent_id")}))
-    return access.veiled(rows, hidden.values())
+    return access.veiled(rows, [name for _, name in hidden])
 
 
 def contact_pages(filters: Mapping[str, Sequence[str]], key: str, title: str) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import streamlit as st
 
 from analyzer import access
-from analyzer.dashboards._blocks import ask, keep, lang, remember, t
+from analyzer.dashboards._blocks import ask, keep, remember, sentence, t
 from analyzer.dashboards._identity import me
 from analyzer.errors import UsageError
 
@@ -37,7 +37,7 @@ def wrote(write: Callable[..., T], *args: object) -> T | None:
     try:
         return ask(write, *args)
     except UsageError as error:
-        st.error(error.text(lang()))
+        st.error(sentence(error))
         return None
 
 

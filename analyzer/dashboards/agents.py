@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import altair as alt
 import streamlit as st
 
-from analyzer import review, summary
-from analyzer.dashboards._blocks import BLUE, GREY, RED, Row, ask, ask_once, draw, field, lang, of, open_picked, percent, plain, run_path, t, table
+from analyzer import access, review, summary
+from analyzer.dashboards._blocks import BLUE, GREY, RED, Row, ask, ask_once, draw, field, lang, of, open_picked, percent, plain, run_path, t, table, undecided
 from analyzer.dashboards._identity import may
 from analyzer.dashboards._writing import actor, sent
 
-COLUMNS = ("agent_id", "name", "team", "vendor", "contacts", "breaching_contacts", "share", "interval", "expected", "change")
-RULES = ("title", "severity", "findings", "breaching_contacts", "share", "team_share", "rule")
+COLUMNS = ("agent_id", "name", "team", "vendor", "contacts", "breaching_contacts", "undetermined", "share", "interval", "expected", "change")
+RULES = ("title", "severity", "findings", "breaching_contacts", "judged", "undetermined", "share", "team_share", "rule")
 TASKS = ("task", "comment", "since", "earlier", "from_then", "due", "state", "title", "check_note", "actor")
 EXAMPLES = 50
 
@@ -22,17 +23,17 @@ def written(row: Row) -> Row:
     """Shares as people read them; the figures themselves are `summary`'s."""
     change = row["change"]
     return row | {
-        "share": percent(row["rate"]), "interval": f"{percent(row['low'])} - {percent(row['high'])}", "expected": percent(row["expected"]),
+        "share": percent(row["rate"]), "interval": "" if row["rate"] is None else f"{percent(row['low'])} - {percent(row['high'])}", "expected": percent(row["expected"]),
         "change": "" if change is None else f"{change:+.1%}",
     }  # fmt: skip
 
 
 def spread(rows: list[Row]) -> None:
     """Every collector's rate with its interval, and where all of them lie."""
-    data = [{"agent": f"{r['agent_id']} {r['name'] or ''}".strip(), **{k: r[k] for k in ("rate", "low", "high", "expected", "contacts", "breaching_contacts")}} for r in rows[:40]]
+    data = [{"agent": f"{r['agent_id']} {r['name'] or ''}".strip(), **{k: r[k] for k in ("rate", "low", "high", "expected", "contacts", "breaching_contacts", "undetermined")}} for r in rows[:40]]
     base = alt.Chart(alt.InlineData(values=data), height=70 + 24 * len(data)).encode(y=alt.Y("agent:N", title=None, sort=[d["agent"] for d in data], axis=alt.Axis(labelLimit=220)))
     low = alt.X("low:Q", title=t("column.rate"), axis=alt.Axis(format="%"))
-    tips = [alt.Tooltip("agent:N", title=field("agent")), *(alt.Tooltip(f"{k}:Q", title=field(k), format=".1%") for k in ("rate", "expected")), *(alt.Tooltip(f"{k}:Q", title=field(k), format=",") for k in ("breaching_contacts", "contacts"))]
+    tips = [alt.Tooltip("agent:N", title=field("agent")), *(alt.Tooltip(f"{k}:Q", title=field(k), format=".1%") for k in ("rate", "expected")), *(alt.Tooltip(f"{k}:Q", title=field(k), format=",") for k in ("breaching_contacts", "contacts", "undetermined"))]
     lines = base.mark_rule(color=GREY, strokeWidth=3).encode(x=low, x2="high:Q", tooltip=tips)
     points = base.mark_point(filled=True, size=70, color=BLUE).encode(x="rate:Q", tooltip=tips)
     draw(lines + points + base.mark_tick(color=RED, thickness=3, size=16).encode(x="expected:Q", tooltip=tips), t("page.agents_spread"))
@@ -111,23 +112,25 @@ def say_due(tasks: list[review.Task], agents: set[str]) -> None:
         st.warning(plain(t("page.coaching.due", count=len(waiting), names=t("page.comma").join(sorted(set(waiting))))))
 
 
-def one(agent: str, log: review.Reviews, tasks: list[review.Task]) -> None:
+def one(agent: str, log: review.Reviews, tasks: list[review.Task], wanted: Any) -> None:
     """A collector: by rule beside his team, by week, his coaching, and his own contacts to coach on."""
     st.header(plain(agent))
-    rules = [r | {"title": r[f"title_{lang()}"], "share": percent(r["rate"]), "team_share": percent(r["team_rate"])} for r in ask(summary.agent_rules, agent)]
+    with st.spinner(t("page.working")):
+        outcomes = access.outcomes(run_path())
+    rules = [r | {"title": r[f"title_{lang()}"], "share": percent(r["rate"]), "team_share": percent(r["team_rate"])} for r in ask(summary.agent_rules, agent, outcomes)]
     if rules:
         st.subheader(t("page.agent_rules"))
         table(rules, RULES, t("page.agent_rules"))
-    weeks = ask(summary.agent_trend, agent)
-    data = [{"since": r["since"].isoformat(), "rate": r["breaching_contacts"] / r["contacts"], "contacts": r["contacts"], "breaching_contacts": r["breaching_contacts"]} for r in weeks]
+    weeks = ask(summary.agent_trend, agent, wanted)
+    data = [{"since": r["since"].isoformat(), **{k: r[k] for k in ("rate", "contacts", "breaching_contacts", "undetermined")}} for r in weeks]
     st.subheader(t("page.trend"))
     chart = alt.Chart(alt.InlineData(values=data), height=200).mark_line(point=True, color=BLUE).encode(
         x=alt.X("since:O", title=t("column.since"), axis=alt.Axis(labelAngle=0, labelOverlap=True)), y=alt.Y("rate:Q", title=t("column.rate"), axis=alt.Axis(format="%")),
-        tooltip=[alt.Tooltip("since:N", title=field("since")), *(alt.Tooltip(f"{k}:Q", title=field(k)) for k in ("breaching_contacts", "contacts"))],
+        tooltip=[alt.Tooltip("since:N", title=field("since")), *(alt.Tooltip(f"{k}:Q", title=field(k)) for k in ("breaching_contacts", "contacts", "undetermined"))],
     )  # fmt: skip
     draw(chart, t("page.trend"))
     coaching(log, tasks, agent, rules)
-    filters = {"agent": [agent]}
+    filters = {"agent": [agent], "nature": ["breach"]}
     examples, total = ask(summary.findings, filters, "severity", EXAMPLES, 0)
     st.subheader(t("page.agent_examples"))
     if not total:
@@ -140,7 +143,8 @@ def one(agent: str, log: review.Reviews, tasks: list[review.Task]) -> None:
 
 def main() -> None:
     st.title(t("page.agents"))
-    rows = ask(summary.agents)
+    wanted = undecided(ask_once(summary.totals)["contacts"])
+    rows = ask(summary.agents, wanted)
     if not rows:
         st.info(t("page.no_agents"))
         return
@@ -151,10 +155,11 @@ def main() -> None:
     log = review.Reviews(run_path())
     tasks = log.coaching()
     say_due(tasks, {r["agent_id"] for r in rows})
-    spread(rows)
+    if wanted is not None:
+        spread(rows)
     event = table([written(r) for r in rows], COLUMNS, t("page.agents"), on_select="rerun", selection_mode="single-row", key=f"agents_table_{team}")
     picked = event["selection"]["rows"]
-    one(rows[picked[0] if picked and picked[0] < len(rows) else 0]["agent_id"], log, tasks)
+    one(rows[picked[0] if picked and picked[0] < len(rows) else 0]["agent_id"], log, tasks, wanted)
 
 
 main()

@@ -8,7 +8,7 @@ import altair as alt
 import streamlit as st
 
 from analyzer import access, summary
-from analyzer.dashboards._blocks import Row, ask, draw, field, open_picked, paragraph, reveal, shown, t, table
+from analyzer.dashboards._blocks import BLUE, RED, Row, ask, draw, field, open_picked, reveal, shown, t, table
 
 COLUMNS = ("local_at", "what", "channel", "direction", "outcome", "relation", "agent_id", "dpd", "account_class", "stage", "broken", "detail", "text", "contact_id")
 
@@ -33,10 +33,10 @@ def picture(rows: list[Row]) -> None:
         for r in rows
         if r["local_at"] is not None
     ]  # fmt: skip
-    chart = alt.Chart(alt.InlineData(values=data), height=alt.Step(34)).mark_point(filled=True, size=90, opacity=0.85).encode(
+    chart = alt.Chart(alt.InlineData(values=data), height=alt.Step(34)).mark_point(filled=True, size=90, opacity=1).encode(
         x=alt.X("at:T", title=None, scale=alt.Scale(domain=span(rows))), y=alt.Y("lane:N", title=None, axis=alt.Axis(labelLimit=200)),
         color=alt.Color("state:N", title=None, scale=alt.Scale(
-            domain=[t(k) for k in ("word.breach", "page.no_breach", "page.what.event", "page.what.promise", "page.what.payment")], range=["#8b1a1a", "#5b8db8", "#d9622b", "#6b8e23", "#2e7d32"]), legend=alt.Legend(orient="top")),
+            domain=[t(k) for k in ("word.breach", "page.no_breach", "page.what.event", "page.what.promise", "page.what.payment")], range=[RED, BLUE, "#dd6a2f", "#8e5fb0", "#3f8f6b"]), legend=alt.Legend(orient="top")),
         tooltip=[alt.Tooltip("at:T", title=field("local_at"), format="%Y-%m-%d %H:%M"), *(alt.Tooltip(f"{k}:N", title=field(k)) for k in ("lane", "outcome", "relation", "stage", "dpd", "broken"))],
     ).interactive(bind_y=False)  # fmt: skip
     draw(chart, t("page.timeline"))
@@ -44,24 +44,24 @@ def picture(rows: list[Row]) -> None:
 
 def main() -> None:
     st.title(t("page.case"))
-    known = ask(summary.case_ids)
+    left, right = st.columns(2)
+    part = left.text_input(t("page.case.find"), key="case_part", help=t("page.case.find_help")).strip()
+    known = ask(summary.case_ids, part)
     if not known:
-        st.info(t("page.no_cases"))
+        st.info(t("page.case.none" if part else "page.no_cases"))
         return
-    asked = st.session_state.get("case_id")
+    asked = "" if part else st.session_state.get("case_id")
     if asked and asked not in known:
         known = [asked, *known]
-    case = st.selectbox(t("column.case_id"), known, index=known.index(asked) if asked else 0, key="case_choice", width=320)
+    case = right.selectbox(t("column.case_id"), known, index=known.index(asked) if asked else 0, key=f"case_choice_{part}")
     rows = ask(summary.case_timeline, case)
     hidden = ask(access.names, [case], sorted({r["agent_id"] for r in rows if r["agent_id"]}))
     if not rows:
         st.info(t("page.case_empty"))
         return
     st.caption(t("page.case_counts", contacts=sum(r["what"] == "contact" for r in rows), broken=sum(bool(r["broken"]) for r in rows)))
-    if reveal("case", case, hidden):
-        paragraph(t("page.revealed", names=" · ".join(f"{pseudonym} = {name}" for pseudonym, name in sorted(hidden.items()))))
-    else:
-        rows = access.veiled(rows, hidden.values())
+    if not reveal("case", case, hidden):
+        rows = access.veiled(rows, [name for _, name in hidden])
     picture(rows)
     lines = [r | {"dpd": "" if r["dpd"] is None else str(r["dpd"]), "what": t(f"page.what.{r['what']}"), "broken": (r["broken"] or "").replace("|", ", ")} for r in rows]
     event = table(lines, COLUMNS, t("page.timeline"), on_select="rerun", selection_mode="single-row", key=f"case_table_{case}", height=520 if len(lines) > 13 else "auto")

@@ -7,7 +7,26 @@ import duckdb
 import streamlit as st
 
 from analyzer import conduct
-from analyzer.dashboards._blocks import Row, ask, ask_once, covered, draw, field, lang, of, open_case, paragraph, percent, quote, shown, t, table
+from analyzer.dashboards._blocks import (
+    BLUE,
+    RED,
+    Row,
+    ask,
+    ask_once,
+    covered,
+    draw,
+    field,
+    lang,
+    of,
+    open_case,
+    paragraph,
+    percent,
+    quote,
+    sentence,
+    shown,
+    t,
+    table,
+)
 from analyzer.errors import RuleErrors
 
 FIGURES = ("contacts", "kept", "kept_interval", "missed", "avoided_contacts", "breach_share", "breach_interval", "against_contacts")
@@ -57,7 +76,7 @@ def situations(rows: list[Row]) -> None:
     ]
     base = alt.Chart(alt.InlineData(values=data), height=110 + 34 * len(rows)).encode(
         y=alt.Y("name:N", title=None, sort=names, axis=alt.Axis(labelLimit=240, labelOverlap=False)), yOffset=alt.YOffset("what:N", sort=whats),
-        color=alt.Color("what:N", title=None, scale=alt.Scale(domain=whats, range=["#1f4e79", "#8b1a1a"]), legend=alt.Legend(orient="top")),
+        color=alt.Color("what:N", title=None, scale=alt.Scale(domain=whats, range=[BLUE, RED]), legend=alt.Legend(orient="top")),
         tooltip=[alt.Tooltip("name:N", title=field("situation")), alt.Tooltip("what:N", title=t("page.dimension")), alt.Tooltip("figures:N", title=field("contacts"))],
     )  # fmt: skip
     lines = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=field("share"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")), x2="high:Q")
@@ -133,7 +152,7 @@ def main() -> None:
     try:
         book()
     except RuleErrors as error:
-        st.error(error.text(lang()))
+        st.error(sentence(error))
         return
     told = coached()
     st.info(t("talk.conduct", **{k: f"{v:,}" for k, v in told.reach.items()}))

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 
 import streamlit as st
 
-from analyzer import audit, intake, rules, summary
-from analyzer.dashboards._blocks import ask, completeness_line, field, lang, picked_row, plain, shown, t, table, whole_run
-from analyzer.dashboards._identity import may
+from analyzer import audit, intake, review, rules, summary
+from analyzer.dashboards._blocks import ask, completeness_line, field, lang, picked_row, plain, run_path, sentence, shown, t, table, unveiled, whole_run
+from analyzer.dashboards._identity import may, me
 from analyzer.errors import DunAuditError
 from analyzer.messages import keys
 
@@ -37,7 +37,7 @@ def batches(rows: list[summary.Row]) -> None:
     picked = picked_row(table(lines, BATCHES, t("page.data.batches"), on_select="rerun", selection_mode="single-row", key="data_batches", height=420 if len(lines) > 11 else "auto"), rows)
     for row in rows:
         if row["encoding_certain"] is False:
-            st.caption(t("talk.uncertain", file=plain(row["file"]), encoding=row["encoding"]))
+            st.caption(t("talk.uncertain", file=plain(row["file"]), encoding=plain(row["encoding"])))
     mapping(picked or rows[0])
 
 
@@ -48,7 +48,7 @@ def table_name(name: str) -> str:
 
 def mapping(batch: summary.Row) -> None:
     st.subheader(t("page.data.mapping", file=plain(batch["file"])))
-    st.caption(t("page.data.mapping_help", mapping=plain(ask(summary.run)["mapping"]), zone=batch["zone"], whose=t(f"page.data.zone_{batch['zone_from']}")))
+    st.caption(t("page.data.mapping_help", mapping=plain(ask(summary.run)["mapping"]), zone=plain(batch["zone"]), whose=t(f"page.data.zone_{batch['zone_from']}")))
     lines = [{"canonical": field(name), "key": name, "in_file": t("page.comma").join(map(str, found)) if isinstance(found, list) else str(found)} for name, found in json.loads(batch["mapped"]).items()]
     table(lines, ("canonical", "in_file", "key"), t("page.data.mapping", file=batch["file"]), height=320 if len(lines) > 8 else "auto")
     unread = json.loads(batch["unmapped"])
@@ -72,7 +72,10 @@ def rejects(rows: list[summary.Row]) -> None:
     page = st.pagination(pages, key=f"data_rejects_page_{batch}") if pages > 1 else 1
     found, _ = ask(summary.rejects, batch or None, ROWS, (page - 1) * ROWS)
     with above:
-        st.caption(t("page.data.originals", first=(page - 1) * ROWS + 1, last=(page - 1) * ROWS + len(found), total=f"{total:,}"))
+        # Nobody knows whose names and numbers stand in a row that could not be read: all of it is covered.
+        told = unveiled("rejects", f"{run_path().stem}/{batch}", t("page.data.reveal"), rows=total)
+        found = found if told else [r | {"original": "＊" * len(r["original"] or "")} for r in found]
+        st.caption(t("page.data.originals" if told else "page.data.covered", first=(page - 1) * ROWS + 1, last=(page - 1) * ROWS + len(found), total=f"{total:,}"))
         table([r | {"reason": t(r["reason"])} for r in found], REJECTS, t("page.data.rejects"))
 
 
@@ -87,25 +90,32 @@ def cells() -> None:
 
 
 # A new run
-def file_name(name: str, number: int) -> str:
-    """A name for a file as it was uploaded: never a path, never hidden."""
-    return re.sub(r"[\x00-\x1f/\\:]", "_", Path(name).name).lstrip(".~$") or f"file-{number}"
+def file_name(name: str, number: int, taken: set[str]) -> str:
+    """A name for a file as it was uploaded: never a path, never hidden, never that of another (some systems take no notice of case)."""
+    path = Path(re.sub(r"[\x00-\x1f/\\:]", "_", Path(name).name).lstrip(".~$") or f"file-{number}")
+    names = (path.name, *(f"{path.stem}-{n}{path.suffix}" for n in range(2, len(taken) + 3)))
+    found = next(one for one in names if one.casefold() not in taken)
+    taken.add(found.casefold())
+    return found
 
 
-def make(files: Sequence[tuple[str, bytes]], house: bytes | None, to: Path, name: str, by_choice: Sequence[str], at: list[tuple[str, int, int]]) -> audit.RunResult:
-    """Audit uploaded files into a run. In a thread of its own: whoever leaves the page meanwhile does not cut it off; the files go with it."""
+def make(files: Sequence[tuple[str, bytes]], house: bytes | None, to: Path, name: str, by_choice: Sequence[str], at: list[tuple[str, int, int]], who: str) -> audit.RunResult:
+    """Audit uploaded files into a run, and say so in the action log. In a thread of its own: whoever leaves the page meanwhile does not cut it off; the files go with it."""
     with TemporaryDirectory(prefix="dunaudit-") as folder:
         given = Path(folder) / "files"
         given.mkdir()
+        taken: set[str] = set()
         for number, (written, data) in enumerate(files, start=1):
-            (given / file_name(written, number)).write_bytes(data)
+            (given / file_name(written, number, taken)).write_bytes(data)
         mapping_ = None
         if house is not None:
             path = Path(folder) / "mapping.yaml"
             path.write_bytes(house)
             mapping_ = intake.load_mapping(path)
 
-        return audit.run([str(given)], to, mapping=mapping_, run_id=name, with_packs=by_choice, progress=lambda step, done, total: at.append((step, done, total)))
+        result = audit.run([str(given)], to, mapping=mapping_, run_id=name, with_packs=by_choice, progress=lambda step, done, total: at.append((step, done, total)))
+        review.Reviews(to).act(who, "audit", result.run_id, files=len(files), findings=result.findings)
+        return result
 
 
 def follow(job: Future[audit.RunResult], at: list[tuple[str, int, int]]) -> audit.RunResult:
@@ -131,7 +141,7 @@ def new_run() -> None:
     st.subheader(t("page.data.new"))
     made = st.session_state.pop("data_made", None)
     if made:
-        st.success(t("page.data.made", **made))
+        st.success(t("page.data.made", **{k: plain(v) for k, v in made.items()}))
     st.caption(t("page.data.new_help"))
     with st.form("data_new", clear_on_submit=False):
         files = st.file_uploader(t("page.data.files"), accept_multiple_files=True, type=KINDS, key="data_files")
@@ -150,10 +160,10 @@ def new_run() -> None:
     pool = ThreadPoolExecutor(1)
     try:
         given = [(f.name, f.getvalue()) for f in files]
-        job = pool.submit(make, given, house.getvalue() if house else None, Path(st.session_state["folder"]), name.strip(), with_packs, at)
+        job = pool.submit(make, given, house.getvalue() if house else None, Path(st.session_state["folder"]), name.strip(), with_packs, at, me().id)
         result = follow(job, at)
     except DunAuditError as error:
-        st.error(plain(error.text(lang())))
+        st.error(sentence(error))
         return
     finally:
         pool.shutdown(wait=False)
@@ -173,8 +183,8 @@ def main() -> None:
     if not whole_run():
         return
     told = ask(summary.run)
-    st.subheader(t("page.data.run", run=told["run_id"]))
-    st.caption(t("page.data.run_help", started=shown("at", told["started_utc"]), finished=shown("at", told["finished_utc"]), program=told["program"]))
+    st.subheader(t("page.data.run", run=plain(told["run_id"])))
+    st.caption(t("page.data.run_help", started=shown("at", told["started_utc"]), finished=shown("at", told["finished_utc"]), program=plain(told["program"])))
     rows = ask(summary.batches)
     if not rows:
         st.info(t("page.empty_run"))

@@ -11,7 +11,25 @@ import streamlit as st
 
 from analyzer import access, explain, review, summary
 from analyzer.dashboards import PAGES
-from analyzer.dashboards._blocks import BADGES, ask, facts, field, lang, paragraph, plain, quote, reveal, run_path, shown, t, table
+from analyzer.dashboards._blocks import (
+    BADGES,
+    ask,
+    ask_once,
+    covered,
+    facts,
+    field,
+    lang,
+    open_picked,
+    paragraph,
+    plain,
+    quote,
+    reveal,
+    run_path,
+    sentence,
+    shown,
+    t,
+    table,
+)
 from analyzer.dashboards._identity import blind_to, may, me
 from analyzer.dashboards._writing import actor, writer, wrote
 from analyzer.errors import UsageError
@@ -25,12 +43,15 @@ CASE = (
     "case_id", "debtor_id", "debtor_name", "product", "lender", "lender_kind", "jurisdiction", "region", "zones", "principal", "balance",
     "opened_on", "due_on", "closed_on", "guaranteed", "dpd",
 )  # fmt: skip
+AROUND = ("local_at", "broken", "channel", "direction", "outcome", "relation", "agent_id", "text", "contact_id")
 TEXTS = 50
+# More contacts of a case in a week than anybody reads.
+WEEK = 200
 
 
 def query() -> tuple[dict[str, list[str]], str]:
-    """The list that the finding was opened from; all findings otherwise."""
-    found: tuple[dict[str, list[str]], str] = st.session_state.get("findings_query", ({}, "severity"))
+    """The list that the finding was opened from; all findings but near misses otherwise."""
+    found: tuple[dict[str, list[str]], str] = st.session_state.get("findings_query", ({"nature": ["breach"]}, "severity"))
     return found
 
 
@@ -44,8 +65,8 @@ def steps(total: int) -> None:
     """Previous and next, where the finding's place in a list is known."""
     at = st.session_state.get("finding_at")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(t("page.previous"), on_click=go, args=((at or 0) - 1,), disabled=not at, key="finding_previous")
-        st.button(t("page.next"), on_click=go, args=((at or 0) + 1,), disabled=at is None or at + 1 >= total, key="finding_next")
+        st.button(t("page.previous"), on_click=go, args=((at or 0) - 1,), disabled=not at, key="finding_previous", shortcut="K")
+        st.button(t("page.next"), on_click=go, args=((at or 0) + 1,), disabled=at is None or at + 1 >= total, key="finding_next", shortcut="J")
         if at is not None:
             st.caption(t("page.position", at=at + 1, total=total), width="content")
 
@@ -199,25 +220,45 @@ def appeal(log: review.Reviews, told: explain.Explained) -> None:
         save(finding, log.appeal, finding, writer(), comment)
 
 
-def with_names(told: explain.Explained) -> explain.Explained:
-    """The finding with the names of its people covered in texts and facts, or, once revealed, shown."""
+def with_names(told: explain.Explained) -> tuple[explain.Explained, bool]:
+    """The finding with the names of its people covered in texts and facts, or, once revealed, shown; whether they are."""
     agents = sorted({entry["agent_id"] for entry in told.ledger if entry["agent_id"]})
     # A ledger may go over several cases of a person.
     hidden = ask(access.names, sorted({told.finding["case_id"], *(entry["case_id"] for entry in told.ledger)}), agents)
     if reveal("finding", told.finding["finding_id"], hidden):
-        paragraph(t("page.revealed", names=" · ".join(f"{pseudonym} = {name}" for pseudonym, name in sorted(hidden.items()))))
-        return replace(told, case=told.case | {"debtor_name": hidden.get(str(told.case.get("debtor_name")), told.case.get("debtor_name"))})
-    return replace(told, ledger=access.veiled(told.ledger, hidden.values()))
+        shown_as = told.case.get("debtor_name")
+        return replace(told, case=told.case | {"debtor_name": " / ".join(name for pseudonym, name in hidden if pseudonym == shown_as) or shown_as}), True
+    return replace(told, ledger=access.veiled(told.ledger, [name for _, name in hidden])), False
+
+
+def around(told: explain.Explained, revealed: bool) -> None:
+    """What else was done in the case in the week of the finding; a row opens the finding of that contact."""
+    day = told.finding["on_date"]
+    if day is None:
+        st.caption(t("page.around.undated"))
+        return
+    monday = day - timedelta(days=day.weekday())
+    week = {"case": [told.finding["case_id"]], "since": [monday.isoformat()], "until": [(monday + timedelta(days=6)).isoformat()]}
+    evidence = {entry["contact_id"] for entry in told.ledger}
+    every, total = ask(summary.contacts, week, WEEK, 0)
+    rows = [r for r in every if r["contact_id"] not in evidence]
+    st.caption(t("page.around.help", since=monday.isoformat(), until=week["until"][0], shown=len(rows), total=total))
+    if not rows:
+        return
+    titles = {r["rule"]: r[f"title_{lang()}"] for r in ask_once(summary.by_rule)}
+    rows = rows if revealed else covered(rows)
+    lines = [r | {"broken": t("page.comma").join(titles[name] for name in (r["broken"] or "").split("|") if name)} for r in rows]
+    open_picked(table(lines, AROUND, t("page.around"), on_select="rerun", selection_mode="single-row", key=f"around_{told.finding['finding_id']}"), rows)
 
 
 def show(told: explain.Explained) -> None:
-    st.header(told.texts["title"][lang()])
+    st.header(plain(told.texts["title"][lang()]))
     badges(told.rule)
-    st.caption(f"{told.finding['rule']} · {told.finding['finding_id']}")
+    st.caption(plain(f"{told.finding['rule']} · {told.finding['finding_id']}"))
     if st.button(t("page.open_case", case=plain(told.finding["case_id"])), key="finding_case"):
         st.session_state["case_id"] = told.finding["case_id"]
         st.switch_page(PAGES / "case.py")
-    told = with_names(told)
+    told, revealed = with_names(told)
     judge(told)
     st.subheader(t("explain.why"))
     paragraph(told.texts["why"][lang()])
@@ -234,6 +275,8 @@ def show(told: explain.Explained) -> None:
     table(told.ledger, [n for n in LEDGER if any(e[n] is not None for e in told.ledger)], t("page.ledger"))
     st.subheader(t("page.texts"))
     texts(told.ledger)
+    st.subheader(t("page.around"))
+    around(told, revealed)
     st.subheader(t("explain.remedy"))
     paragraph(told.texts["remedy"][lang()])
     st.subheader(t("explain.not_covered"))
@@ -253,7 +296,7 @@ def main() -> None:
     try:
         told = ask(explain.explain, st.session_state["finding_id"])
     except UsageError as error:
-        st.info(error.text(lang()))
+        st.info(sentence(error))
         return
     show(told)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import streamlit as st
 
-from analyzer import access, export, report, review, summary
+from analyzer import access, review, summary
 from analyzer.dashboards._blocks import (
     DATES,
     FILTERS,
@@ -22,12 +21,16 @@ from analyzer.dashboards._blocks import (
     named,
     open_picked,
     paragraph,
+    plain,
     run_path,
+    sentence,
     set_filters,
+    standing,
     t,
     table,
 )
 from analyzer.dashboards._identity import blind_to, may, me
+from analyzer.dashboards._taking import exported, whole_report
 from analyzer.dashboards._views import LONGEST_NAME, View, Views
 from analyzer.dashboards._writing import actor, wrote
 from analyzer.errors import UsageError
@@ -64,21 +67,24 @@ def scope() -> Filters:
 
 
 def choose(titles: dict[str, str]) -> tuple[Filters, str]:
-    """The filters and the sort; the keys carry the run, since another run has other values."""
+    """The filters and the sort; the keys carry the run, since another run has other values. A value that no finding of this run has stays chosen and is named."""
     filters: Filters = {}
+    nowhere: list[str] = []
     near = ask_once(summary.values, NATURE)
     places = [*st.columns(3), *st.columns(3)]
     rest = st.expander(t("page.findings.more"), expanded=any(st.session_state[filter_key(n)] for n in (*MORE_FILTERS, *DATES)))
     with rest:
         places[5:5] = [*st.columns(5), *st.columns(3)]
     for place, name in zip(places, (*FILTERS, *MORE_FILTERS, NATURE), strict=False):
-        options = near if name == NATURE else ask_once(summary.values, name)
-        # What another run had, or a view was saved with, and this one has not, would be refused by the field.
+        have = near if name == NATURE else ask_once(summary.values, name)
         key = filter_key(name)
-        st.session_state[key] = [value for value in st.session_state[key] if value in options]
+        # Without it as an option the field would drop what came from a figure of nothing or a saved view, and the page would show everything.
+        missing = [value for value in st.session_state[key] if value not in have]
+        options = [*have, *missing]
         if name == NATURE and len(options) < 2:
             continue
-        words = titles if name == "rule" else {value: named(name, value or None) for value in options}
+        words = {value: titles.get(value, value) if name == "rule" else named(name, value or None) for value in options}
+        nowhere += [t("page.named", name=t(f"column.{name}"), value=words[value]) for value in missing if name != NATURE]
         picked = place.multiselect(t(f"column.{name}"), options, key=key, placeholder=t("page.all"), persist_state="session", format_func=words.__getitem__, select_all=False)
         if picked:
             filters[name] = picked
@@ -87,6 +93,8 @@ def choose(titles: dict[str, str]) -> tuple[Filters, str]:
         if day:
             filters[name] = [day.isoformat()]
     orders = {s: t(f"page.sort.{s}") for s in SORTS}
+    if nowhere:
+        st.warning(plain(t("page.findings.nowhere", values=t("page.comma").join(nowhere))))
     sort = places[-1].selectbox(t("page.sort"), SORTS, format_func=orders.__getitem__, key="findings_sort", persist_state="session")
     return filters, sort
 
@@ -131,27 +139,7 @@ def views(filters: Filters, sort: str) -> None:
         st.button(t("page.views.save"), on_click=keep_view, args=(filters, sort), key="views_save")
         error = st.session_state.pop("views_error", None)
         if error:
-            st.error(error.text(lang()))
-
-
-def whole_report(path: Path, language: str, filters: Filters, user: access.User) -> bytes:
-    """Made when it is asked for, on a connection of its own: nobody waits for it who does not want it. What is taken away is in the action log."""
-    access.require(user, "export")
-    period = tuple(date.fromisoformat(filters[name][0]) if name in filters else None for name in DATES)
-    with access.connect(path, access.scope(user)) as con:
-        made = report.report(con, language, {k: v for k, v in filters.items() if k not in DATES}, (period[0], period[1]))
-        review.Reviews(path).act(user.id, "export", path.stem, format="html", filters=filters, findings=made.population.findings)
-        return report.render(made, "html")
-
-
-def exported(path: Path, ending: str, filters: Filters, user: access.User) -> bytes:
-    """The selection as a file of one kind, made when it is asked for; what is taken away is in the action log."""
-    access.require(user, "export")
-    with access.connect(path, access.scope(user)) as con, TemporaryDirectory() as folder:
-        target = Path(folder) / f"{path.stem}.{ending}"
-        written = export.write(con, target, filters, export.Options(reviews=review.Reviews(path), made_by=user.id))
-        review.Reviews(path).act(user.id, "export", path.stem, format=ending, filters=filters, findings=written["findings"])
-        return target.read_bytes()
+            st.error(sentence(error))
 
 
 def take_away(path: Path, filters: Filters) -> None:
@@ -165,7 +153,7 @@ def take_away(path: Path, filters: Filters) -> None:
         )  # fmt: skip
         for ending, kind in FORMATS.items():
             st.download_button(t(f"page.export.{ending}"), partial(exported, path, ending, filters, me()), f"{path.stem}.{ending}", kind, key=f"findings_{ending}", on_click="ignore")
-    st.caption(t("page.export.help"))
+    st.caption(t("page.export.help" if may("reveal") else "page.export.help_covered"))
 
 
 def judge_all(path: Path, filters: Filters, total: int) -> None:
@@ -227,7 +215,7 @@ def main() -> None:
     offset = (page - 1) * ROWS
     rows, _ = ask(summary.findings, filters, sort, ROWS, offset)
     standings = review.Reviews(path).standings(rows, blind_to=blind_to())
-    rows = [r | {"title": titles[r["rule"]], "state": t(f"word.{standings[r['finding_id']].state}")} for r in rows]
+    rows = [r | {"title": titles[r["rule"]], "state": standing(standings[r["finding_id"]])} for r in rows]
     with above:
         st.caption(t("page.range", first=offset + 1, last=offset + len(rows), total=total))
         event = table(rows, COLUMNS, t("page.findings"), on_select="rerun", selection_mode="single-row", key="findings_table", height=560 if len(rows) > 14 else "auto")

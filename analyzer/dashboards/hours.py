@@ -28,7 +28,7 @@ from analyzer.dashboards._blocks import (
 ANY = ""
 # A cell leaves a rim of its ground to be seen.
 INNER: dict[str, Any] = {"width": alt.RelativeBandSize(0.88), "height": alt.RelativeBandSize(0.8)}
-CELLS = ("weekday", "hours", "contacts", "outside", "share")
+CELLS = ("weekday", "hours", "contacts", "outside", "undetermined", "share")
 
 
 def choose(rules: list[Row]) -> tuple[Row | None, dict[str, list[str]]]:
@@ -62,11 +62,11 @@ def permitted(rule: Row | None, hour: int) -> str:
 def heat_map(cells: list[Row], rule: Row | None) -> Any:
     days = [t(f"page.weekday.{n}") for n in range(1, 8)]
     known = {(r["weekday"], r["hour"]): r for r in cells}
-    none = {"contacts": 0, "outside": 0}
+    none = {"contacts": 0, "outside": 0, "undetermined": 0}
     data = [
         {
             "day": n, "hour": hour, "weekday": days[n - 1], "state": permitted(rule, hour), "permitted": t(f"page.hours.permitted_{permitted(rule, hour)}"),
-            **{k: known.get((n, hour), none)[k] for k in ("contacts", "outside")},
+            **{k: known.get((n, hour), none)[k] for k in ("contacts", "outside", "undetermined")},
         }
         for n in range(1, 8) for hour in range(24)
     ]  # fmt: skip
@@ -74,7 +74,7 @@ def heat_map(cells: list[Row], rule: Row | None) -> Any:
         x=alt.X("hour:O", title=t("column.hour"), axis=alt.Axis(labelAngle=0)), y=alt.Y("weekday:O", title=None, sort=days),
         tooltip=[
             alt.Tooltip("weekday:N", title=field("weekday")), alt.Tooltip("hour:O", title=field("hour")), alt.Tooltip("permitted:N", title=field("permitted")),
-            alt.Tooltip("contacts:Q", title=field("contacts"), format=","), alt.Tooltip("outside:Q", title=t("page.outside"), format=","),
+            alt.Tooltip("contacts:Q", title=field("contacts"), format=","), alt.Tooltip("outside:Q", title=t("page.outside"), format=","), alt.Tooltip("undetermined:Q", title=field("undetermined"), format=","),
         ],
     )  # fmt: skip
     cell = alt.selection_point(name="cell", fields=["day", "hour"])
@@ -117,10 +117,10 @@ def main() -> None:
         st.info(t("page.contacts.none"))
         return
     cells = [r for r in rows if r["hour"] is not None]
-    timed, outside = sum(r["contacts"] for r in cells), sum(r["outside"] for r in cells)
+    timed, outside, open_ = (sum(r[k] for r in cells) for k in ("contacts", "outside", "undetermined"))
     for place, key, figure in zip(
-        st.columns(3), ("page.hours.outside", "page.hours.timed", "page.hours.untimed"),
-        (f"{outside:,} / {timed:,}", f"{timed:,}", f"{sum(r['contacts'] for r in rows) - timed:,}"), strict=True,
+        st.columns(4), ("page.hours.outside", "page.hours.undetermined", "page.hours.timed", "page.hours.untimed"),
+        (f"{outside:,} / {timed - open_:,}", f"{open_:,}", f"{timed:,}", f"{sum(r['contacts'] for r in rows) - timed:,}"), strict=True,
     ):  # fmt: skip
         place.metric(t(key), figure, border=True)
     point = picked_point(heat_map(cells, rule), "cell")
@@ -130,7 +130,7 @@ def main() -> None:
     picked = None
     if late:
         st.subheader(t("page.hours.late"))
-        lines = [r | {"weekday": t(f"page.weekday.{r['weekday']}"), "hours": t("page.hours.span", opens=f"{r['hour']:02}:00", closes=f"{r['hour'] + 1:02}:00"), "share": percent(r["outside"] / r["contacts"])} for r in late]
+        lines = [r | {"weekday": t(f"page.weekday.{r['weekday']}"), "hours": t("page.hours.span", opens=f"{r['hour']:02}:00", closes=f"{r['hour'] + 1:02}:00"), "share": percent(r["rate"])} for r in late]
         picked = picked_row(table(lines, CELLS, t("page.hours.late"), on_select="rerun", selection_mode="single-row", key="hours_table", height=300 if len(late) > 8 else "auto"), late)
     changed({"chart": point, "table": picked})
     cell = st.session_state.get("hours_cell")

@@ -34,34 +34,22 @@ from analyzer.dashboards._blocks import (
     percent,
     picked_point,
     picked_row,
+    plain,
     previous_run,
     run_path,
     scale_colour,
     shown,
     t,
     table,
+    undecided,
     whole_run,
 )
 
 DIMENSIONS = ("vendor", "team", "agent", "channel", "class", "stage")
 BARS = 30
-# Up to so many contacts the undetermined ones are counted at once; of more when somebody asks, since each rule is then run again.
-SOON = 100_000
 RESOLVED = ("title", "why", "case_id", "agent_id", "vendor", "first_local", "breaches", "finding_id")
 LISTED = 200
 BREACHES = {"nature": ["breach"]}
-
-
-def undetermined(totals: Row) -> dict[str, dict[object, int]] | None:
-    """Contacts that some rule cannot decide, by dimension; None where nobody has asked for the count yet."""
-    if totals["contacts"] > SOON:
-        key = f"overview_undetermined_{run_path().stem}"
-        if st.button(t("page.overview.count_undetermined"), key="overview_count", disabled=st.session_state.get(key, False)):
-            st.session_state[key] = True
-        if not st.session_state.get(key):
-            return None
-    with st.spinner(t("page.working")):
-        return ask_once(summary.undetermined_contacts)
 
 
 def figure(place: Any, key: str, value: str, open_rows: Callable[[], None] | None = None, note: str = "") -> None:
@@ -132,7 +120,7 @@ def since_last() -> None:
     now = run_path()
     found = difference(str(before), before.stat().st_mtime_ns, str(now), now.stat().st_mtime_ns)
     label = t("page.overview.since", run=before.stem)
-    st.caption(label)
+    st.caption(plain(label))
     for place, state in zip(st.columns(3), ("new", "open", "resolved"), strict=True):
         ids = [r["finding_id"] for r in found[state]]
         # What is resolved is no finding of this run: its rows are shown here.
@@ -206,14 +194,14 @@ def by_rule(rows: list[Row], titles: dict[str, str]) -> None:
         st.switch_page(PAGES / "rulebook.py")
 
 
-def by_dimension(wanting: dict[str, dict[object, int]] | None) -> None:
+def by_dimension(wanted: Any) -> None:
     st.subheader(t("page.by_dimension"))
     words = {d: field(d) for d in DIMENSIONS}
     name = st.selectbox(t("page.dimension"), DIMENSIONS, format_func=words.__getitem__, key="overview_dimension", width=260)
-    rows = ask(summary.by_dimension, name)
-    title, counts = t("page.dimension_share"), ("breaching_contacts", "contacts", "findings")
+    rows = ask(summary.by_dimension, name, wanted)
+    title, counts = t("page.dimension_share"), ("breaching_contacts", "contacts", *(() if wanted is None else ("undetermined",)), "findings")
     data = [
-        {"name": named(name, r["value"]), "value": r["value"] or summary.NO_VALUE, "rate": r["rate"], "label": f"{r['breaching_contacts']:,} / {r['contacts']:,}", **{k: r[k] for k in counts}}
+        {"name": named(name, r["value"]), "value": r["value"] or summary.NO_VALUE, "rate": r["rate"], "label": f"{r['breaching_contacts']:,} / {r['contacts'] - (r['undetermined'] or 0):,}", **{k: r[k] for k in counts}}
         for r in rows[:BARS]
     ]  # fmt: skip
     base = alt.Chart(alt.InlineData(values=data), height=90 + 26 * len(data)).encode(
@@ -226,11 +214,11 @@ def by_dimension(wanting: dict[str, dict[object, int]] | None) -> None:
         ],
     )
     bars = base.mark_bar(color=BLUE).add_params(alt.selection_point(name="bar", fields=["value"]))
-    pick = picked_point(draw_to_pick(bars + base.mark_text(align="left", dx=6, color=muted()).encode(text="label:N"), t("page.by_dimension"), f"overview_{name}"), "bar")
+    pick = None if wanted is None else picked_point(draw_to_pick(bars + base.mark_text(align="left", dx=6, color=muted()).encode(text="label:N"), t("page.by_dimension"), f"overview_{name}"), "bar")
     if len(rows) > BARS:
         st.caption(t("page.dimension_first", shown=BARS, total=len(rows)))
-    lines = [r | {name: named(name, r["value"]), "undetermined": 0 if wanting is None else wanting[name].get(r["value"], 0)} for r in rows]
-    columns = [name, *counts, "rate", *(("undetermined",) if wanting else ())]
+    lines = [r | {name: named(name, r["value"])} for r in rows]
+    columns = [name, *counts, *(() if wanted is None else ("rate",))]
     row = picked_row(table(lines, columns, t("page.dimension_all"), on_select="rerun", selection_mode="single-row", key=f"overview_{name}_table", height=320 if len(lines) > 8 else "auto"), rows)
     st.caption(t("page.overview.pick"))
     wanted = pick["value"] if pick else (row["value"] or summary.NO_VALUE) if row else None
@@ -292,11 +280,12 @@ def main() -> None:
         return
     rules = ask_once(summary.by_rule)
     titles = {r["rule"]: r[f"title_{lang()}"] for r in rules}
-    wanting = undetermined(totals)
+    wanted = undecided(totals["contacts"])
+    wanting = None if wanted is None else ask(summary.undetermined_contacts, wanted)
     metrics(totals, wanting)
     since_last()
     trend(wanting)
-    by_dimension(wanting)
+    by_dimension(wanted)
     by_rule(summary.applying(rules), titles)
     st.caption(t("page.rules_elsewhere", rules=len(rules) - len(summary.applying(rules))))
     backlog(totals["findings"])

@@ -8,7 +8,26 @@ import altair as alt
 import streamlit as st
 
 from analyzer import portfolio
-from analyzer.dashboards._blocks import BLUE, RED, Row, ask, ask_once, draw, field, lang, muted, named, of, open_case, paragraph, percent, shown, t, table
+from analyzer.dashboards._blocks import (
+    BLUE,
+    RED,
+    Row,
+    ask,
+    ask_once,
+    draw,
+    field,
+    lang,
+    muted,
+    named,
+    of,
+    open_case,
+    paragraph,
+    percent,
+    sentence,
+    shown,
+    t,
+    table,
+)
 from analyzer.errors import RuleErrors
 
 RATES = ("month", "figure", "ratio", "complete", "numerator", "denominator", "unknown", "missing", "breaching", "in_class", "accounts", "on_date", "base_on")
@@ -48,9 +67,9 @@ def written(rows: list[Row]) -> list[Row]:
     ]  # fmt: skip
 
 
-def lines(rows: list[Row], of_what: str, colours: tuple[str, ...] | None) -> alt.Chart:
+def lines(rows: list[Row], of_what: str, colours: tuple[str, ...]) -> alt.Chart:
     """Shares by month, one line for each of `of_what`."""
-    scale = alt.Scale(domain=list(dict.fromkeys(r["line"] for r in rows)), range=list(colours)) if colours else alt.Scale(scheme="tableau10")
+    scale = alt.Scale(domain=list(dict.fromkeys(r["line"] for r in rows)), range=list(colours))
     chart: alt.Chart = alt.Chart(alt.InlineData(values=rows), height=340).mark_line(point=alt.OverlayMarkDef(size=70)).encode(
         x=alt.X("month:O", title=t("column.month"), axis=alt.Axis(labelAngle=0)), y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%")),
         color=alt.Color("line:N", title=of_what, scale=scale, sort=None, legend=alt.Legend(orient="top", labelLimit=300)),
@@ -85,7 +104,7 @@ def rates(country: str, used: portfolio.Measures) -> None:
     monthly = [r for r in rows if r["figure"] != portfolio.INFLOW]
     if by:
         one = right.selectbox(t("column.figure"), portfolio.FIGURES, key="portfolio_figure")
-        draw(lines([drawn(r, whose(by, r)) for r in monthly if r["figure"] == one and r["rate"] is not None], field(by), None), t("page.portfolio.rates"))
+        draw(lines([drawn(r, whose(by, r)) for r in monthly if r["figure"] == one and r["rate"] is not None], field(by), COLOURS), t("page.portfolio.rates"))
     else:
         draw(whole(monthly), t("page.portfolio.rates"))
     named_rows = [r | ({by: whose(by, r)} if by else {}) for r in written(monthly)]
@@ -193,7 +212,7 @@ def main() -> None:
     try:
         used = portfolio.measures()
     except RuleErrors as error:
-        st.error(error.text(lang()))
+        st.error(sentence(error))
         return
     span, totals = ask(portfolio.span), {r["jurisdiction"]: r for r in ask_once(portfolio.effort_totals)}
     if span["first"] is None or not totals:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from analyzer import review, summary
-from analyzer.dashboards._blocks import Row, ask, covered, facts, lang, open_picked, paragraph, percent, quote, run_path, t, table
+from analyzer.dashboards._blocks import Row, ask, covered, facts, lang, open_picked, paragraph, percent, plain, quote, run_path, standing, t, table
 from analyzer.dashboards._identity import blind_to, may
 from analyzer.dashboards._writing import actor, sent
 
@@ -53,7 +53,7 @@ def waiting(log: review.Reviews) -> None:
         return
     filters = {"finding": ids}
     rows, total = ask(summary.findings, filters, "severity", ROWS, 0)
-    told = [r | {"title": r[f"title_{lang()}"], "state": t(f"word.{standings[r['finding_id']].state}"), "assignee": standings[r["finding_id"]].assignee} for r in rows]
+    told = [r | {"title": r[f"title_{lang()}"], "state": standing(standings[r["finding_id"]]), "assignee": standings[r["finding_id"]].assignee} for r in rows]
     st.caption(t("page.range", first=1, last=len(rows), total=total))
     event = table(told, COLUMNS, t("page.review.waiting"), on_select="rerun", selection_mode="single-row", key=f"review_waiting_{chosen}")
     open_picked(event, told, 0, (filters, "severity"))
@@ -121,10 +121,15 @@ def examine(log: review.Reviews, queue: review.Misses, who: str) -> None:
     """What a queue comes to, its next contact with a form, and those already examined."""
     if queue.examined:
         st.write(t(
-            "talk.misses", draw=queue.draw, seed=queue.seed, examined=queue.examined, size=queue.size, population=queue.population, deviations=queue.deviations,
+            "talk.misses", draw=queue.draw, seed=plain(queue.seed), examined=queue.examined, size=queue.size, population=queue.population, deviations=queue.deviations,
             confidence=f"{100 * queue.confidence:g}", upper=percent(queue.upper), missed=queue.missed,
         ))  # fmt: skip
-    items = log.queue(queue.draw)
+    every = log.queue(queue.draw)
+    # Somebody who sees more may have drawn it, or it is of another run: each goes through what he sees of it.
+    seen = ask(summary.known, [item for item, _ in every])
+    items = [(item, result) for item, result in every if item in seen]
+    if len(items) < len(every):
+        st.info(t("page.review.queue_not_here", left=len(every) - len(items), size=len(every)))
     following = next((item for item, result in items if not result), None)
     if following is not None:
         contact(log, queue.draw, following, who)
@@ -135,12 +140,7 @@ def examine(log: review.Reviews, queue: review.Misses, who: str) -> None:
 
 def contact(log: review.Reviews, draw: int, contact_id: str, who: str) -> None:
     """One contact of a queue, and the form that says whether something was missed in it."""
-    rows, _ = ask(summary.contacts, {"contact": [contact_id]}, 1, 0)
-    if not rows:
-        # Drawn by somebody who sees more, or from another run.
-        st.info(t("page.review.queue_not_here", contact=contact_id))
-        return
-    row: Row = covered(rows)[0]
+    row: Row = covered(ask(summary.contacts, {"contact": [contact_id]}, 1, 0)[0])[0]
     facts({name: row[name] for name in CONTACT})
     if row["text"]:
         quote("", row["text"], ())

@@ -11,7 +11,7 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from analyzer import compare, coverage, rules, scan, summary
+from analyzer import compare, coverage, review, rules, scan, summary
 from analyzer.dashboards._blocks import (
     BADGES,
     BLUE,
@@ -26,11 +26,15 @@ from analyzer.dashboards._blocks import (
     lang,
     marked,
     named,
+    of,
     open_contacts,
     open_findings,
     paragraph,
+    percent,
     picked_row,
+    plain,
     run_path,
+    sentence,
     shown,
     t,
     table,
@@ -96,12 +100,12 @@ def the_rules(packs: list[Pack]) -> None:
 
 
 def explain_rule(rule: Rule, told: dict[str, Row]) -> None:
-    st.header(rule.title.in_(lang()))
+    st.header(plain(rule.title.in_(lang())))
     with st.container(horizontal=True):
         for name in ("severity", "strength", "effect", "status"):
             colour: Any = BADGES[rule.severity] if name == "severity" else "blue"
             st.badge(t("page.named", name=field(name), value=shown(name, getattr(rule, name))), color=colour)
-    st.caption(f"{rule.ref} · {', '.join(rule.serves)}")
+    st.caption(plain(f"{rule.ref} · {', '.join(rule.serves)}"))
     for key, text in (("explain.why", rule.why), ("explain.remedy", rule.remedy), ("explain.not_covered", rule.not_covered)):
         st.subheader(t(key))
         paragraph(text.in_(lang()))
@@ -126,11 +130,24 @@ def in_run(rule: Rule, row: Row | None) -> None:
     table([row | {"rule": rule.ref}], ("findings", *(o.value for o in Outcome), "judged", "rate"), t("page.rulebook.in_run"))
     if row["reason"]:
         paragraph(row["reason"])
+    precision(rule)
     with st.container(horizontal=True):
         if row["findings"] and st.button(t("page.rulebook.open_findings", findings=row["findings"]), key="rulebook_findings"):
             open_findings({"rule": [rule.ref]})
         if row["undetermined"] and st.button(t("page.rulebook.open_undetermined", contacts=row["undetermined"]), key="rulebook_undetermined"):
             open_contacts({"rule": [rule.ref], "outcome": ["undetermined"]}, t("page.contacts.undetermined", title=rule.title.in_(lang())))
+
+
+def precision(rule: Rule) -> None:
+    """How many of the findings that somebody has judged were right; of too few nothing is told but how many."""
+    told = next((r for r in ask(review.Reviews(run_path()).precision) if r["rule"] == rule.ref), None)
+    if told is None:
+        st.caption(t("page.rulebook.unjudged"))
+    elif told["low"] is None:
+        st.caption(t("page.rulebook.few_judged", verdicts=told["verdicts"], stale=told["stale"], least=review.SMALLEST_SAMPLE))
+    else:
+        share = of(told["right"], told["verdicts"])
+        st.write(t("page.rulebook.precision", share=share, low=percent(told["low"]), high=percent(told["high"]), stale=told["stale"]))
 
 
 def by_date(rule: Rule) -> None:
@@ -159,7 +176,7 @@ def cases(rule: Rule) -> None:
     for name, given in case["given"].items():
         columns = list(dict.fromkeys(key for line in given for key in line))
         lines = [{key: told(line.get(key)) for key in columns} | ({"outcome_": outcomes.get(str(line.get("id")), "")} if name == "contacts" else {}) for line in given]
-        st.caption(t(f"word.table_{name}") if f"word.table_{name}" in keys() else name)
+        st.caption(t(f"word.table_{name}") if f"word.table_{name}" in keys() else plain(name))
         st.dataframe([{**{key: line[key] for key in columns}, **({t("page.rulebook.expected"): line["outcome_"]} if "outcome_" in line else {})} for line in lines], hide_index=True, alt=name)
 
 
@@ -257,7 +274,7 @@ def a_time(value: object) -> time | None:
 
 
 def slide(name: str, value: int | str, key: str) -> int | str:
-    label = t("page.rulebook.slide", name=name, value=value)
+    label = t("page.rulebook.slide", name=plain(name), value=plain(str(value)))
     at = a_time(value)
     if at is not None:
         moved = st.slider(label, min_value=time(0, 0), max_value=time(23, 45), value=at.replace(second=0), step=QUARTER, format="HH:mm", key=key)
@@ -292,7 +309,7 @@ def the_what_if(packs: list[Pack]) -> None:
         with st.spinner(t("page.working")):
             told_ = tried(str(path), path.stat().st_mtime_ns, can[ref].digest, ref, name, value)
     except RuleErrors as error:
-        st.error(error.text(lang()))
+        st.error(sentence(error))
         return
     show_tried(told_, ask(summary.rule_groups, ref))
 
@@ -302,7 +319,7 @@ def show_tried(tried_: compare.WhatIf, before: list[Row]) -> None:
     one.metric(t("page.rulebook.findings_after"), f"{tried_.after:,}", delta=tried_.after - tried_.before, delta_color="off", border=True, help=t("page.rulebook.before", figure=f"{tried_.before:,}"))
     two.metric(t("page.rulebook.contacts_after"), f"{tried_.contacts_after:,}", delta=tried_.contacts_after - tried_.contacts_before, delta_color="off", border=True, help=t("page.rulebook.before", figure=f"{tried_.contacts_before:,}"))
     if tried_.stale:
-        st.warning(t("talk.backtest_stale", rule=tried_.rule))
+        st.warning(t("talk.backtest_stale", rule=plain(tried_.rule)))
     groups: dict[tuple[str | None, str | None], dict[str, int]] = {}
     for kind, rows in (("as_is", before), ("added", tried_.added), ("removed", tried_.removed)):
         for row in rows:
@@ -405,7 +422,7 @@ def main() -> None:
     try:
         packs = all_packs()
     except DunAuditError as error:
-        st.error(error.text(lang()))
+        st.error(sentence(error))
         return
     names = {s: t(f"page.rulebook.{s}") for s in SECTIONS}
     section = st.segmented_control(t("page.rulebook"), SECTIONS, format_func=names.__getitem__, default=SECTIONS[0], key="rulebook_section", label_visibility="collapsed") or SECTIONS[0]

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from analyzer import sampling, summary
-from analyzer.errors import UsageError
+from analyzer.errors import InputError, UsageError
 from analyzer.review import quality
 from analyzer.review.database import Session, Sqlite, database
 from analyzer.review.entries import (
@@ -69,6 +69,10 @@ class Reviews:
         """
         self._database = database(folder, url)
 
+    def there(self) -> bool:
+        """Whether there is a log: nothing can have been written where there is none."""
+        return self._database.there()
+
     @property
     def path(self) -> Path | None:
         """The file, where it is one."""
@@ -77,7 +81,7 @@ class Reviews:
     # Judging findings
     def decide(
         self, run: duckdb.DuckDBPyConnection, finding_id: str, actor: str, state: str, comment: str = "", assignee: str = "", seen: int | None = None,
-        second: Collection[str] = (),
+        second: Collection[str] = (), replace: bool = True,
     ) -> Entry:  # fmt: skip
         """Add a verdict or a claim; of another person's verdict that waits for it, the second word.
 
@@ -90,9 +94,10 @@ class Reviews:
             assignee: whose task it is from now on.
             seen: `Standing.seen` as the actor saw it; None does not ask.
             second: severities whose verdicts wait until a second person confirms them.
+            replace: whether it may take the place of another person's verdict or claim; for those who have not seen what is there.
 
         Raises:
-            UsageError: no such finding or state, nobody named, a dismissal without a reason, or somebody else has written since.
+            UsageError: no such finding or state, nobody named, a dismissal without a reason, somebody else has written since, or it may take nobody's place and would.
         """
         if state not in STATES:
             raise UsageError("review.state", state=state[:40], have=", ".join(STATES))
@@ -103,7 +108,10 @@ class Reviews:
 
         def verdict(was: Standing) -> dict[str, Any]:
             _unchanged(was, seen, finding_id)
-            return _verdict(was, row, actor, state, second) | {"comment": comment, "assignee": assignee or (actor if state == "claimed" else "")}
+            found = _verdict(was, row, actor, state, second)
+            if not replace and found["kind"] == VERDICT and not was.stale and _anothers(was, actor):
+                raise UsageError("review.replaces", finding=finding_id)
+            return found | {"comment": comment, "assignee": assignee or (actor if state == "claimed" else "")}
 
         return self._write(run, actor, [row], lambda _, was: verdict(was))[0]
 
@@ -202,19 +210,20 @@ class Reviews:
     def draw_blind(self, run: duckdb.DuckDBPyConnection, actor: str, seed: str, size: int) -> Entry:
         """Draw findings whose verdict a second person shall give again without seeing the first: those with the smallest SHA-256 of seed, line feed and id.
 
-        Its detail: seed, population (findings with a verdict in force), findings (their ids, in the order drawn).
+        Its detail: seed, population (findings with a verdict in force and no appeal), findings (their ids, in the order drawn).
 
         Raises:
             UsageError: nobody named, or no finding has a verdict.
         """
         actor, _, _ = _checked(actor, "", "")
-        decided = sorted((finding for finding, one in self.all_standings(run).items() if one.decided), key=lambda f: (sha256(f"{seed}\n{f}".encode()).hexdigest(), f))
+        decided = sorted((finding for finding, one in self.all_standings(run).items() if one.decided and one.appeal is None), key=lambda f: (sha256(f"{seed}\n{f}".encode()).hexdigest(), f))
         if not decided:
             raise UsageError("review.none_decided")
         return self._note(actor, BLIND_DRAWN, summary.run(run)["run_id"], "", {"seed": seed, "population": len(decided), "findings": decided[:size]})
 
     def blind_tasks(self, actor: str) -> list[str]:
-        """Findings drawn for a blind review that this person can still do: nobody has, and the verdict on it is not his. Nobody ("") has none."""
+        """Findings drawn for a blind review that this person can still do: nobody has, the verdict on it is not his, and no appeal has come since: whoever
+        answers that must know what it is against. Nobody ("") has none."""
         if not actor or not self._database.there():
             return []
         with self._database.reading() as session:
@@ -382,9 +391,9 @@ class Reviews:
         return {row["finding_id"]: standing(by[row["finding_id"]], row) for row in rows}
 
     def counts(self, run: duckdb.DuckDBPyConnection) -> dict[str, int]:
-        """Findings of a run: `findings` in all = the sum over `STATES`; and of these suppressed, asked (a suppression waits to be approved), waiting (for a second person), stale, appealed, assigned."""
-        standings, today = self.all_standings(run).values(), datetime.now(UTC).date()
-        total = int(run.execute("SELECT count(*) FROM findings").fetchall()[0][0])
+        """Findings of a run, near misses apart: `findings` in all = the sum over `STATES`; and of these suppressed, asked (a suppression waits to be approved), waiting (for a second person), stale, appealed, assigned."""
+        breaches, today = {row[0] for row in run.execute(f"SELECT finding_id FROM {summary.BREACHES}").fetchall()}, datetime.now(UTC).date()
+        standings, total = [one for finding, one in self.all_standings(run).items() if finding in breaches], len(breaches)
         told = {state: sum(one.state == state for one in standings) for state in STATES}
         told["open"] += total - len(standings)
         marks: dict[str, Callable[[Standing], bool]] = {
@@ -397,7 +406,7 @@ class Reviews:
         """The place of the first entry that breaks the chain; None if it is whole."""
         previous = FIRST
         for place, values in enumerate(self.chain(), start=1):
-            if values["seq"] != place or values["previous"] != previous or entry_hash(values) != values["hash"]:
+            if values["seq"] != place or values["previous"] != previous or _bytes(values.values()) or entry_hash(values) != values["hash"]:
                 return int(values["seq"])
             previous = values["hash"]
         return None
@@ -486,6 +495,13 @@ def _unchanged(was: Standing, seen: int | None, finding_id: str) -> None:
         raise UsageError("review.changed", finding=finding_id)
 
 
+def _anothers(was: Standing, actor: str) -> bool:
+    """Whether what is in force is another person's: his verdict, or the claim of whoever has the task."""
+    if was.entry is None or was.state == "open":
+        return False
+    return not (same_person(was.assignee or was.entry.actor, actor) if was.state == "claimed" else was.entry.by(actor))
+
+
 def _verdict(was: Standing, row: Row, actor: str, state: str, second: Collection[str]) -> dict[str, Any]:
     """The kind, state and detail of a verdict, by what is there."""
     if was.waiting and not was.stale and was.entry is not None and state in DECIDED and not was.entry.by(actor):
@@ -509,7 +525,16 @@ def _stored(session: Session, made: Sequence[Mapping[str, Any]]) -> list[Entry]:
 
 
 def _read(session: Session, where: str, params: Sequence[object]) -> list[Entry]:
-    return [Entry(*row) for row in session.rows(f"SELECT {', '.join(COLUMNS)} FROM entries {where} ORDER BY seq", params)]
+    rows = session.rows(f"SELECT {', '.join(COLUMNS)} FROM entries {where} ORDER BY seq", params)
+    damaged = next((row[0] for row in rows if _bytes(row)), None)
+    if damaged is not None:
+        raise InputError("review.damaged", at=damaged)
+    return [Entry(*row) for row in rows]
+
+
+def _bytes(values: Iterable[object]) -> bool:
+    """Whether something is no text: SQLite keeps in a column what it is given, and we give it none."""
+    return any(isinstance(value, bytes) for value in values)
 
 
 def _histories(session: Session, findings: Sequence[str] | None) -> dict[str, list[Entry]]:
@@ -525,7 +550,7 @@ def _histories(session: Session, findings: Sequence[str] | None) -> dict[str, li
 
 
 def _blind_tasks(session: Session, actor: str) -> dict[str, int]:
-    """Findings drawn for a blind review that this person can still do, each with the draw it is for: nobody has for that draw, and he neither gave the verdict nor a blind one."""
+    """Findings drawn for a blind review that this person can still do, each with the draw it is for: nobody has for that draw, there was no appeal since, and he neither gave the verdict nor a blind one."""
     entries = _read(session, "WHERE kind IN (?, ?)", [BLIND_DRAWN, BLIND])
     done = {(e.finding_id, e.told["draw"]) for e in entries if e.kind == BLIND}
     mine = {e.finding_id for e in entries if e.kind == BLIND and e.by(actor)}
@@ -534,9 +559,10 @@ def _blind_tasks(session: Session, actor: str) -> dict[str, int]:
         return {}
     by = _histories(session, [f for f, _ in drawn])
     his = {f for f, found in by.items() if any(e.kind in (VERDICT, SECOND) and e.state in DECIDED and e.by(actor) for e in found)}
+    appealed = {f: max((e.seq for e in found if e.kind == APPEAL), default=0) for f, found in by.items()}
     found: dict[str, int] = {}
     for finding, draw in drawn:
-        if finding not in his:
+        if finding not in his and appealed.get(finding, 0) < draw:
             found.setdefault(finding, draw)
     return found
 

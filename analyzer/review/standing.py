@@ -81,7 +81,8 @@ def standing(entries: Iterable[Entry], row: Mapping[str, Any]) -> Standing:
                 last["request"] = None
             case "appeal":
                 last["appeal"] = entry
-        if entry.kind in (VERDICT, ASSIGN, SECOND) and entry.assignee:
+        # Who lets a finding go has no task any more.
+        if entry.kind in (VERDICT, ASSIGN, SECOND) and (entry.assignee or (entry.kind == VERDICT and entry.state == "open")):
             last["assignee"] = entry.assignee
     changed = {name for name in ("entry", "suppression", "request") if last.get(name) and (last[name].rule_digest, last[name].evidence_digest) != digests}
     # They were for what is no longer there.
