@@ -155,13 +155,13 @@ def applying(found: Sequence[Row]) -> list[Row]:
 
 
 def agents(con: duckdb.DuckDBPyConnection, wanted: Any) -> list[Row]:
-    """Per collector: outbound contacts, those that breach, those `undetermined` (see `wanting`), the rate of the others with Wilson's 95 % interval (low, high),
-    and `expected`: the rate drawn towards that of all collectors, the more the fewer contacts there are (beta-binomial, its prior by the method of
+    """Per collector: outbound contacts, those that breach, those `undetermined` (see `wanting`), the rate with Wilson's 95 % interval (low, high): a floor, since
+    what is undetermined is among the contacts; and `expected`: the rate drawn towards that of all collectors, the more the fewer contacts there are (beta-binomial, its prior by the method of
     moments); `change`: the rate in the second half of the period less that in the first. Those expected to breach most come first. Near misses are no breaches.
 
     Args:
         con: a run.
-        wanted: what `wanting` gave; None where nobody has counted: then there are no rates.
+        wanted: what `wanting` gave; None where nobody has counted: then `undetermined` is None.
     """
     with _given(con, wanted):
         found = rows(
@@ -172,25 +172,19 @@ def agents(con: duckdb.DuckDBPyConnection, wanted: Any) -> list[Row]:
             names AS (SELECT agent_id, arg_max(name, coalesce(from_on, DATE '1900-01-01')) AS name FROM agents GROUP BY agent_id)
             SELECT c.agent_id, any_value(n.name) AS name, arg_max(c.team, c.at_utc) AS team, arg_max(c.vendor, c.at_utc) AS vendor, count(*) AS contacts,
                    count(bad.seq) AS breaching_contacts, count(*) FILTER (WHERE w.undecided) AS undetermined,
-                   count(bad.seq) FILTER (WHERE c.at_utc > middle.at) / nullif(count(*) FILTER (WHERE c.at_utc > middle.at AND w.undecided IS NOT TRUE), 0)
-                       - count(bad.seq) FILTER (WHERE c.at_utc <= middle.at) / nullif(count(*) FILTER (WHERE c.at_utc <= middle.at AND w.undecided IS NOT TRUE), 0) AS change
+                   count(bad.seq) FILTER (WHERE c.at_utc > middle.at) / nullif(count(*) FILTER (WHERE c.at_utc > middle.at), 0)
+                       - count(bad.seq) FILTER (WHERE c.at_utc <= middle.at) / nullif(count(*) FILTER (WHERE c.at_utc <= middle.at), 0) AS change
             FROM contacts c CROSS JOIN middle LEFT JOIN bad ON bad.seq = c.seq LEFT JOIN wanting_given w ON w.seq = c.seq LEFT JOIN names n ON n.agent_id = c.agent_id
             WHERE c.agent_id IS NOT NULL AND c.direction IS DISTINCT FROM 'inbound' GROUP BY c.agent_id ORDER BY c.agent_id
             """,
         )
-    if wanted is None:
-        none = dict.fromkeys(("undetermined", "rate", "low", "high", "expected", "change"))
-        return sorted((r | none for r in found), key=lambda r: (-r["breaching_contacts"], r["agent_id"]))
-    for row in found:
-        row["determined"] = row["contacts"] - row["undetermined"]
-    total, bad = sum(r["determined"] for r in found), sum(r["breaching_contacts"] for r in found)
+    total, bad = sum(r["contacts"] for r in found), sum(r["breaching_contacts"] for r in found)
     overall = bad / total if total else 0.0
-    known = [r for r in found if r["determined"]]
-    spread = sum(r["determined"] * (r["breaching_contacts"] / r["determined"] - overall) ** 2 for r in known) / total - overall * (1 - overall) * len(known) / total if total else 0.0
+    spread = sum(r["contacts"] * (r["breaching_contacts"] / r["contacts"] - overall) ** 2 for r in found) / total - overall * (1 - overall) * len(found) / total if total else 0.0
     weight = min(max(overall * (1 - overall) / spread - 1, 1.0), 10_000.0) if spread > 0 else 10_000.0
+    found = [_rated(row, wanted) for row in found]
     for row in found:
-        hits, of = row["breaching_contacts"], row.pop("determined")
-        row["rate"] = hits / of if of else None
+        hits, of = row["breaching_contacts"], row["contacts"]
         row["low"], row["high"] = interval(hits, of)
         row["expected"] = (hits + weight * overall) / (of + weight)
     return sorted(found, key=lambda r: (-r["expected"], r["agent_id"]))
@@ -251,7 +245,7 @@ def agent_rules(con: duckdb.DuckDBPyConnection, agent_id: str, outcomes: Any) ->
 
 
 def agent_trend(con: duckdb.DuckDBPyConnection, agent_id: str, wanted: Any) -> list[Row]:
-    """Per week: a collector's outbound contacts, those that breach, those undetermined and the rate of the others: see `agents`."""
+    """Per week: a collector's outbound contacts, those that breach, those undetermined and the rate: see `agents`."""
     with _given(con, wanted):
         found = rows(
             con,
@@ -266,11 +260,8 @@ def agent_trend(con: duckdb.DuckDBPyConnection, agent_id: str, wanted: Any) -> l
 
 
 def _rated(row: Row, wanted: Any) -> Row:
-    """A row with the rate of the contacts that could be determined; None where nobody has counted them or there are none."""
-    if wanted is None:
-        return row | {"undetermined": None, "rate": None}
-    of = row["contacts"] - row["undetermined"]
-    return row | {"rate": row["breaching_contacts"] / of if of else None}
+    """A row with the share of its contacts that breach: a floor, what is undetermined being among them; that is None where nobody has counted it."""
+    return row | {"rate": row["breaching_contacts"] / row["contacts"], **({"undetermined": None} if wanted is None else {})}
 
 
 def agent_around(con: duckdb.DuckDBPyConnection, agent_id: str, rule: str, day: date) -> Row:
@@ -340,7 +331,7 @@ def undetermined(con: duckdb.DuckDBPyConnection) -> list[Row]:
 
 def by_dimension(con: duckdb.DuckDBPyConnection, name: str, wanted: Any = None) -> list[Row]:
     """Findings (no near misses) per value of a dimension; where a contact has that dimension too, with its contacts, those that breach, those
-    `undetermined` and the rate of the others.
+    `undetermined` and the rate, a floor: see `agents`.
 
     Args:
         con: a run.
@@ -530,7 +521,7 @@ def hour_by_weekday(
     con: duckdb.DuckDBPyConnection, rule: str | None = None, channels: Sequence[str] = (), vendors: Sequence[str] = (),
 ) -> list[Row]:  # fmt: skip
     """Contacts by the recipients' weekday (1 Monday .. 7 Sunday) and hour, with those that breach a rule on hours, or one of them, those that it leaves
-    `undetermined` (and none of them finds in breach), and the rate of the others.
+    `undetermined` (and none of them finds in breach), and the rate, a floor.
 
     `weekday` and `hour` are None in the one row of contacts whose local time is unknown, where there are any.
 
@@ -555,7 +546,7 @@ def hour_by_weekday(
                       WHERE r.kind = 'hours' AND e.role = 'breach' AND (?::VARCHAR IS NULL OR r.rule = ?)),
         told AS (SELECT isodow(local_at) AS weekday, hour(local_at) AS hour, count(*) AS contacts, count(late.seq) AS outside, count(*) FILTER (WHERE late.seq IS NULL AND o.seq IS NOT NULL) AS undetermined
                  FROM contacts c LEFT JOIN late USING (seq) LEFT JOIN (SELECT DISTINCT seq FROM open_hours) o USING (seq) WHERE {" AND ".join(where)} GROUP BY ALL)
-        SELECT *, outside / nullif(contacts - undetermined, 0) AS rate FROM told ORDER BY ALL
+        SELECT *, outside / contacts AS rate FROM told ORDER BY ALL
         """,
         [rule, rule, *params],
     )

@@ -341,7 +341,7 @@ def test_undetermined_contacts_are_counted_and_opened(tmp_path: Path, monkeypatc
     assert len(at.dataframe[0].value) == sum(r["contacts"] for r in told if r["rule"] == told[0]["rule"])
 
 
-def test_what_cannot_be_decided_is_in_no_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_decided_is_told_beside_a_rate_that_is_a_floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether a contact at night without a channel breaches nobody knows: it is neither clean nor in breach."""
     rows = [("C1", "2026-03-02 23:10:00", "电话", "A1"), ("C2", "2026-03-03 10:00:00", "电话", "A1"), ("C3", "2026-03-02 23:30:00", "", "A1"), ("C4", "2026-03-09 23:40:00", "", "A1"), ("C5", "2026-03-04 10:00:00", "电话", "A2")]
     with (tmp_path / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
@@ -349,15 +349,15 @@ def test_what_cannot_be_decided_is_in_no_rate(tmp_path: Path, monkeypatch: pytes
     with runs.connect(audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r").path) as con:
         wanted = summary.wanting(con)
         names = ("contacts", "breaching_contacts", "undetermined", "rate")
-        expected = {"A1": (4, 1, 2, 0.5), "A2": (1, 0, 0, 0.0)}
+        expected = {"A1": (4, 1, 2, 0.25), "A2": (1, 0, 0, 0.0)}
         assert {r["value"]: tuple(r[n] for n in names) for r in summary.by_dimension(con, "agent", wanted)} == expected
         found = summary.agents(con, wanted)
-        assert {r["agent_id"]: tuple(r[n] for n in names) for r in found} == expected and (found[0]["low"], found[0]["high"]) == summary.interval(1, 2)
-        assert [(r["contacts"], r["undetermined"], r["rate"]) for r in summary.agent_trend(con, "A1", wanted)] == [(3, 1, 0.5), (1, 1, None)]
+        assert {r["agent_id"]: tuple(r[n] for n in names) for r in found} == expected and (found[0]["low"], found[0]["high"]) == summary.interval(1, 4)
+        assert [(r["contacts"], r["undetermined"], r["rate"]) for r in summary.agent_trend(con, "A1", wanted)] == [(3, 1, 1 / 3), (1, 1, 0.0)]
         cells = {(r["weekday"], r["hour"]): (r["contacts"], r["outside"], r["undetermined"], r["rate"]) for r in summary.hour_by_weekday(con)}
-        assert cells == {(1, 23): (3, 1, 2, 1.0), (2, 10): (1, 0, 0, 0.0), (3, 10): (1, 0, 0, 0.0)}
-        # Where nobody has counted them there is no rate.
-        assert {r["rate"] for r in (*summary.by_dimension(con, "agent"), *summary.agents(con, None), *summary.agent_trend(con, "A1", None))} == {None}
+        assert cells == {(1, 23): (3, 1, 2, 1 / 3), (2, 10): (1, 0, 0, 0.0), (3, 10): (1, 0, 0, 0.0)}
+        # Where nobody has counted them, it is not said that there are none.
+        assert {r["undetermined"] for r in (*summary.by_dimension(con, "agent"), *summary.agents(con, None), *summary.agent_trend(con, "A1", None))} == {None}
     for page in ("agents.py", "overview.py", "hours.py"):
         at = _open(tmp_path / "runs", "en", page, monkeypatch, overview_dimension="agent")
         assert not at.exception and any(2 in list(frame.value.get("undetermined", ())) for frame in at.dataframe), page

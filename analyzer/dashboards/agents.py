@@ -23,7 +23,7 @@ def written(row: Row) -> Row:
     """Shares as people read them; the figures themselves are `summary`'s."""
     change = row["change"]
     return row | {
-        "share": percent(row["rate"]), "interval": "" if row["rate"] is None else f"{percent(row['low'])} - {percent(row['high'])}", "expected": percent(row["expected"]),
+        "share": percent(row["rate"]), "interval": f"{percent(row['low'])} - {percent(row['high'])}", "expected": percent(row["expected"]),
         "change": "" if change is None else f"{change:+.1%}",
     }  # fmt: skip
 
@@ -155,8 +155,7 @@ def main() -> None:
     log = review.Reviews(run_path())
     tasks = log.coaching()
     say_due(tasks, {r["agent_id"] for r in rows})
-    if wanted is not None:
-        spread(rows)
+    spread(rows)
     event = table([written(r) for r in rows], COLUMNS, t("page.agents"), on_select="rerun", selection_mode="single-row", key=f"agents_table_{team}")
     picked = event["selection"]["rows"]
     one(rows[picked[0] if picked and picked[0] < len(rows) else 0]["agent_id"], log, tasks, wanted)

@@ -120,7 +120,7 @@ def main() -> None:
     timed, outside, open_ = (sum(r[k] for r in cells) for k in ("contacts", "outside", "undetermined"))
     for place, key, figure in zip(
         st.columns(4), ("page.hours.outside", "page.hours.undetermined", "page.hours.timed", "page.hours.untimed"),
-        (f"{outside:,} / {timed - open_:,}", f"{open_:,}", f"{timed:,}", f"{sum(r['contacts'] for r in rows) - timed:,}"), strict=True,
+        (f"{outside:,} / {timed:,}", f"{open_:,}", f"{timed:,}", f"{sum(r['contacts'] for r in rows) - timed:,}"), strict=True,
     ):  # fmt: skip
         place.metric(t(key), figure, border=True)
     point = picked_point(heat_map(cells, rule), "cell")

@@ -201,7 +201,7 @@ def by_dimension(wanted: Any) -> None:
     rows = ask(summary.by_dimension, name, wanted)
     title, counts = t("page.dimension_share"), ("breaching_contacts", "contacts", *(() if wanted is None else ("undetermined",)), "findings")
     data = [
-        {"name": named(name, r["value"]), "value": r["value"] or summary.NO_VALUE, "rate": r["rate"], "label": f"{r['breaching_contacts']:,} / {r['contacts'] - (r['undetermined'] or 0):,}", **{k: r[k] for k in counts}}
+        {"name": named(name, r["value"]), "value": r["value"] or summary.NO_VALUE, "rate": r["rate"], "label": f"{r['breaching_contacts']:,} / {r['contacts']:,}", **{k: r[k] for k in counts}}
         for r in rows[:BARS]
     ]  # fmt: skip
     base = alt.Chart(alt.InlineData(values=data), height=90 + 26 * len(data)).encode(
@@ -214,11 +214,11 @@ def by_dimension(wanted: Any) -> None:
         ],
     )
     bars = base.mark_bar(color=BLUE).add_params(alt.selection_point(name="bar", fields=["value"]))
-    pick = None if wanted is None else picked_point(draw_to_pick(bars + base.mark_text(align="left", dx=6, color=muted()).encode(text="label:N"), t("page.by_dimension"), f"overview_{name}"), "bar")
+    pick = picked_point(draw_to_pick(bars + base.mark_text(align="left", dx=6, color=muted()).encode(text="label:N"), t("page.by_dimension"), f"overview_{name}"), "bar")
     if len(rows) > BARS:
         st.caption(t("page.dimension_first", shown=BARS, total=len(rows)))
     lines = [r | {name: named(name, r["value"])} for r in rows]
-    columns = [name, *counts, *(() if wanted is None else ("rate",))]
+    columns = [name, *counts, "rate"]
     row = picked_row(table(lines, columns, t("page.dimension_all"), on_select="rerun", selection_mode="single-row", key=f"overview_{name}_table", height=320 if len(lines) > 8 else "auto"), rows)
     st.caption(t("page.overview.pick"))
     wanted = pick["value"] if pick else (row["value"] or summary.NO_VALUE) if row else None
