@@ -7,8 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import webbrowser
+from contextlib import suppress
 from importlib import util
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +19,7 @@ import typer
 
 from analyzer import access, review, runs, theme
 from analyzer.cli.shared import ReviewsUrl, RunFolder, errors, help_, t, talk
+from analyzer.errors import DunAuditError
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -35,7 +38,15 @@ def dashboard(
         if users:
             talk(t("talk.preparing"))
             access.prepare(path)
+        else:
+            # Whoever sees everything needs it on one page only: it is counted while the server starts.
+            threading.Thread(target=_prepare, args=(path,), daemon=True).start()
     raise typer.Exit(serve(run, port, headless, users, headers, url))
+
+
+def _prepare(path: Path) -> None:
+    with suppress(DunAuditError):
+        access.prepare(path)
 
 
 def serve(run: Path, port: int, headless: bool, users: Path | None = None, headers: dict[str, str] | None = None, url: str = "") -> int:
