@@ -73,7 +73,6 @@ def of_name(cell: str) -> list[Spelling]:
         # A comma parts two Chinese names, and the last from the first of a Latin one.
         for spelling in [*(one for name in _COMMA.split(piece) for one in _without_titles(name.strip())), *_latin(piece)]:
             found.setdefault(spelling.text, spelling)
-    found.pop(cell, None)
     return list(found.values())
 
 

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 from typer.testing import CliRunner
 
-from analyzer import audit, export, interchange, leftovers, pack_verifier, report, review, runs, sampling, signature
+from analyzer import alerts, audit, export, interchange, leftovers, pack_verifier, report, review, runs, sampling, signature, summary
 from analyzer import tables as tables_module
 from analyzer.cli import app
 from analyzer.errors import UsageError
@@ -324,6 +324,11 @@ def test_verdicts_the_chain_and_samples_go_along(run: Path, tmp_path: Path) -> N
     assert export.verify(packed, con, reviews=log).wrong == () and "verify.unseen_verdicts" not in export.verify(packed, con, reviews=log).unseen
     assert "verify.unseen_verdicts" in export.verify(packed, con).unseen
     (tmp_path / "other").mkdir()
+    # A sheet of verdicts that says something else than the log beside it is found out by the pack itself.
+    with zipfile.ZipFile(packed) as archive:
+        said = archive.read("verdicts.csv").replace(b",confirmed,", b",dismissed,", 1)
+    forged = _mended(packed, tmp_path / "said.zip", {"verdicts.csv": said})
+    assert export.verify(forged).wrong == (("verify.verdicts", "verdicts.csv"),) and pack_verifier.main([str(forged)]) == 1
     other = review.Reviews(tmp_path / "other")
     other.decide(con, mine[0], "王主任", "dismissed", "看过 0")
     assert {("verify.other", "action_log.jsonl"), ("verify.other", "verdicts.csv")} <= set(export.verify(packed, con, reviews=other).wrong)
@@ -569,12 +574,16 @@ def test_a_near_miss_breaks_nothing_in_what_leaves(near: Path, tmp_path: Path) -
         assert made.population.near_misses == con.execute("SELECT count(*) FROM findings").fetchall()[0][0] - breaches > 0 and made.population.breaching_contacts == 1
         assert not missed & {r.rule for r in made.rules} and not missed & {s.result.rule for s in made.sheets} and sum(made.severities.values()) == breaches == made.population.findings_of_run
         assert f"{made.population.near_misses}（未违规" in report.render(made, "html").decode()
+        assert summary.meant(con, {"vendor": [summary.NO_VALUE]}) == {"vendor": [summary.NO_VALUE]}, "what has no agency is chosen by an empty name"
         drawn = sampling.draw(con, sampling.Plan("contacts", "random", "7", size=3))
         assert drawn.population == 2, "the near miss is a contact in which no breach was found"
         by_rule = sampling.draw(con, sampling.Plan("contacts", "random", "7", size=3, filters={"rule": ["cn-gbt-45251/third-party-pressure"]}))
         assert by_rule.population == 3, "in none of them that rule found anything"
         for form in ("sarif", "oscal"):
             export.write(con, tmp_path / f"a.{form}")
+    (tmp_path / "alerts.yaml").write_text("channels: {c: {kind: wecom, url: 'http://127.0.0.1:9/x'}}\nalerts: [{name: a, to: [c]}, {name: b, to: [c], when: {pack: [early-warning]}}]\n", encoding="utf-8")
+    due = alerts.due(alerts.load(tmp_path / "alerts.yaml"), near, None)
+    assert [(m.alert, m.facts["findings"]) for m in due] == [("a", breaches), ("b", made.population.near_misses)]
     results = json.loads((tmp_path / "a.sarif").read_bytes())["runs"][0]["results"]
     assert {r["kind"] for r in results if r["ruleId"] in missed} == {"informational"} and {r["level"] for r in results if r["ruleId"] in missed} == {"none"}
     assert all(r["kind"] != "informational" for r in results if r["ruleId"] not in missed)
