@@ -723,6 +723,27 @@ def test_in_a_browser_a_row_opens_in_the_language_the_run_and_the_name_given(fol
 
 @pytest.mark.browser
 @pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
+def test_in_a_browser_what_is_chosen_changes_its_language_and_stays_chosen(server: str, browser: Any) -> None:
+    """A browser keeps the words of a list; to the other language they mean nothing, and the choice was lost with the old words standing there."""
+    from playwright.sync_api import expect
+
+    page = browser.new_page()
+    page.goto(f"{server}/?lang=zh")
+    chosen = page.get_by_role("combobox", name=say("page.dimension", "zh"))
+    expect(chosen).to_have_value(say("column.vendor", "zh"), timeout=30_000)
+    chosen.focus()
+    chosen.press("ArrowDown")
+    page.get_by_role("option", name=say("column.agent", "zh"), exact=True).click(timeout=10_000)
+    expect(chosen).to_have_value(say("column.agent", "zh"), timeout=30_000)
+    for lang, words in (("en", "English"), ("zh", "中文")):
+        page.wait_for_timeout(1_000)
+        page.get_by_text(words, exact=True).click()
+        expect(page.get_by_role("combobox", name=say("page.dimension", lang))).to_have_value(say("column.agent", lang), timeout=30_000)
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"no Chromium at {CHROMIUM} (set CHROMIUM)")
 def test_in_a_browser_files_are_uploaded_audited_and_taken_away(server: str, folder: Path, browser: Any, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 

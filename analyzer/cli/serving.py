@@ -56,6 +56,7 @@ def serve(run: Path, port: int, headless: bool, users: Path | None = None, heade
         sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), "--server.address", "127.0.0.1",
         "--browser.gatherUsageStats", "false", "--server.showEmailPrompt", "false", "--server.headless", "true",
         "--client.showErrorDetails", "none", "--client.showErrorLinks", "false", "--client.toolbarMode", "minimal", "--client.disableDataExport", "true",
+        "--global.disableWidgetStateDuplicationWarning", "true",
         *theme.options(),
         *(("--server.trustedUserHeaders", json.dumps(headers)) if headers else ()),
         "--", str(run.resolve()), *((str(users.resolve()),) if users else ()),

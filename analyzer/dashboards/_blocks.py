@@ -115,8 +115,15 @@ def choose_language() -> None:
     """The switch in the sidebar; `?lang=` sets it at the start."""
     asked = st.query_params.get("lang", "")
     remember("lang", asked if asked in LANGUAGES else default_lang(), LANGUAGES)
-    st.radio(t("page.lang"), LANGUAGES, format_func=_LANGUAGE_NAMES.__getitem__, key="lang", horizontal=True, label_visibility="collapsed")
+    st.radio(t("page.lang"), LANGUAGES, format_func=_LANGUAGE_NAMES.__getitem__, key="lang", horizontal=True, label_visibility="collapsed", on_change=_renamed)
     keep("lang")
+
+
+def _renamed() -> None:
+    """What is chosen in lists is set again: browsers keep the words that stood there, which mean nothing to the other language."""
+    for key, value in st.session_state.items():
+        if isinstance(key, str) and (isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(one, str) for one in value))):
+            st.session_state[key] = value
 
 
 def remember(key: str, default: str, options: Sequence[str] | None = None) -> None:
