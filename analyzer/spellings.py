@@ -78,14 +78,22 @@ def of_name(cell: str) -> list[Spelling]:
 
 def _without_titles(piece: str) -> list[Spelling]:
     """A name alone, where the piece is more than a title or a relation."""
-    bare = re.sub(r"\d+$", "", piece).strip()
+    bare = piece.rstrip("0123456789").strip()
     for _ in range(2):
-        for word in (*_TITLES, *_relations()):
-            if len(word) < len(bare) and not word.isascii():
-                bare = bare.removesuffix(word if len(word) > 1 or word in _TITLES else "").removeprefix(word if len(word) > 1 and word not in _TITLES else "").strip(" :：的")
+        for ends in _ends():
+            # What would leave nothing is no title of somebody.
+            bare = (ends.sub("", bare) or bare).strip(" :：的")
     if bare.isascii() or bare in _relations() or bare in _TITLES or sum(c.isalpha() for c in bare) < 2:
         return []
     return [Spelling(bare)]
+
+
+@cache
+def _ends() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Chinese titles and relations behind a name, and relations before it; one character is as often part of a name."""
+    relations = [word for word in _relations() if not word.isascii() and len(word) > 1]
+    behind, before = ("|".join(sorted(map(re.escape, words), key=lambda w: (-len(w), w))) for words in ((*_TITLES, *relations), relations))
+    return re.compile(f"(?:{behind})$"), re.compile(f"^(?:{before})")
 
 
 def _latin(piece: str) -> list[Spelling]:
