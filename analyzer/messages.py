@@ -1648,8 +1648,9 @@ def say(key: str, lang: str, **params: object) -> str:
 
 
 def say_words(listed: str | None, lang: str) -> str:
-    """Words of closed lists joined by |, each in `lang`; what is no such word (a time, a count) stays as it is."""
-    return ", ".join(say(f"word.{w}", lang) if f"word.{w}" in _CATALOGUE else w for w in (listed or "").split("|"))
+    """Words of closed lists and names of columns joined by |, each in `lang`; what is neither (a time, a count) stays as it is."""
+    told = ((word, next((key for key in (f"word.{word}", f"page.field.{word}") if key in _CATALOGUE), None)) for word in (listed or "").split("|"))
+    return ", ".join(say(key, lang) if key else word for word, key in told)
 
 
 def default_lang() -> str:

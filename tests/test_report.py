@@ -196,6 +196,13 @@ def test_each_sheet_has_its_five_parts_and_the_marked_words(con: duckdb.DuckDBPy
     assert made.sheets[0].remedy in page.text and made.sheets[0].told[0].citations[0]["clause"]["zh"] in page.text
 
 
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_tables_columns_and_what_is_missing_are_told_in_words(con: duckdb.DuckDBPyConnection, lang: str) -> None:
+    cells = re.findall(r"<td>([^<]*)</td>", report.render(report.report(con, lang), "html").decode("utf-8"))
+    assert say("word.table_contacts", lang) in cells and say("page.field.started_at", lang) in cells
+    assert not [cell for cell in cells if re.fullmatch(r"[a-z]+(_[a-z]+)+", cell)] and (lang == "en" or not {"contacts", "cases"} & set(cells))
+
+
 def test_more_findings_than_sheets_are_grouped_and_it_says_so(con: duckdb.DuckDBPyConnection) -> None:
     whole = report.report(con, "en")
     made = report.report(con, "en", sheets_most=10)

@@ -137,11 +137,11 @@ def _reconciliation(report: Report, t: Say) -> tuple[str, list[Block]]:
     columns = ("file", "table_name", "rows_read", "loaded", "rejected", "duplicate", "adds_up")
     done = report.completeness
     rows = [
-        [visible(f["file"]), visible(f["table_name"]), *(f"{f[k]:,}" for k in columns[2:6]), t("page.yes" if f["rows_read"] == f["loaded"] + f["rejected"] + f["duplicate"] else "page.no")]
+        [visible(f["file"]), _word(f"table_{f['table_name']}", t), *(f"{f[k]:,}" for k in columns[2:6]), t("page.yes" if f["rows_read"] == f["loaded"] + f["rejected"] + f["duplicate"] else "page.no")]
         for f in report.files
     ]
     rows.append([t("report.total"), "", *(f"{done[k]:,}" for k in columns[2:6]), t("page.yes" if done["rows_read"] == done["loaded"] + done["rejected"] + done["duplicate"] else "page.no")])
-    rejects = [[visible(r["file"]), t(r["reason"]), _value(r["detail"]), f"{r['rows']:,}"] for r in report.rejected]
+    rejects = [[visible(r["file"]), t(r["reason"]), visible(_named(r["detail"], t)) if r["detail"] else "–", f"{r['rows']:,}"] for r in report.rejected]
     blocks: list[Block] = [
         Paragraph(t("talk.completeness", **{k: f"{v:,}" for k, v in done.items()})), Paragraph(t("report.whole_run"), "note"),
         _table("files", columns, (30, 16, 10, 10, 10, 10, 8), rows, t, (2, 3, 4, 5)),
