@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.model import READ_ALONE
 from analyzer.text.context import CLAUSE_ENDS, SENTENCE_ENDS
 from analyzer.text.finder import Finder, Signal
 from analyzer.text.lexicon import LABELS, Lexicons, load_lexicons
@@ -375,7 +376,7 @@ def _alone(finder: Finder, decided: Sequence[Signal], scores: Scores, recipients
         parts = reader.scores(features(sentences.normal, [recipients[number]] * len(spans), sentences.sets()))
         start, end = spans[int(parts[:, column].argmax())]
         why = f"second reader alone, {score:.2f} of {ALONE:.2f}, from: {' '.join(reader.reasons(text[start:end], label)) or '-'}"
-        found.append(Signal(int(number), concept.id, label, "second_reader", start, end, text[start:end], "collector", False, False, False, True, round(min(score, 0.98), 3), why, concept.version))
+        found.append(Signal(int(number), concept.id, label, READ_ALONE, start, end, text[start:end], "collector", False, False, False, True, round(min(score, 0.98), 3), why, concept.version))
     return found
 
 
