@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from analyzer.errors import InputError, UsageError
+from analyzer.model import READ_ALONE
 from analyzer.text import Lexicons, Signal, segment
 from analyzer.text.finder import Finder
 from analyzer.text.lexicon import LABELS
@@ -99,6 +100,8 @@ def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: Seco
             signal = signal._replace(counts=False, confidence=0.1, why=f"{signal.why}, recipient owes or knows")
         if signal.counts:
             labels[signal.text][signal.label] = None
+        if signal.detail == READ_ALONE and reader is not None:
+            signal = signal._replace(why=f"{signal.why}, {_from(reader, signal.words, signal.label)}")
         if why_not or not signal.taken_back:
             told[signal.text].append(_shown(signal.label, signal.start, signal.end, signal.words, signal.speaker, signal.confidence, f"{signal.concept}/{signal.detail}: {signal.why}"))
     if why_not:
@@ -128,9 +131,13 @@ def _suspect(messages: Sequence[Message], scores: Any, reader: SecondReader, lab
         label, text = LABELS[column], messages[number].text
         if not text.strip() or label in labels[number] or (label == "third_party_disclosure" and messages[number].recipient not in THIRD):
             continue
-        grams = reader.reasons(text, label)
-        why = f"second reader {scores[number][column]:.2f}, from: {' '.join(grams) or '-'}"
+        why = f"second reader {scores[number][column]:.2f}, {_from(reader, text, label)}"
         told[number].append(_shown(label, 0, len(text), text, "collector", round(float(scores[number][column]) / 2, 3), why))
+
+
+def _from(reader: SecondReader, text: str, label: str) -> str:
+    """What of a text speaks most for a label."""
+    return f"from: {' '.join(reader.reasons(text, label)) or '-'}"
 
 
 def _shown(label: str, start: int, end: int, text: str, speaker: str, confidence: float, why: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Selection:
     @property
     def all_contacts(self) -> bool:
         """Whether it leaves out no contact."""
-        return self.since is None and self.until is None and not any(name in _OF_CONTACTS for name in self.filters)
+        return self.since is None and self.until is None and summary.keeps_contacts(self.filters)
 
     def _period(self) -> tuple[str, list[object]]:
         ends = [("on_date >= ?", self.since), ("on_date <= ?", self.until)]

@@ -364,19 +364,25 @@ def _alone(finder: Finder, decided: Sequence[Signal], scores: Scores, recipients
     for signal in decided:
         if signal.counts or (signal.taken_back and signal.sure):
             asked[signal.text, LABELS.index(signal.label)] = False
+    # The concepts of English end so; a rule that asks for one of a label asks for all.
+    concepts = {item.label: item for item in sorted(finder.lexicons.items, key=lambda item: not item.id.endswith("_en"))}
+    spans = [(number, m.start(), m.end()) for number in np.flatnonzero(asked.any(axis=1)).tolist() for m in _SENTENCE.finditer(finder.texts[number])]
+    if not spans:
+        return []
+    sentences = Finder([finder.texts[number][start:end] for number, start, end in spans], finder.lexicons)
+    parts = reader.scores(features(sentences.normal, [recipients[number] for number, _, _ in spans], sentences.sets()))
+    surest: dict[tuple[int, int], int] = {}
+    for place, (number, _, _) in enumerate(spans):
+        for column in np.flatnonzero(asked[number]).tolist():
+            best = surest.setdefault((number, column), place)
+            if parts[place, column] > parts[best, column]:
+                surest[number, column] = place
     found = []
-    for number, column in zip(*np.nonzero(asked), strict=True):
-        text, label, score = finder.texts[number], LABELS[column], float(scores[number, column])
-        spans = [(m.start(), m.end()) for m in _SENTENCE.finditer(text)]
-        # The concepts of English end so; a rule that asks for one of a label asks for all.
-        concept = min((item for item in finder.lexicons.items if item.label == label), key=lambda item: item.id.endswith("_en"), default=None)
-        if concept is None or not spans:
-            continue
-        sentences = Finder([text[start:end] for start, end in spans], finder.lexicons)
-        parts = reader.scores(features(sentences.normal, [recipients[number]] * len(spans), sentences.sets()))
-        start, end = spans[int(parts[:, column].argmax())]
-        why = f"second reader alone, {score:.2f} of {ALONE:.2f}, from: {' '.join(reader.reasons(text[start:end], label)) or '-'}"
-        found.append(Signal(int(number), concept.id, label, READ_ALONE, start, end, text[start:end], "collector", False, False, False, True, round(min(score, 0.98), 3), why, concept.version))
+    for (number, column), place in surest.items():
+        label, score, (_, start, end) = LABELS[column], float(scores[number, column]), spans[place]
+        if concept := concepts.get(label):
+            why = f"second reader alone, {score:.2f} of {ALONE:.2f}"
+            found.append(Signal(number, concept.id, label, READ_ALONE, start, end, finder.texts[number][start:end], "collector", False, False, False, True, round(min(score, 0.98), 3), why, concept.version))
     return found
 
 
