@@ -467,6 +467,12 @@ def test_what_the_second_reader_is_all_but_certain_of_counts_alone(tmp_path: Pat
     assert told(6, 2) == [] == told(-6, 30), "neither outside of collection nor unless all but certain"
 
 
+def test_the_bench_gives_the_reason_of_what_was_told_alone(words: Words) -> None:
+    (verdict,) = scan.judge_messages([scan.Message(None, "【市检察院】你的案件已移送，请立即还款", "zh", "borrower", None)], words.lexicons, words.reader)
+    told = [s["why"] for s in verdict.signals if "second reader alone" in s["why"]]
+    assert "impersonation" in verdict.labels and told and all(re.search(r", from: \S", why) for why in told)
+
+
 def test_the_second_reader_tells_collection_from_private_messages(words: Words) -> None:
     texts = ["您尾号3072的借款已逾期12天，请尽快还款，如有困难请联系我司协商。", "Your loan is 12 days past due, please call us to arrange a payment.", "今晚食堂吃啥，我带伞了", "see u at the pub at 8, bring the tickets"]
     finder = Finder(texts, words.lexicons)
