@@ -2,12 +2,12 @@
 # make test   set everything up and pass the tests (types, lint, import floors, rules, tests)
 # make train     train the second reader from rules/examples
 # make evaluate  how well the words are read: docs/words-report.md (DATA=folder of the ordinary sets)
-# make bench  SIZES="1000000 10000000": time and memory of a full audit beside a bare load
+# make bench  SIZES="100000 1000000 10000000": time and memory of everything, beside a bare load, grep and pandas: docs/benchmarks.md
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SIZES ?= 1000000
+SIZES ?= 100000 1000000
 PORT ?= 8501
 
 .PHONY: demo test check train evaluate bench clean
@@ -36,7 +36,7 @@ evaluate: $(VENV)/installed
 	$(BIN)/python -m analyzer.evaluation $(DATA)
 
 bench: $(VENV)/installed
-	$(BIN)/python benchmarks/run.py $(SIZES)
+	$(BIN)/python benchmarks/bench.py $(SIZES)
 
 clean:
 	rm -rf $(VENV) runs

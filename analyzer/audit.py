@@ -24,7 +24,7 @@ from analyzer.model import ExitCode, Outcome, Pack
 from analyzer.sources import Source, discover, open_sources
 from analyzer.text import Read, TextReader, contact_texts, lexicon_ids, reuse, store_signals, words_digest
 
-# From this size of contact files on, a process of its own reads the texts (about 50,000 contacts).
+# From this size of files on, a process of its own reads the texts (about 50,000 contacts).
 MANY_BYTES, MANY_CONTACTS = 10_000_000, 50_000
 
 Progress = Callable[[str, int, int], None]
@@ -97,71 +97,72 @@ def run(
     mapping = mapping or Mapping()
     settings = settled(mapping, settings)
     lexicon_folder = rules.lexicon_folder(folder)
-    with ThreadPoolExecutor(1) as background:
-        # The files are read once for their digest and shape while the rules are put together.
-        looking = background.submit(inspect, sources, mapping)
-        loaded, problems = rules.chosen(folder, packs, with_packs, drafts)
-        prepared = prepare(loaded, problems, lexicon_ids(lexicon_folder))
-        days = load_calendars(folder)
-        clock.lap("rules")
-        inspected = looking.result()
-        plans = planned(inspected)
-        clock.lap("inspect")
     name = run_id or started.strftime("%Y%m%dT%H%M%SZ")
     target = target_of(to, name)
     if since is not None:
         # Says in one sentence what is wrong with a file that is no run.
         runs.connect(since).close()
-    words = words_digest(lexicon_folder, entities_of(prepared))
-    many = sum(p.source.size for p in plans if p.table.name == "contacts") > MANY_BYTES
-    # Should anything fail, the reader ends first, so that nobody waits for texts that no one will see.
-    with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background, ExitStack() as stack:
-        con = file.con
-        # Its processes load the words while the files are read; how many texts an earlier run leaves to read is known only later.
-        reader = stack.enter_context(TextReader(lexicon_folder, many, entities_of(prepared))) if since is None else None
-        con.execute(
-            "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL, ?)",
-            [name, program(), _command(loaded, drafts, mapping), _naive(started), settings.zone, settings.jurisdiction, mapping.name, words],
-        )
-        batches = intake.load(con, plans, settings, file.scratch, progress)
-        clock.lap("load")
-        zones = {b.batch_id: b.zone for b in batches}
-        store.fill_calendars(con, days)
-        store.derive_cases(con, settings, zones)
-        # The texts are read beside all that needs none of them.
-        total = sum(b.loaded for b in batches if b.table == "contacts")
-        before = since is not None and reuse.attach(con, since, words)
-        if before:
-            total -= reuse.find_read(con)
-        query = reuse.unread(con) if before else store.spoken_to(con)
-        if reader is None:
-            reader = stack.enter_context(TextReader(lexicon_folder, total > MANY_CONTACTS, entities_of(prepared)))
-        reading = background.submit(_read_texts, con.cursor(), query, reader, lambda done: progress("words", done, total))
-        store.derive_contacts(con, settings, zones)
-        store.lock(con)
-        clock.lap("derive")
-        findings.record_rules(con, prepared)
-        rule_seconds = judge(con, [p for p in prepared if not p.reads_signals], progress)
-        clock.lap("judge")
-        store_signals(con, reading.result())
-        if before:
-            reuse.copy_signals(con)
-        clock.lap("words")
-        rule_seconds |= judge(con, [p for p in prepared if p.reads_signals], progress)
-        clock.lap("judge_words")
-        findings.build(con)
-        clock.lap("findings")
-        con.execute(
-            "UPDATE runs SET finished_utc = ?, data_digest = ?, rules_digest = ?",
-            [
-                _naive(datetime.now(UTC)),
-                digest(sorted(p.source.sha256 for p in plans)),
-                digest(sorted(p.digest for p in loaded)),
-            ],
-        )
-        if since is not None:
-            con.execute(f"DETACH {reuse.OLD}")
-        result = replace(result_of(con, name, target, tuple(batches), clock.laps, rule_seconds), left_out=tuple(left_out(inspected)))
+    with ExitStack() as early:
+        # Its process loads the words while the rules are put together; how many texts an earlier run leaves to read is known only later.
+        many = since is None and sum(path.stat().st_size for path in discover(sources, mapping.ignore)) > MANY_BYTES
+        reader = early.enter_context(TextReader(lexicon_folder, many=True)) if many else None
+        # The files are read once for their digest and shape meanwhile.
+        with ThreadPoolExecutor(1) as background:
+            looking = background.submit(inspect, sources, mapping)
+            loaded, problems = rules.chosen(folder, packs, with_packs, drafts)
+            prepared = prepare(loaded, problems, lexicon_ids(lexicon_folder))
+            days = load_calendars(folder)
+            clock.lap("rules")
+            inspected = looking.result()
+            plans = planned(inspected)
+            clock.lap("inspect")
+        words = words_digest(lexicon_folder, entities_of(prepared))
+        # Should anything fail, the reader ends first, so that nobody waits for texts that no one will see.
+        with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background, early.pop_all() as stack:
+            con = file.con
+            con.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL, ?)",
+                [name, program(), _command(loaded, drafts, mapping), _naive(started), settings.zone, settings.jurisdiction, mapping.name, words],
+            )
+            batches = intake.load(con, plans, settings, file.scratch, progress)
+            clock.lap("load")
+            zones = {b.batch_id: b.zone for b in batches}
+            store.fill_calendars(con, days)
+            store.derive_cases(con, settings, zones)
+            # The texts are read beside all that needs none of them.
+            total = sum(b.loaded for b in batches if b.table == "contacts")
+            before = since is not None and reuse.attach(con, since, words)
+            if before:
+                total -= reuse.find_read(con)
+            query = reuse.unread(con) if before else store.spoken_to(con)
+            if reader is None:
+                reader = stack.enter_context(TextReader(lexicon_folder, total > MANY_CONTACTS))
+            reading = background.submit(_read_texts, con.cursor(), query, reader, entities_of(prepared), lambda done: progress("words", done, total))
+            store.derive_contacts(con, settings, zones)
+            store.lock(con)
+            clock.lap("derive")
+            findings.record_rules(con, prepared)
+            rule_seconds = judge(con, [p for p in prepared if not p.reads_signals], progress)
+            clock.lap("judge")
+            store_signals(con, reading.result())
+            if before:
+                reuse.copy_signals(con)
+            clock.lap("words")
+            rule_seconds |= judge(con, [p for p in prepared if p.reads_signals], progress)
+            clock.lap("judge_words")
+            findings.build(con)
+            clock.lap("findings")
+            con.execute(
+                "UPDATE runs SET finished_utc = ?, data_digest = ?, rules_digest = ?",
+                [
+                    _naive(datetime.now(UTC)),
+                    digest(sorted(p.source.sha256 for p in plans)),
+                    digest(sorted(p.digest for p in loaded)),
+                ],
+            )
+            if since is not None:
+                con.execute(f"DETACH {reuse.OLD}")
+            result = replace(result_of(con, name, target, tuple(batches), clock.laps, rule_seconds), left_out=tuple(left_out(inspected)))
     clock.lap("publish")
     (to / "current").write_text(name + "\n", encoding="utf-8")
     return result
@@ -207,10 +208,10 @@ def batches_of(con: duckdb.DuckDBPyConnection) -> list[Batch]:
     return [Batch(table=table, unmapped=tuple(json.loads(unmapped)), **dict(zip(names, row, strict=True))) for table, unmapped, *row in found]
 
 
-def _read_texts(cursor: duckdb.DuckDBPyConnection, query: str, reader: TextReader, progress: Callable[[int], None]) -> Read:
+def _read_texts(cursor: duckdb.DuckDBPyConnection, query: str, reader: TextReader, entities: Sequence[str], progress: Callable[[int], None]) -> Read:
     try:
         cursor.execute("USE run")
-        return reader.read(contact_texts(cursor, query), progress)
+        return reader.read(contact_texts(cursor, query), entities, progress)
     finally:
         cursor.close()
 

@@ -243,7 +243,7 @@ def judge_shard(rows: pa.Table, law: Law, reader: TextReader | None = None) -> p
         settings, head = law.head.settings(), law.head
         store.derive_cases(con, settings, head.zones)
         texts = contact_texts(con, store.spoken_to(con, head.bases))
-        read = reader.read(texts) if reader else read_here(texts, _words(where, entities_of(law.rules)))
+        read = reader.read(texts, entities_of(law.rules)) if reader else read_here(texts, _words(where, entities_of(law.rules)))
         store.derive_contacts(con, settings, head.zones, head.bases)
         store_signals(con, read, shard * _NUMBERS)
         judge(con, law.rules)
@@ -288,7 +288,7 @@ def shard_rows(folder: Path, shard: int) -> pa.Table:
 def judge_here(folder: Path, law: Law) -> Iterator[pa.Table]:
     """Judge the shards one after another in this process, texts in processes beside it: no more than one is in memory."""
     where = law.folder or rules.rules_folder()
-    with TextReader(rules.lexicon_folder(where), law.head.contacts > MANY, entities_of(law.rules)) as reader:
+    with TextReader(rules.lexicon_folder(where), law.head.contacts > MANY) as reader:
         for shard in range(law.head.shards):
             rows = shard_rows(folder, shard)
             if rows.num_rows:

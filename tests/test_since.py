@@ -28,13 +28,13 @@ class _Counted:
         self.texts = 0
         whole = TextReader.read
 
-        def read(reader: TextReader, batches: Any, progress: Any = lambda _: None) -> Any:
+        def read(reader: TextReader, batches: Any, *asked: Any) -> Any:
             def counted() -> Any:
                 for batch in batches:
                     self.texts += batch.num_rows
                     yield batch
 
-            return whole(reader, counted(), progress)
+            return whole(reader, counted(), *asked)
 
         monkeypatch.setattr(TextReader, "read", read)
 

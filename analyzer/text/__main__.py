@@ -5,4 +5,4 @@ from pathlib import Path
 
 from analyzer.text.reading import serve
 
-serve(Path(sys.argv[1]), sys.argv[2:], sys.stdin.buffer, sys.stdout.buffer)
+serve(Path(sys.argv[1]), sys.stdin.buffer, sys.stdout.buffer)

@@ -2,17 +2,19 @@
 
 Python reads texts under one lock; processes give them the other cores, and load the lexicons and jieba's dictionary while
 the files are read. Batches go there and signals come back as Arrow streams over their standard input and output.
-`python -m analyzer.text FOLDER [ENTITY...]` is such a process; it ends when its input does.
+`python -m analyzer.text FOLDER` is such a process; it ends when its input does.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -37,6 +39,8 @@ from analyzer.text.signals import SIGNALS, TEXTS, Read, contact_texts, signals_o
 MOST_PROCESSES = 4
 # Loading the words costs a process more than a second: another is started when so many batches more are not the last.
 PATIENCE = 16
+# Under this key of the schema of the texts stands, as JSON, what personal data to look for.
+ENTITIES = b"entities"
 
 
 def words_digest(lexicon_folder: Path, entities: Iterable[str] = ()) -> str:
@@ -52,15 +56,15 @@ def words_digest(lexicon_folder: Path, entities: Iterable[str] = ()) -> str:
 class TextReader:
     """Reads batches of texts (`TEXTS`), each shape of them once. Loading begins when it is made; further processes start when there is much to read."""
 
-    def __init__(self, lexicon_folder: Path, many: bool, entities: Iterable[str] = ()) -> None:
-        """`many`: whether the texts are so many that processes of their own pay. `entities`: personal data to look for."""
-        self._folder, self._entities = lexicon_folder, frozenset(entities)
+    def __init__(self, lexicon_folder: Path, many: bool) -> None:
+        """`many`: whether the texts are so many that processes of their own pay."""
+        self._folder = lexicon_folder
         count = min(os.cpu_count() or 1, MOST_PROCESSES) if many else 0
         self._background = ThreadPoolExecutor(max(1, count))
-        self._processes = [_Reading(lexicon_folder, self._entities) for _ in range(count)]
+        self._processes = [_Reading(lexicon_folder) for _ in range(count)]
         for reading in self._processes[:1]:
             reading.start()
-        self._words = None if many else self._background.submit(_load, lexicon_folder, entities)
+        self._words = None if many else self._background.submit(_load, lexicon_folder)
 
     def __enter__(self) -> TextReader:
         """Itself."""
@@ -74,11 +78,12 @@ class TextReader:
         for reading in self._processes:
             reading.close()
 
-    def read(self, batches: Iterable[pa.RecordBatch], progress: Callable[[int], None] = lambda _: None) -> Read:
+    def read(self, batches: Iterable[pa.RecordBatch], entities: Iterable[str] = (), progress: Callable[[int], None] = lambda _: None) -> Read:
         """What is found in all texts, in no order.
 
         Args:
             batches: of `TEXTS`; taken one at a time, but from whatever thread has nothing else to do.
+            entities: the kinds of personal data to look for as well; the same in every call.
             progress: called with the number of texts read so far.
 
         Raises:
@@ -86,18 +91,18 @@ class TextReader:
             UsageError: a process ended before its work was done.
         """
         if self._words is not None:
-            return read_here(batches, self._words.result(), progress)
-        shapes = Shapes(self._entities, progress)
+            return read_here(batches, replace(self._words.result(), entities=frozenset(entities)), progress)
+        shapes = Shapes(frozenset(entities), progress)
         with ThreadPoolExecutor(1) as ahead:
-            taken = _Shared(shapes.new(batches), ahead)
-            working = [self._background.submit(self._ask, process, taken, number * PATIENCE) for number, process in enumerate(self._processes)]
+            taken, told = _Shared(shapes.new(batches), ahead), TEXTS.with_metadata({ENTITIES: json.dumps(sorted(entities))})
+            working = [self._background.submit(self._ask, process, taken, number * PATIENCE, told) for number, process in enumerate(self._processes)]
             found = [answer for work in working for answer in work.result()]
         return shapes.read(pa.Table.from_batches(found, schema=SIGNALS))
 
-    def _ask(self, reading: _Reading, taken: _Shared, after: int) -> list[pa.RecordBatch]:
+    def _ask(self, reading: _Reading, taken: _Shared, after: int, schema: pa.Schema) -> list[pa.RecordBatch]:
         """One batch after the other there, its answer back, until there are no more; from when `after` of them were taken."""
         try:
-            return [reading.ask(batch) for batch in taken.after(after)]
+            return [reading.ask(batch, schema) for batch in taken.after(after)]
         except (OSError, StopIteration, pa.ArrowInvalid) as error:
             load_lexicons(self._folder)
             raise UsageError("run.words_process", code=reading.code()) from error
@@ -108,8 +113,8 @@ class TextReader:
 class _Reading:
     """A process that reads texts, and the two streams between it and us, which last as long as it does."""
 
-    def __init__(self, folder: Path, entities: Iterable[str]) -> None:
-        self._folder, self._entities = folder, entities
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.process: subprocess.Popen[bytes] | None = None
         self._ended = False
         self._lock = Lock()
@@ -121,15 +126,15 @@ class _Reading:
         with self._lock:
             if self._ended:
                 raise OSError
-            self.process = self.process or _start(self._folder, self._entities)
+            self.process = self.process or _start(self._folder)
             return self.process
 
-    def ask(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The signals of a batch."""
+    def ask(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+        """The signals of a batch; `schema` is `TEXTS`, and says what personal data to look for."""
         process = self.start()
         assert process.stdin is not None and process.stdout is not None
-        self._out = self._out or ipc.new_stream(process.stdin, TEXTS)
-        self._out.write_batch(batch.cast(TEXTS))
+        self._out = self._out or ipc.new_stream(process.stdin, schema)
+        self._out.write_batch(batch.cast(schema))
         process.stdin.flush()
         # The answers' schema comes with the first of them.
         self._answers = self._answers or ipc.open_stream(process.stdout)
@@ -196,26 +201,27 @@ def read_here(batches: Iterable[pa.RecordBatch], words: Words, progress: Callabl
     return shapes.read(pa.Table.from_batches([signals_of(batch, words) for batch in shapes.new(batches)], schema=SIGNALS))
 
 
-def _start(folder: Path, entities: Iterable[str]) -> subprocess.Popen[bytes]:
+def _start(folder: Path) -> subprocess.Popen[bytes]:
     here = str(Path(__file__).parents[2])
     path = os.pathsep.join(p for p in (here, os.environ.get("PYTHONPATH")) if p)
     # Its complaints are not shown: they could quote a text. That it ended early is told by its code.
     return subprocess.Popen(
-        [sys.executable, "-m", "analyzer.text", str(folder), *entities],
+        [sys.executable, "-m", "analyzer.text", str(folder)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
 
 
-def _load(folder: Path, entities: Iterable[str]) -> Words:
-    words = load_words(folder, entities)
+def _load(folder: Path) -> Words:
+    words = load_words(folder)
     segment.warm_up()
     return words
 
 
-def serve(folder: Path, entities: Iterable[str], source: IO[bytes], target: IO[bytes]) -> None:
+def serve(folder: Path, source: IO[bytes], target: IO[bytes]) -> None:
     """Answer each batch of `TEXTS` from `source` with one batch of `SIGNALS` to `target`."""
-    words = _load(folder, entities)
+    words = _load(folder)
     with ipc.open_stream(source) as batches, ipc.new_stream(target, SIGNALS) as out:
+        words = replace(words, entities=frozenset(json.loads(batches.schema.metadata[ENTITIES])))
         for batch in batches:
             out.write_batch(signals_of(batch, words))
             target.flush()
