@@ -118,7 +118,7 @@ def run(
             clock.lap("inspect")
         words = words_digest(lexicon_folder, entities_of(prepared))
         # Should anything fail, the reader ends first, so that nobody waits for texts that no one will see.
-        with store.new_run(target, memory) as file, ThreadPoolExecutor(1) as background, early.pop_all() as stack:
+        with store.new_run(target, memory, sum(p.source.size for p in plans)) as file, ThreadPoolExecutor(1) as background, early.pop_all() as stack:
             con = file.con
             con.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, NULL, ?)",
@@ -134,11 +134,12 @@ def run(
             before = since is not None and reuse.attach(con, since, words)
             if before:
                 total -= reuse.find_read(con)
-            query = reuse.unread(con) if before else store.spoken_to(con)
+            parts = store.split(con)
+            queries = [reuse.unread(con, part) if before else store.spoken_to(con, part=part) for part in parts]
             if reader is None:
                 reader = stack.enter_context(TextReader(lexicon_folder, total > MANY_CONTACTS))
-            reading = background.submit(_read_texts, con.cursor(), query, reader, entities_of(prepared), lambda done: progress("words", done, total))
-            store.derive_contacts(con, settings, zones)
+            reading = background.submit(_read_texts, store.another(con), queries, reader, entities_of(prepared), lambda done: progress("words", done, total))
+            store.derive_contacts(con, settings, zones, parts=parts)
             store.lock(con)
             clock.lap("derive")
             findings.record_rules(con, prepared)
@@ -208,10 +209,9 @@ def batches_of(con: duckdb.DuckDBPyConnection) -> list[Batch]:
     return [Batch(table=table, unmapped=tuple(json.loads(unmapped)), **dict(zip(names, row, strict=True))) for table, unmapped, *row in found]
 
 
-def _read_texts(cursor: duckdb.DuckDBPyConnection, query: str, reader: TextReader, entities: Sequence[str], progress: Callable[[int], None]) -> Read:
+def _read_texts(cursor: duckdb.DuckDBPyConnection, queries: Sequence[str], reader: TextReader, entities: Sequence[str], progress: Callable[[int], None]) -> Read:
     try:
-        cursor.execute("USE run")
-        return reader.read(contact_texts(cursor, query), entities, progress)
+        return reader.read(contact_texts(cursor, *queries), entities, progress)
     finally:
         cursor.close()
 

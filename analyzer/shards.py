@@ -118,7 +118,7 @@ def prepare_shards(
     inspected = audit.inspect(sources, mapping)
     plans = audit.planned(inspected)
     # Made in private and renamed when it is whole.
-    with store.workspace(folder.parent, memory) as (con, scratch):
+    with store.workspace(folder.parent, memory, sum(p.source.size for p in plans)) as (con, scratch):
         making = scratch / "shards"
         batches = intake.load(con, plans, settings, scratch)
         circles = find_circles(con, shards)

@@ -51,6 +51,37 @@ class RunFile:
     scratch: Path
 
 
+A_ROW = 1_500
+"""What a contact may cost in octets while it is derived: what the joins hold of its case, person and number is about a quarter of it (measured)."""
+
+
+JOINS = 0.4
+"""The share of the memory that joins and sorts may hold where what is loaded is kept in a file."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The cases whose number is `number` of `count`, by a hash of their ids: contacts of the others have nothing to do with theirs while they are derived."""
+
+    number: int = 0
+    count: int = 1
+
+    def number_of(self, alias: str) -> str:
+        """SQL: the number of a case's part."""
+        return f"hash({alias}.case_id) % {self.count}"
+
+    def of(self, table: str) -> str:
+        """SQL: the rows of a table with a case_id that belong to the part."""
+        return table if self.count == 1 else f"(SELECT * FROM {table} r WHERE {self.number_of('r')} = {self.number})"
+
+    def contacts(self, table: str) -> str:
+        """SQL: the same of contacts that are in the order of their parts (see `split`)."""
+        return table if self.count == 1 else f"(SELECT * EXCLUDE (part) FROM {table} WHERE part = {self.number})"
+
+
+WHOLE = Part()
+
+
 def settings_of(con: duckdb.DuckDBPyConnection, scratch: Path, memory: str | None = None) -> None:
     """Fix what must not depend on the machine: UTC, no network, no extension, spill files in our own folder."""
     con.execute("SET autoinstall_known_extensions = false")
@@ -66,16 +97,32 @@ def settings_of(con: duckdb.DuckDBPyConnection, scratch: Path, memory: str | Non
             raise UsageError("usage.memory", memory=memory) from error
 
 
-_MAKING, _FILE = ".making-", "run.duckdb"
+def another(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A second connection to a run being made, with the settings of the first; the caller closes it."""
+    cursor = con.cursor()
+    cursor.execute("USE run")
+    if limit := con.execute("SELECT current_setting('operator_memory_limit')").fetchall()[0][0]:
+        cursor.execute("SET operator_memory_limit = ?", [limit])
+    return cursor
+
+
+def memory_limit(con: duckdb.DuckDBPyConnection) -> int:
+    """How many octets the database may use."""
+    figure, unit = con.execute("SELECT current_setting('memory_limit')").fetchall()[0][0].split()
+    return int(float(figure) * 1024 ** ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB").index(unit))
+
+
+# The file of what does not fit into memory is called as the database in memory would be, so that its tables have one name.
+_MAKING, _FILE, _BESIDE = ".making-", "run.duckdb", "memory.duckdb"
 
 
 @contextmanager
-def new_run(target: Path, memory: str | None = None) -> Iterator[RunFile]:
+def new_run(target: Path, memory: str | None = None, octets: int = 0) -> Iterator[RunFile]:
     """Make a run file. Published by rename when the block ends well; on any error nothing is left behind.
 
-    Inside, the tables of schema.sql are those of the connection's default database; temporary tables are in memory.
+    Inside, the tables of schema.sql are those of the connection's default database; temporary tables are in memory. For `octets` see `workspace`.
     """
-    with workspace(target.parent, memory) as (con, scratch):
+    with workspace(target.parent, memory, octets) as (con, scratch):
         yield RunFile(con, target, scratch)
         con.execute("USE memory")
         con.execute("CHECKPOINT run")
@@ -84,8 +131,11 @@ def new_run(target: Path, memory: str | None = None) -> Iterator[RunFile]:
 
 
 @contextmanager
-def workspace(folder: Path, memory: str | None = None) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+def workspace(folder: Path, memory: str | None = None, octets: int = 0) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """A connection with the tables of a run in a file that nobody else sees, and the private folder it is in; both go when the block ends.
+
+    `octets`: how large the files to be loaded are. What is loaded from them is kept in memory, or in a file beside the run where it would take
+    more than a third of what may be used: reading a file again costs less than moving pages out and in.
 
     Raises:
         UsageError: the folder cannot be made, or the memory is too little.
@@ -100,6 +150,14 @@ def workspace(folder: Path, memory: str | None = None) -> Iterator[tuple[duckdb.
         con = duckdb.connect(":memory:")
         try:
             settings_of(con, scratch, memory)
+            if octets * 3 > memory_limit(con):
+                con.close()
+                con = duckdb.connect(str(scratch / _BESIDE))
+                settings_of(con, scratch, memory)
+                # Nothing in it outlives the connection.
+                con.execute("SET checkpoint_threshold = '1TB'")
+                # Rows that wait to be written are not counted with what joins and sorts may hold: some has to be left for them.
+                con.execute(f"SET operator_memory_limit = '{int(memory_limit(con) * JOINS)}B'")
             con.execute(f"ATTACH {literal(str(scratch / _FILE))} AS run")
             con.execute("USE run")
             create_tables(con)
@@ -224,15 +282,32 @@ def derive_cases(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_bat
     con.execute(f"CREATE OR REPLACE TABLE memory.main.debtors AS {debtor_names()}")
 
 
-def derive_contacts(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: dict[int, str], bases: Mapping[int, int] | None = None) -> None:
+def derive_contacts(
+    con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: dict[int, str], bases: Mapping[int, int] | None = None, parts: Sequence[Part] = (WHOLE,),
+) -> None:  # fmt: skip
     """Fill `contacts`, after `derive_cases`; the arguments are the same.
 
-    `bases`: what is added to the lines of a batch to number its contacts, where the input tables hold a part of the batches only.
+    `bases`: what is added to the lines of a batch to number its contacts, where the input tables hold a part of the batches only. `parts`: see `split`.
     """
-    _contacts(con, _Clock(con, zone_of_batch, settings.zone), settings, bases)
+    _contacts(con, _Clock(con, zone_of_batch, settings.zone), settings, bases, parts)
 
 
-def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = None) -> str:
+def split(con: duckdb.DuckDBPyConnection) -> tuple[Part, ...]:
+    """The parts in which the contacts of the input tables are best derived and read: one, or as many as keep the rows that go with those of a part within
+    the memory; they are then put in the order of their parts. After `derive_cases`."""
+    contacts = input_table(con, "contacts")
+    rows = con.execute(f"SELECT count(*) FROM {contacts}").fetchall()[0][0]
+    count = -(-rows * A_ROW // memory_limit(con))
+    if count <= 1:
+        return (WHOLE,)
+    parts = tuple(Part(number, count) for number in range(count))
+    con.execute(f"CREATE TABLE {contacts}_parted AS SELECT t.*, {parts[0].number_of('t')}::USMALLINT AS part FROM {contacts} t ORDER BY part")
+    con.execute(f"DROP TABLE {contacts}")
+    con.execute(f"ALTER TABLE {contacts}_parted RENAME TO {contacts.rpartition('.')[2]}")
+    return parts
+
+
+def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = None, part: Part = WHOLE) -> str:
     """SELECT of seq, text, owes, knows for each contact with a text of ours, from the input tables.
 
     `owes`: whether the person contacted is bound by the debt (NULL: not known who it is). `knows`: whether a person
@@ -245,9 +320,9 @@ def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = 
         f"SELECT t.row_no + {_row_base(con, contacts, bases)} AS seq, {without_names('t.text', 'd.names')} AS text,"
         f" CASE WHEN {owes} THEN true WHEN p.obliged THEN true WHEN coalesce(t.relation, p.relation) IS NOT NULL THEN false END AS owes,"
         f" CASE WHEN {owes} OR p.obliged THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows"
-        f" FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number"
-        " LEFT JOIN persons p ON p.person_id = coalesce(t.person_id, o.person_id) AND p.case_id = t.case_id"
-        " LEFT JOIN memory.main.debtors d ON d.case_id = t.case_id"
+        f" FROM {part.contacts(contacts)} t LEFT JOIN {part.of('memory.main.owners')} o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number"
+        f" LEFT JOIN {part.of('persons')} p ON p.person_id = coalesce(t.person_id, o.person_id) AND p.case_id = t.case_id"
+        f" LEFT JOIN {part.of('memory.main.debtors')} d ON d.case_id = t.case_id"
         " WHERE t.text IS NOT NULL AND NOT (t.direction IS NOT DISTINCT FROM 'inbound' AND t.channel NOT IN ('call', 'ai_call'))"
     )
 
@@ -446,11 +521,23 @@ def _arrears(con: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings, bases: Mapping[int, int] | None) -> None:
+def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings, bases: Mapping[int, int] | None, parts: Sequence[Part]) -> None:
+    _selves(con, input_table(con, "contacts"))
+    # The order of rows in the file means nothing; not keeping it lets both threads write.
+    con.execute("SET preserve_insertion_order = false")
+    if len(parts) > 1:
+        # How few the rows of a part are is guessed too low: left to itself a join would hold the contacts and not what goes with them.
+        con.execute("SET disabled_optimizers = 'build_side_probe_side'")
+    for part in parts:
+        _some_contacts(con, clock, bases, part)
+    con.execute("RESET disabled_optimizers")
+    con.execute("SET preserve_insertion_order = true")
+
+
+def _some_contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, bases: Mapping[int, int] | None, part: Part) -> None:
     contacts = input_table(con, "contacts")
     first, last = clock.range(contacts, "started_at")
-    _selves(con, contacts)
-    _zone_candidates(con, contacts)
+    _zone_candidates(con, part.contacts(contacts), part)
     known_zones = [row[0] for row in con.execute("SELECT DISTINCT unnest(string_split(zones, '|')) FROM candidates").fetchall()]
     local = _by_zone(zones.utc_to_local, "at_utc", "zone", known_zones, first, last)
     others = _by_zone(zones.utc_to_local, "at_utc", "z", known_zones, first, last)
@@ -458,7 +545,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings,
     dpd_join = con.execute("SELECT count(*) FROM arrears").fetchall()[0]
     has_arrears = bool(dpd_join and dpd_join[0])
     arrears_join = (
-        "LEFT JOIN arrears a ON a.case_id = l.case_id AND l.on_date >= a.from_on AND l.on_date < a.until_on" if has_arrears else ""
+        f"LEFT JOIN {part.of('arrears')} a ON a.case_id = l.case_id AND l.on_date >= a.from_on AND l.on_date < a.until_on" if has_arrears else ""
     )
     stated = "l.dpd::INTEGER"
     # Where the schedule is known it decides; with everything settled nothing is past due, whatever a log still says.
@@ -472,22 +559,20 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings,
     days = con.execute("SELECT count(*) FROM calendar_days WHERE jurisdiction IN (SELECT split_part(jurisdiction, '-', 1) FROM cases)").fetchall()[0][0]
     day_join = "LEFT JOIN calendar_days k ON k.jurisdiction = split_part(l.jurisdiction, '-', 1) AND k.on_date = l.on_date" if days else ""
     working = "k.working" if days else "NULL::BOOLEAN"
-    # The order of rows in the file means nothing; not keeping it lets both threads write.
-    con.execute("SET preserve_insertion_order = false")
     classes = " ".join(f"WHEN days <= {limit} THEN {literal(name)}" for limit, name in CLASSES)
     con.execute(f"""
         INSERT INTO contacts
         WITH timed AS (
             SELECT t.*, CASE WHEN NOT coalesce(t.started_at_day, false) THEN {clock.utc(contacts, "started_at")} END AS at_utc, {clock.utc(contacts, "ended_at")} AS ended_utc,
                    coalesce(t.person_id, o.person_id) AS whom
-            FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
+            FROM {part.contacts(contacts)} t LEFT JOIN {part.of("memory.main.owners")} o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
         ), placed AS (
             SELECT t.*, c.debtor_id AS case_debtor, c.lender, c.lender_kind, c.jurisdiction,
                    coalesce(t.relation, p.relation) AS rel, p.obliged, p.knows_since,
                    coalesce(t.zone, z.zones) AS zones, z.number_kind, CASE WHEN t.relation = 'self' THEN coalesce(i.person_id, 'self:' || c.debtor_id) END AS himself
-            FROM timed t JOIN cases c ON c.case_id = t.case_id
-            LEFT JOIN persons p ON p.person_id = t.whom AND p.case_id = t.case_id
-            LEFT JOIN memory.main.selves i ON i.case_id = t.case_id
+            FROM timed t JOIN {part.of("cases")} c ON c.case_id = t.case_id
+            LEFT JOIN {part.of("persons")} p ON p.person_id = t.whom AND p.case_id = t.case_id
+            LEFT JOIN {part.of("memory.main.selves")} i ON i.case_id = t.case_id
             LEFT JOIN candidates z ON z.case_id = t.case_id AND z.person_id IS NOT DISTINCT FROM t.whom
                 AND z.number IS NOT DISTINCT FROM t.number
         ), clocked AS (
@@ -514,7 +599,6 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings,
                batch_id, row_no
         FROM dated t
     """)
-    con.execute("SET preserve_insertion_order = true")
 
 
 def _row_base(con: duckdb.DuckDBPyConnection, contacts: str, bases: Mapping[int, int] | None = None) -> str:
@@ -546,7 +630,7 @@ def _selves(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
     )
 
 
-def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
+def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str, part: Part) -> None:
     """Candidate zones per (case, person, number) that occurs: what the person, all his numbers and the case point to, else the jurisdiction's.
 
     For a person other than the debtor the debtor's own zone says nothing unless nothing else is known.
@@ -556,15 +640,15 @@ def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
         CREATE OR REPLACE TEMP TABLE candidates AS
         WITH pairs AS (
             SELECT DISTINCT t.case_id, coalesce(t.person_id, o.person_id) AS person_id, t.number
-            FROM {contacts} t LEFT JOIN memory.main.owners o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
+            FROM {contacts} t LEFT JOIN {part.of("memory.main.owners")} o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
         ), known AS (
             SELECT k.case_id, k.person_id, k.number, nullif(concat_ws('|', n.zones, m.zones), '') AS of_number, n.kind AS number_kind, p.zones AS of_person, c.zones AS of_case,
                    CASE split_part(c.jurisdiction, '-', 1) {single} END AS legal, coalesce(p.relation, 'self') = 'self' AS own
-            FROM pairs k JOIN cases c ON c.case_id = k.case_id LEFT JOIN persons p ON p.person_id = k.person_id AND p.case_id = k.case_id
+            FROM pairs k JOIN {part.of("cases")} c ON c.case_id = k.case_id LEFT JOIN {part.of("persons")} p ON p.person_id = k.person_id AND p.case_id = k.case_id
             LEFT JOIN (SELECT case_id, number, string_agg(DISTINCT zones, '|') AS zones, CASE WHEN count(DISTINCT kind) = 1 THEN any_value(kind) END AS kind
-                        FROM numbers GROUP BY ALL) n
+                        FROM {part.of("numbers")} GROUP BY ALL) n
                 ON n.case_id = k.case_id AND n.number = k.number
-            LEFT JOIN (SELECT case_id, person_id, string_agg(DISTINCT zones, '|') AS zones FROM numbers WHERE zones IS NOT NULL AND person_id IS NOT NULL GROUP BY ALL) m
+            LEFT JOIN (SELECT case_id, person_id, string_agg(DISTINCT zones, '|') AS zones FROM {part.of("numbers")} WHERE zones IS NOT NULL AND person_id IS NOT NULL GROUP BY ALL) m
                 ON m.case_id = k.case_id AND m.person_id = k.person_id
         ), together AS (
             SELECT case_id, person_id, number, number_kind, legal,

@@ -31,6 +31,8 @@ _TYPES = {
     "list": "VARCHAR", "integer": "BIGINT", "decimal": "DECIMAL(18, 2)", "time": "TIMESTAMP", "date": "DATE",
     "boolean": "BOOLEAN",
 }  # fmt: skip
+RAW = "memory.main.raw"
+"""The source being read, all its columns text (`stage`); its columns are raw.c0 and so on."""
 _FIRST_YEAR, _LAST_YEAR = 1990, 2099
 _MOST_WORDS = 2_000
 # So many midnights and nothing else are dates.
@@ -131,7 +133,7 @@ def _input_columns(spec: Table) -> str:
 def _read(
     con: duckdb.DuckDBPyConnection, plan: Plan, number: int, settings: Settings, scratch: Path
 ) -> tuple[Plan, Staged, str | None]:
-    staged = _holding(con, plan, _filled_down(con, plan, stage(con, plan.source, "raw", scratch)))
+    staged = _holding(con, plan, _filled_down(con, plan, stage(con, plan.source, RAW, scratch)))
     orders: set[str] = set()
     fields, bad = [], []
     for column in plan.table.columns:
@@ -161,7 +163,7 @@ def _read(
     con.executemany(
         "INSERT INTO provided VALUES (?, ?)", [[number, name] for name in [*plan.positions, *plan.constants, *(["person_id"] if plan.told_by else [])]]
     )
-    con.execute("DROP TABLE raw")
+    con.execute(f"DROP TABLE {RAW}")
     return plan, staged, "/".join(sorted(orders - {"ymd"})) or None
 
 
@@ -172,9 +174,9 @@ def _filled_down(con: duckdb.DuckDBPyConnection, plan: Plan, staged: Staged) -> 
         return staged
     above = f"IGNORE NULLS) OVER (ORDER BY {staged.row_no})"
     cells = ", ".join(f"last_value({values.cell(f'c{i}')} {above} AS c{i}" if i in filled else f"c{i}" for i in range(len(plan.source.columns)))
-    con.execute(f"CREATE OR REPLACE TEMP TABLE filled AS SELECT {staged.row_no} AS row_no, {cells} FROM raw")
-    con.execute("DROP TABLE raw")
-    con.execute("ALTER TABLE filled RENAME TO raw")
+    con.execute(f"CREATE OR REPLACE TABLE {RAW}_filled AS SELECT {staged.row_no} AS row_no, {cells} FROM {RAW}")
+    con.execute(f"DROP TABLE {RAW}")
+    con.execute(f"ALTER TABLE {RAW}_filled RENAME TO raw")
     return replace(staged, row_no="raw.row_no")
 
 
@@ -183,8 +185,8 @@ def _holding(con: duckdb.DuckDBPyConnection, plan: Plan, staged: Staged) -> Stag
     if plan.holds is None:
         return staged
     empty = f"{values.filled(f'c{plan.holds}')} IS NULL"
-    without = con.execute(f"SELECT count(*) FROM raw WHERE {empty}").fetchall()[0][0]
-    con.execute(f"DELETE FROM raw WHERE {empty}")
+    without = con.execute(f"SELECT count(*) FROM {RAW} WHERE {empty}").fetchall()[0][0]
+    con.execute(f"DELETE FROM {RAW} WHERE {empty}")
     return replace(staged, rows=staged.rows - int(without))
 
 
@@ -194,7 +196,7 @@ def _from(plan: Plan) -> str:
         for c in plan.table.columns
         if (c.type in ("word", "list") or c.name == "jurisdiction") and _cell(plan, c) is not None
     ]
-    return " ".join(["raw", *joins])
+    return " ".join([RAW, *joins])
 
 
 def _cell(plan: Plan, column: Column) -> str | None:
@@ -276,7 +278,7 @@ def _day_only(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: 
 
 def midnights(con: duckdb.DuckDBPyConnection, cell: str) -> int:
     """How many cells of a column of times there are, where all of them are midnight: a column of dates that was exported as times."""
-    asked = f"SELECT count(*) FILTER (WHERE midnight), count(*) FILTER (WHERE NOT midnight) FROM (SELECT regexp_matches(cell, '[T ]00:00(:00)?([.]0+)?$') AS midnight FROM (SELECT {cell} AS cell FROM raw"
+    asked = f"SELECT count(*) FILTER (WHERE midnight), count(*) FILTER (WHERE NOT midnight) FROM (SELECT regexp_matches(cell, '[T ]00:00(:00)?([.]0+)?$') AS midnight FROM (SELECT {cell} AS cell FROM {RAW}"
     for some in (" LIMIT 1000)", ")"):
         # Nearly always the first rows settle it.
         times, others = con.execute(f"{asked}{some} WHERE {values.filled('cell')} IS NOT NULL)").fetchall()[0]
@@ -300,7 +302,7 @@ def _learn_words(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cel
 
 
 def _distinct(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell: str) -> list[str]:
-    found = [row[0] for row in con.execute(f"SELECT DISTINCT {cell} FROM raw WHERE {cell} IS NOT NULL LIMIT {_MOST_WORDS + 1}").fetchall()]
+    found = [row[0] for row in con.execute(f"SELECT DISTINCT {cell} FROM {RAW} WHERE {cell} IS NOT NULL LIMIT {_MOST_WORDS + 1}").fetchall()]
     if len(found) > _MOST_WORDS:
         raise InputError("input.not_a_word_column", path=plan.source.name, column=column.name, most=_MOST_WORDS)
     return found
@@ -340,7 +342,7 @@ def _date_order(con: duckdb.DuckDBPyConnection, plan: Plan, column: Column, cell
         f" count(*) FILTER (WHERE short AND c_short AND a BETWEEN 15 AND 45 AND b <= 12 AND c BETWEEN 1 AND 31),"
         f" max(a) FILTER (WHERE short) - min(a) FILTER (WHERE short) <= 1, max(c) FILTER (WHERE short) - min(c) FILTER (WHERE short) <= 1"
         f" FROM (SELECT x, try_cast(p.a AS INT) AS a, try_cast(p.b AS INT) AS b, try_cast(p.c AS INT) AS c, length(p.a) BETWEEN 1 AND 2 AS short, length(p.c) <= 2 AS c_short"
-        f" FROM (SELECT {cell} AS x, {values.parts(cell)} AS p FROM raw WHERE {cell} IS NOT NULL AND NOT {plain}))"
+        f" FROM (SELECT {cell} AS x, {values.parts(cell)} AS p FROM {RAW} WHERE {cell} IS NOT NULL AND NOT {plain}))"
     ).fetchall()[0]
     odd, day_first, month_first, short, example, day_example, month_example, year_first, steady_front, steady_end = row
     if plan.date_order:
@@ -423,7 +425,7 @@ def _keep_unreadable_rows(con: duckdb.DuckDBPyConnection, plan: Plan, number: in
     if found and found[0]:
         con.execute(
             f"INSERT INTO rejects SELECT t.batch_id, t.row_no, t.bad, t.detail, {_original(plan)} FROM {into} t"
-            f" JOIN (SELECT *, {staged.row_no} AS place FROM raw) r ON r.place = t.row_no"
+            f" JOIN (SELECT *, {staged.row_no} AS place FROM {RAW}) r ON r.place = t.row_no"
             f" WHERE t.bad IS NOT NULL AND t.batch_id = ?",
             [number],
         )
@@ -451,7 +453,7 @@ def _count_cell_problems(con: duckdb.DuckDBPyConnection, plan: Plan, number: int
     # A row that was rejected took its cells with it; only rows still in the table are compared.
     place = "place"
     # First by plain counting, which nearly always settles it; a column that differs is then looked at closely.
-    raw = con.execute(f"SELECT {', '.join(f'count({cell})' for _, cell in watched)} FROM raw").fetchall()[0]
+    raw = con.execute(f"SELECT {', '.join(f'count({cell})' for _, cell in watched)} FROM {RAW}").fetchall()[0]
     typed = con.execute(
         f"SELECT {', '.join(f'count({c.name})' for c, _ in watched)} FROM {into} WHERE batch_id = ?", [number]
     ).fetchall()[0]
@@ -460,7 +462,7 @@ def _count_cell_problems(con: duckdb.DuckDBPyConnection, plan: Plan, number: int
             continue
         problem = "unmapped_word" if column.type == "word" else "unreadable"
         lost = con.execute(
-            f"SELECT count(*), min({place}) FROM (SELECT {staged.row_no} AS {place}, {values.filled(cell)} AS cell FROM raw) r"
+            f"SELECT count(*), min({place}) FROM (SELECT {staged.row_no} AS {place}, {values.filled(cell)} AS cell FROM {RAW}) r"
             f" JOIN {into} t ON t.row_no = r.{place} AND t.batch_id = ? WHERE r.cell IS NOT NULL AND t.{column.name} IS NULL",
             [number],
         ).fetchall()[0]
@@ -476,7 +478,7 @@ def _unknown_words(con: duckdb.DuckDBPyConnection, column: Column, cell: str) ->
     if column.type != "word":
         return None
     found = con.execute(
-        f"SELECT cell FROM (SELECT {cell} AS cell FROM raw) r JOIN words_{column.name} w USING (cell) WHERE w.word IS NULL AND length(cell) <= 20"
+        f"SELECT cell FROM (SELECT {cell} AS cell FROM {RAW}) r JOIN words_{column.name} w USING (cell) WHERE w.word IS NULL AND length(cell) <= 20"
         f" AND NOT regexp_matches(cell, '[0-9]{{5}}') AND {values.filled('cell')} IS NOT NULL GROUP BY cell ORDER BY count(*) DESC, cell LIMIT 5"
     ).fetchall()
     return ", ".join(row[0] for row in found) or None

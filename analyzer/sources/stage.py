@@ -49,12 +49,12 @@ class Staged:
 
 
 def stage(con: duckdb.DuckDBPyConnection, source: Source, name: str, scratch: Path) -> Staged:
-    """Read `source` into the temporary table `name`. A row with nothing in any cell is none.
+    """Read `source` into the table `name`. A row with nothing in any cell is none.
 
     Args:
         con: where the table is made.
         source: what to read, as `open_sources` found it.
-        name: a plain identifier of ours.
+        name: an identifier of ours, with its database and schema or plain.
         scratch: a private folder for a copy in UTF-8, when the file cannot be read as it stands.
     """
     con.execute(f"DROP TABLE IF EXISTS {name}")
@@ -144,7 +144,7 @@ def _stage_regular(con: duckdb.DuckDBPyConnection, source: Source, name: str, pa
     longest = f", max_line_size = {LONG_LINE}" if source.long_lines else ""
     try:
         con.execute(
-            f"CREATE TEMP TABLE {name} AS SELECT * FROM read_csv(?, auto_detect = false, delim = ?, quote = '\"',"
+            f"CREATE TABLE {name} AS SELECT * FROM read_csv(?, auto_detect = false, delim = ?, quote = '\"',"
             f" escape = '\"', header = false, skip = {source.header_row}, columns = {columns}{longest})",
             [str(path), source.delimiter],
         )
@@ -152,7 +152,7 @@ def _stage_regular(con: duckdb.DuckDBPyConnection, source: Source, name: str, pa
         return None
     rows = _count(con, name)
     if rows + source.header_row == seen.lines and _even(con, source, name, rows, seen):
-        return Staged(name, f"({name}.rowid + {source.header_row + 1})", rows, ())
+        return Staged(name, f"({_short(name)}.rowid + {source.header_row + 1})", rows, ())
     con.execute(f"DROP TABLE {name}")
     return None
 
@@ -188,7 +188,7 @@ def _stage_exact(con: duckdb.DuckDBPyConnection, source: Source, name: str, path
             _insert(con, name, width, rows)
             rows.clear()
     _insert(con, name, width, rows)
-    return Staged(name, f"{name}.row_no", total, tuple(unread))
+    return Staged(name, f"{_short(name)}.row_no", total, tuple(unread))
 
 
 def _insert(con: duckdb.DuckDBPyConnection, name: str, width: int, rows: Iterable[tuple[object, ...]]) -> None:
@@ -236,20 +236,20 @@ def _stage_jsonl(con: duckdb.DuckDBPyConnection, source: Source, name: str, path
     paths = source.shape.paths if source.shape else ()
     fields = ", ".join(f"json_extract_string(line, '{documents.sql_path(path)}') AS c{i}" for i, path in enumerate(paths))
     good = f"CASE WHEN {damaged} THEN false WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
-    con.execute(f"CREATE TEMP TABLE {name} AS SELECT rowid + 1 AS row_no, {fields} FROM {lines} WHERE {good}")
+    con.execute(f"CREATE TABLE {name} AS SELECT rowid + 1 AS row_no, {fields} FROM {lines} WHERE {good}")
     bad = con.execute(
         f"SELECT rowid + 1, line, {damaged} FROM {lines} WHERE trim(line) <> '' AND NOT coalesce({good}, false) ORDER BY 1"
     ).fetchall()
     con.execute(f"DROP TABLE {lines}")
     unread = tuple(Unread(int(row), "reject.encoding" if harmed else "reject.json", text) for row, text, harmed in bad)
-    return Staged(name, f"{name}.row_no", _count(con, name) + len(unread), unread)
+    return Staged(name, f"{_short(name)}.row_no", _count(con, name) + len(unread), unread)
 
 
 def _read_lines(con: duckdb.DuckDBPyConnection, source: Source, lines: str, path: Path) -> None:
     longest = f", max_line_size = {LONG_LINE}" if source.long_lines else ""
     con.execute(f"DROP TABLE IF EXISTS {lines}")
     con.execute(
-        f"CREATE TEMP TABLE {lines} AS SELECT * FROM read_csv(?, auto_detect = false, delim = '\x01', quote = '',"
+        f"CREATE TABLE {lines} AS SELECT * FROM read_csv(?, auto_detect = false, delim = '\x01', quote = '',"
         f" escape = '', header = false, null_padding = true, columns = {{'line': 'VARCHAR'}}{longest})",
         [str(path)],
     )
@@ -257,8 +257,8 @@ def _read_lines(con: duckdb.DuckDBPyConnection, source: Source, lines: str, path
 
 def _stage_parquet(con: duckdb.DuckDBPyConnection, source: Source, name: str) -> Staged:
     casts = ", ".join(f'"{c.replace(chr(34), chr(34) * 2)}"::VARCHAR AS c{i}' for i, c in enumerate(source.columns))
-    con.execute(f"CREATE TEMP TABLE {name} AS SELECT {casts} FROM read_parquet(?)", [str(source.path)])
-    return Staged(name, f"({name}.rowid + 1)", _count(con, name), ())
+    con.execute(f"CREATE TABLE {name} AS SELECT {casts} FROM read_parquet(?)", [str(source.path)])
+    return Staged(name, f"({_short(name)}.rowid + 1)", _count(con, name), ())
 
 
 def _stage_sheet(con: duckdb.DuckDBPyConnection, source: Source, name: str) -> Staged:
@@ -283,12 +283,17 @@ def _stage_rows(con: duckdb.DuckDBPyConnection, source: Source, name: str, rows:
             body.append((number, *(cell or None for cell in row[:width])))
     _create(con, name, width)
     _insert(con, name, width, body)
-    return Staged(name, f"{name}.row_no", len(body) + len(unread), tuple(unread))
+    return Staged(name, f"{_short(name)}.row_no", len(body) + len(unread), tuple(unread))
+
+
+def _short(name: str) -> str:
+    """What the columns of a table go by."""
+    return name.rpartition(".")[2]
 
 
 def _create(con: duckdb.DuckDBPyConnection, name: str, width: int) -> None:
     columns = ", ".join(f"c{i} VARCHAR" for i in range(width))
-    con.execute(f"CREATE TEMP TABLE {name} (row_no BIGINT, {columns})")
+    con.execute(f"CREATE TABLE {name} (row_no BIGINT, {columns})")
 
 
 def _count(con: duckdb.DuckDBPyConnection, name: str) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from analyzer.sql import literal
-from analyzer.store import debtor_names, spoken_to, without_names
+from analyzer.store import WHOLE, Part, debtor_names, spoken_to, without_names
 
 OLD = "earlier"
 """The name under which the earlier run is attached."""
@@ -42,9 +42,9 @@ def find_read(con: duckdb.DuckDBPyConnection) -> int:
     return int(con.execute("SELECT count(*) FROM memory.main.read_before").fetchall()[0][0])
 
 
-def unread(con: duckdb.DuckDBPyConnection) -> str:
+def unread(con: duckdb.DuckDBPyConnection, part: Part = WHOLE) -> str:
     """SELECT like `store.spoken_to`, of the texts that are left to read."""
-    return f"SELECT s.* FROM ({spoken_to(con)}) s ANTI JOIN memory.main.read_before r ON r.seq = s.seq"
+    return f"SELECT s.* FROM ({spoken_to(con, part=part)}) s ANTI JOIN memory.main.read_before r ON r.seq = s.seq"
 
 
 def copy_signals(con: duckdb.DuckDBPyConnection) -> None:

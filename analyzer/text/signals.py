@@ -58,9 +58,10 @@ def _personal(texts: list[str], entities: frozenset[str]) -> list[Signal]:
     ]
 
 
-def contact_texts(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[pa.RecordBatch]:
-    """The texts that `query` (`store.spoken_to`) gives, as batches of `TEXTS`. The connection is busy until the last is taken."""
-    yield from con.sql(query).to_arrow_reader(BATCH)
+def contact_texts(con: duckdb.DuckDBPyConnection, *queries: str) -> Iterator[pa.RecordBatch]:
+    """The texts that queries (`store.spoken_to`) give, as batches of `TEXTS`. The connection is busy until the last is taken."""
+    for query in queries:
+        yield from con.sql(query).to_arrow_reader(BATCH)
 
 
 def store_signals(con: duckdb.DuckDBPyConnection, read: Read, first: int = 0) -> None:
