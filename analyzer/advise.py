@@ -166,28 +166,60 @@ def _take_over(con: duckdb.DuckDBPyConnection, asked: Question) -> None:
     for table in ("agents", "trainings", "calendar_days"):
         con.execute(f"DELETE FROM {table}")
         con.execute(f"INSERT INTO {table} SELECT * FROM past.{table}")
-    # What has not happened yet at that moment must not be seen.
-    con.execute("DELETE FROM contacts WHERE local_at > ?", [asked.at])
-    con.execute("DELETE FROM case_events WHERE occurred_on > ?", [asked.at.date()])
+    # What has not happened yet at that moment must not be seen; of what has only a date, the clock of its own place has to do.
+    moment = _instant(con, _zones(con, asked)[0], asked.at)
+    con.execute("DELETE FROM contacts WHERE CASE WHEN at_utc IS NULL THEN on_date > ? ELSE at_utc > ? END", [asked.at.date(), moment])
+    con.execute("DELETE FROM case_events WHERE CASE WHEN occurred_utc IS NULL THEN occurred_on > ? ELSE occurred_utc > ? END", [asked.at.date(), moment])
 
 
-def _place(con: duckdb.DuckDBPyConnection, asked: Question, outcome: str) -> tuple[int, str]:
-    """Put the contact beside the others; its number, and who is contacted."""
-    debtor, zones, place, lender, kind = con.execute("SELECT debtor_id, zones, jurisdiction, lender, lender_kind FROM cases WHERE case_id = ?", [asked.case_id]).fetchall()[0]
+def _person(con: duckdb.DuckDBPyConnection, asked: Question) -> tuple[Any, ...]:
+    """Who would be contacted: id, relation, whether bound by the debt, since when he knows of it, zones of his own.
+
+    Raises:
+        UsageError: the case has no such person.
+    """
     whom = con.execute(
         "SELECT person_id, relation, obliged, knows_since, zones FROM persons WHERE case_id = $case AND (person_id = $person OR ($person IS NULL AND relation = 'self'))",
         {"case": asked.case_id, "person": asked.person_id},
     ).fetchall()
     if asked.person_id is not None and not whom:
         raise UsageError("usage.no_person", case=asked.case_id, person=asked.person_id)
-    person, relation, obliged, knows_since, own_zones = whom[0] if whom else (f"self:{debtor}", "self", True, None, None)
-    known = own_zones or (zones if relation == "self" or not own_zones else None) or store.SINGLE_ZONE.get(place.split("-")[0])
+    if whom:
+        return tuple(whom[0])
+    debtor = con.execute("SELECT debtor_id FROM cases WHERE case_id = ?", [asked.case_id]).fetchall()[0][0]
+    return f"self:{debtor}", "self", True, None, None
+
+
+def _zones(con: duckdb.DuckDBPyConnection, asked: Question) -> list[str]:
+    """The zones he may be in, the likeliest first.
+
+    Raises:
+        UsageError: none is known.
+    """
+    own = _person(con, asked)[-1]
+    zones, place = con.execute("SELECT zones, jurisdiction FROM cases WHERE case_id = ?", [asked.case_id]).fetchall()[0]
+    known = own or zones or store.SINGLE_ZONE.get(place.split("-")[0])
     if not known:
         raise UsageError("usage.no_zone", case=asked.case_id)
-    first, *others = known.split("|")
+    return str(known).split("|")
+
+
+def _instant(con: duckdb.DuckDBPyConnection, zone: str, local: datetime) -> datetime:
+    """The instant (UTC, without a zone) of a wall clock."""
+    found: datetime = con.execute("SELECT timezone('UTC', timezone(?, ?::TIMESTAMP))", [zone, local]).fetchall()[0][0]
+    return found
+
+
+def _place(con: duckdb.DuckDBPyConnection, asked: Question, outcome: str) -> tuple[int, str]:
+    """Put the contact beside the others; its number, and who is contacted."""
+    debtor, place, lender, kind = con.execute("SELECT debtor_id, jurisdiction, lender, lender_kind FROM cases WHERE case_id = ?", [asked.case_id]).fetchall()[0]
+    person, relation, obliged, knows_since, _ = _person(con, asked)
+    first, *others = _zones(con, asked)
     party = "debtor" if relation == "self" else "obliged" if relation in store.OBLIGED or obliged else "third_party" if relation else None
     knows = True if party in ("debtor", "obliged") else (knows_since <= asked.at.date() if knows_since else None)
-    at_utc = con.execute("SELECT timezone('UTC', timezone(?, ?::TIMESTAMP))", [first, asked.at]).fetchall()[0][0]
+    at_utc = _instant(con, first, asked.at)
+    # Where contacts of the case name a debt, it is not known which this one would be about.
+    several = con.execute("SELECT count(*) FROM contacts WHERE case_id = $case AND debt_id IS DISTINCT FROM $case", {"case": asked.case_id}).fetchall()[0][0]
     other_clocks = [con.execute("SELECT timezone(?, timezone('UTC', ?::TIMESTAMP))", [zone, at_utc]).fetchall()[0][0] for zone in others] or None
     # Who would call, and on which number, where the question does not say: as the last time.
     before = con.execute("SELECT agent_id FROM contacts WHERE case_id = ? AND agent_id IS NOT NULL ORDER BY at_utc DESC, contact_id DESC LIMIT 1", [asked.case_id]).fetchall()
@@ -209,7 +241,7 @@ def _place(con: duckdb.DuckDBPyConnection, asked: Question, outcome: str) -> tup
     working = con.execute("SELECT working FROM calendar_days WHERE jurisdiction = ? AND on_date = ?::DATE", [place.split("-")[0], asked.at]).fetchall()
     seq = con.execute("SELECT coalesce(max(seq), 0) + 1 FROM contacts").fetchall()[0][0]
     values: dict[str, Any] = {
-        "seq": seq, "contact_id": _ASKED, "case_id": asked.case_id, "debtor_id": debtor, "debt_id": asked.case_id, "person_id": person, "number": number, "number_kind": number_kind, "agent_id": agent_id,
+        "seq": seq, "contact_id": _ASKED, "case_id": asked.case_id, "debtor_id": debtor, "debt_id": None if several else asked.case_id, "person_id": person, "number": number, "number_kind": number_kind, "agent_id": agent_id,
         "team": team, "vendor": vendor, "collector": vendor or lender or UNNAMED, "lender": lender, "lender_kind": kind, "jurisdiction": place,
         "channel": asked.channel, "direction": "outbound", "at_utc": at_utc, "zone": first, "local_at": asked.at, "other_local_at": other_clocks, "on_date": asked.at.date(),
         "weekday": asked.at.isoweekday(), "working_day": working[0][0] if working else None, "outcome": outcome, "call_type": asked.call_type, "relation": relation,

@@ -1542,6 +1542,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "word.switched_off": ("关机停机", "switched off"),
     "word.invalid": ("空号", "invalid number"),
     "word.wrong_number": ("错号", "wrong number"),
+    "word.other_answered": ("他人接听", "answered by somebody else"),
     "word.sent": ("已发送", "sent"),
     "word.delivered": ("已送达", "delivered"),
     "word.failed": ("失败", "failed"),

@@ -5,7 +5,7 @@
 CREATE TYPE channel_word AS ENUM ('call', 'ai_call', 'voicemail', 'sms', 'wechat', 'im', 'email', 'letter', 'visit', 'legal');
 CREATE TYPE direction_word AS ENUM ('outbound', 'inbound');
 CREATE TYPE outcome_word AS ENUM ('conversation', 'answered_dropped', 'no_answer', 'voicemail', 'recorded_message', 'busy', 'switched_off',
-    'invalid', 'wrong_number', 'sent', 'delivered', 'failed', 'met', 'not_met');
+    'invalid', 'wrong_number', 'other_answered', 'sent', 'delivered', 'failed', 'met', 'not_met');
 CREATE TYPE call_type_word AS ENUM ('interactive', 'notice');
 CREATE TYPE relation_word AS ENUM ('self', 'spouse', 'parent', 'child', 'sibling', 'relative', 'emergency_contact', 'guarantor', 'co_borrower',
     'colleague', 'employer', 'friend', 'neighbour', 'village_committee', 'attorney', 'guardian', 'executor', 'unknown_third_party');
@@ -219,7 +219,7 @@ CREATE TABLE contacts (
     contact_id VARCHAR NOT NULL,        -- id as logged; x- and a digest of the row where the log has none
     case_id VARCHAR NOT NULL,           -- case
     debtor_id VARCHAR NOT NULL,         -- debtor of the case
-    debt_id VARCHAR NOT NULL,           -- debt spoken about; the case where the log names none
+    debt_id VARCHAR,                    -- debt spoken about; the case where none of its contacts names one; NULL: others of the case do
     person_id VARCHAR,                  -- who was contacted; found by number where the log names nobody; self:<debtor> for the debtor without an id
     number VARCHAR,                     -- number dialled or written to, digits
     number_kind VARCHAR,                -- mobile, work or home, where the case has the number with one kind

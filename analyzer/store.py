@@ -279,6 +279,7 @@ def derive_cases(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_bat
     fill_agents(con)
     _arrears(con)
     _owners(con)
+    _relations(con)
     con.execute(f"CREATE OR REPLACE TABLE memory.main.debtors AS {debtor_names()}")
 
 
@@ -315,12 +316,14 @@ def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = 
     the names of the case's debtor are hidden (`without_names`): no word is found in a name, and what is written from a template is the same text.
     """
     contacts = input_table(con, "contacts")
-    owes = f"coalesce(t.relation, p.relation) IN {literal(OBLIGED)}"
+    owes = f"{_RELATION} IN {literal(OBLIGED)}"
+    bound = f"p.obliged AND {_RELATION} IS NOT NULL"
     return (
         f"SELECT t.row_no + {_row_base(con, contacts, bases)} AS seq, {without_names('t.text', 'd.names')} AS text,"
-        f" CASE WHEN {owes} THEN true WHEN p.obliged THEN true WHEN coalesce(t.relation, p.relation) IS NOT NULL THEN false END AS owes,"
-        f" CASE WHEN {owes} OR p.obliged THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows"
-        f" FROM {part.contacts(contacts)} t LEFT JOIN {part.of('memory.main.owners')} o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number"
+        f" CASE WHEN {owes} THEN true WHEN {bound} THEN true WHEN {_RELATION} IS NOT NULL THEN false END AS owes,"
+        f" CASE WHEN {owes} OR {bound} THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows"
+        f" FROM {part.contacts(contacts)} t LEFT JOIN {part.of('memory.main.owners')} o ON {_OWNED}"
+        f" LEFT JOIN {part.of('memory.main.relations')} n ON n.case_id = t.case_id AND n.person_id = t.person_id"
         f" LEFT JOIN {part.of('persons')} p ON p.person_id = coalesce(t.person_id, o.person_id) AND p.case_id = t.case_id"
         f" LEFT JOIN {part.of('memory.main.debtors')} d ON d.case_id = t.case_id"
         " WHERE t.text IS NOT NULL AND NOT (t.direction IS NOT DISTINCT FROM 'inbound' AND t.channel NOT IN ('call', 'ai_call'))"
@@ -443,7 +446,7 @@ def _events(con: duckdb.DuckDBPyConnection, clock: _Clock) -> None:
     )
     con.execute(
         f"INSERT INTO case_events SELECT t.event_id, t.case_id, t.person_id, n.relation, t.kind, {occurred}, {occurred_by}, {occurred_on}, {ended}, {ended_by}, {ended_on},"
-        f" try_cast(t.agreed_from AS TIME), try_cast(t.agreed_to AS TIME), t.batch_id, t.row_no"
+        f" t.agreed_from, t.agreed_to, t.batch_id, t.row_no"
         f" FROM {events} t LEFT JOIN cases c ON c.case_id = t.case_id LEFT JOIN named n ON n.case_id = t.case_id AND n.person_id = t.person_id"
     )
 
@@ -523,6 +526,7 @@ def _arrears(con: duckdb.DuckDBPyConnection) -> None:
 
 def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings, bases: Mapping[int, int] | None, parts: Sequence[Part]) -> None:
     _selves(con, input_table(con, "contacts"))
+    _several_debts(con)
     # The order of rows in the file means nothing; not keeping it lets both threads write.
     con.execute("SET preserve_insertion_order = false")
     if len(parts) > 1:
@@ -538,7 +542,8 @@ def _some_contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, bases: Mapping
     contacts = input_table(con, "contacts")
     first, last = clock.range(contacts, "started_at")
     _zone_candidates(con, part.contacts(contacts), part)
-    known_zones = [row[0] for row in con.execute("SELECT DISTINCT unnest(string_split(zones, '|')) FROM candidates").fetchall()]
+    told = f"SELECT zones FROM candidates UNION SELECT zone FROM {part.contacts(contacts)}"
+    known_zones = [row[0] for row in con.execute(f"SELECT DISTINCT unnest(string_split(zones, '|')) FROM ({told})").fetchall()]
     local = _by_zone(zones.utc_to_local, "at_utc", "zone", known_zones, first, last)
     others = _by_zone(zones.utc_to_local, "at_utc", "z", known_zones, first, last)
     agent_join, agent_columns = _agent_join(con)
@@ -565,13 +570,15 @@ def _some_contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, bases: Mapping
         WITH timed AS (
             SELECT t.*, CASE WHEN NOT coalesce(t.started_at_day, false) THEN {clock.utc(contacts, "started_at")} END AS at_utc, {clock.utc(contacts, "ended_at")} AS ended_utc,
                    coalesce(t.person_id, o.person_id) AS whom
-            FROM {part.contacts(contacts)} t LEFT JOIN {part.of("memory.main.owners")} o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
+            FROM {part.contacts(contacts)} t LEFT JOIN {part.of("memory.main.owners")} o ON {_OWNED}
         ), placed AS (
-            SELECT t.*, c.debtor_id AS case_debtor, c.lender, c.lender_kind, c.jurisdiction,
-                   coalesce(t.relation, p.relation) AS rel, p.obliged, p.knows_since,
+            SELECT t.*, c.debtor_id AS case_debtor, c.lender, c.lender_kind, c.jurisdiction, CASE WHEN b.case_id IS NULL THEN t.case_id ELSE t.debt_id END AS debt,
+                   {_RELATION} AS rel, p.obliged AND {_RELATION} IS NOT NULL AS obliged, p.knows_since,
                    coalesce(t.zone, z.zones) AS zones, z.number_kind, CASE WHEN t.relation = 'self' THEN coalesce(i.person_id, 'self:' || c.debtor_id) END AS himself
             FROM timed t JOIN {part.of("cases")} c ON c.case_id = t.case_id
             LEFT JOIN {part.of("persons")} p ON p.person_id = t.whom AND p.case_id = t.case_id
+            LEFT JOIN {part.of("memory.main.relations")} n ON n.case_id = t.case_id AND n.person_id = t.person_id
+            LEFT JOIN {part.of("memory.main.debts_named")} b ON b.case_id = t.case_id
             LEFT JOIN {part.of("memory.main.selves")} i ON i.case_id = t.case_id
             LEFT JOIN candidates z ON z.case_id = t.case_id AND z.person_id IS NOT DISTINCT FROM t.whom
                 AND z.number IS NOT DISTINCT FROM t.number
@@ -585,9 +592,9 @@ def _some_contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, bases: Mapping
             SELECT l.*, {dpd} AS days, {source} AS dpd_source, {agent_columns}, {working} AS working_day
             FROM l {agent_join} {arrears_join} {day_join}
         )
-        SELECT t.row_no + {_row_base(con, contacts, bases)}, contact_id, case_id, coalesce(debtor_id, case_debtor), coalesce(debt_id, case_id), coalesce(whom, himself), number, number_kind,
+        SELECT t.row_no + {_row_base(con, contacts, bases)}, contact_id, case_id, coalesce(debtor_id, case_debtor), debt, CASE WHEN outcome IS DISTINCT FROM 'other_answered' OR rel IS NOT NULL THEN coalesce(whom, himself) END, number, number_kind,
                agent_id, team_then, coalesce(vendor, vendor_then), coalesce(vendor, vendor_then, lender, {literal(UNNAMED)}), lender, lender_kind,
-               jurisdiction, channel, direction, at_utc, zone, local_at, other_local_at, on_date, isodow(on_date), working_day, ended_utc, duration_s, outcome,
+               jurisdiction, channel, direction, at_utc, zone, local_at, other_local_at, on_date, isodow(on_date), working_day, ended_utc, duration_s, CASE WHEN outcome = 'other_answered' AND rel IS NOT NULL THEN 'conversation' ELSE outcome END,
                call_type, rel,
                CASE WHEN rel = 'self' THEN 'debtor' WHEN rel IN ('guarantor', 'co_borrower') OR obliged THEN 'obliged'
                     WHEN rel IS NOT NULL THEN 'third_party' END,
@@ -614,11 +621,33 @@ def _row_base(con: duckdb.DuckDBPyConnection, contacts: str, bases: Mapping[int,
 
 
 def _owners(con: duckdb.DuckDBPyConnection) -> None:
-    """Whose a number is, per case, where exactly one person of the case has it."""
+    """Whose a number is, per case, where exactly one person of the case has it, and until when it was his."""
     con.execute(
-        "CREATE OR REPLACE TABLE memory.main.owners AS SELECT case_id, number, any_value(person_id) AS person_id FROM numbers"
+        "CREATE OR REPLACE TABLE memory.main.owners AS SELECT case_id, number, any_value(person_id) AS person_id, CASE WHEN count(valid_until) = count(*) THEN max(valid_until) END AS until FROM numbers"
         " GROUP BY case_id, number HAVING count(DISTINCT person_id) = 1"
     )
+
+
+def _relations(con: duckdb.DuckDBPyConnection) -> None:
+    """What a person is to the debtor, where his contacts say one thing and the persons nothing: it holds for his contacts that say nothing."""
+    contacts = input_table(con, "contacts")
+    con.execute(
+        "CREATE OR REPLACE TABLE memory.main.relations AS SELECT case_id, person_id, any_value(relation) AS relation"
+        f" FROM {contacts} t WHERE person_id IS NOT NULL AND relation IS NOT NULL"
+        f" AND EXISTS (SELECT 1 FROM {contacts} x WHERE x.case_id = t.case_id AND x.person_id = t.person_id AND x.relation IS NULL)"
+        " GROUP BY case_id, person_id HAVING count(DISTINCT relation) = 1"
+    )
+
+
+def _several_debts(con: duckdb.DuckDBPyConnection) -> None:
+    """The cases of which some contacts name a debt: the others of them speak of a debt that is not known."""
+    con.execute(f"CREATE OR REPLACE TABLE memory.main.debts_named AS SELECT DISTINCT case_id FROM {input_table(con, 'contacts')} WHERE debt_id IS NOT NULL")
+
+
+# Whose number was called, while it was his; and what the person was to the debtor, as the row, the persons or his other contacts say. Where
+# somebody else answered the debtor's phone, it is not known who.
+_OWNED = "t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number AND (o.until IS NULL OR t.started_at::DATE <= o.until)"
+_RELATION = "CASE WHEN t.outcome = 'other_answered' THEN nullif(coalesce(t.relation, p.relation, n.relation), 'self') ELSE coalesce(t.relation, p.relation, n.relation) END"
 
 
 def _selves(con: duckdb.DuckDBPyConnection, contacts: str) -> None:
@@ -640,7 +669,7 @@ def _zone_candidates(con: duckdb.DuckDBPyConnection, contacts: str, part: Part) 
         CREATE OR REPLACE TEMP TABLE candidates AS
         WITH pairs AS (
             SELECT DISTINCT t.case_id, coalesce(t.person_id, o.person_id) AS person_id, t.number
-            FROM {contacts} t LEFT JOIN {part.of("memory.main.owners")} o ON t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number
+            FROM {contacts} t LEFT JOIN {part.of("memory.main.owners")} o ON {_OWNED}
         ), known AS (
             SELECT k.case_id, k.person_id, k.number, nullif(concat_ws('|', n.zones, m.zones), '') AS of_number, n.kind AS number_kind, p.zones AS of_person, c.zones AS of_case,
                    CASE split_part(c.jurisdiction, '-', 1) {single} END AS legal, coalesce(p.relation, 'self') = 'self' AS own

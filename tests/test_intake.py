@@ -244,11 +244,11 @@ def test_headers_that_say_too_little(header: str) -> None:
 @pytest.mark.parametrize(
     ("name", "column", "word", "spellings"),
     [
-        ("contacts", "outcome", "conversation", "承诺还款 PTP 转告 拒绝还款 已接 是 家人接听 TPC Right_Party_Contact Callback Paid"),
+        ("contacts", "outcome", "conversation", "承诺还款 PTP 拒绝还款 已接 是 Right_Party_Contact Callback Paid"),
         ("contacts", "outcome", "no_answer", "无法接听 来电提醒 无人应答 呼叫转移 未拨通 否 NOANS No_Contact CANCEL"),
         ("contacts", "outcome", "switched_off", "已关机 已停机 暂停服务 欠费停机 无法接通"), ("contacts", "outcome", "busy", "正忙 Fast_Busy"),
         ("contacts", "outcome", "voicemail", "LM LVM VM AM Left_Voicemail Answering_Machine"), ("contacts", "outcome", "answered_dropped", "客户挂断 Abandoned Dropped"),
-        ("contacts", "outcome", "invalid", "NIS DISC Invalid_Number"), ("contacts", "outcome", "wrong_number", "WN"), ("contacts", "outcome", "sent", "提交成功"),
+        ("contacts", "outcome", "invalid", "NIS DISC Invalid_Number"), ("contacts", "outcome", "wrong_number", "WN"), ("contacts", "outcome", "other_answered", "他人接听 家人接听 非本人 转告 TPC"), ("contacts", "outcome", "sent", "提交成功"),
         ("contacts", "outcome", "delivered", "DELIVRD 接收成功 已读"), ("contacts", "outcome", "failed", "呼叫失败 UNDELIV EXPIRED REJECTD Hard_Bounce CONGESTION"),
         ("contacts", "outcome", "not_met", "家中无人"),
         ("contacts", "relation", "self", "持卡人 申请人 Account_Holder Cardholder"), ("contacts", "relation", "relative", "前妻 岳父 表哥 亲友 In-Law Cousin"),
@@ -597,3 +597,29 @@ def test_people_of_one_case_named_by_the_mapping_are_told_apart(write: Write, ru
     said = load_mapping(write("m.yaml", 'name: m\ntables: [{match: ["p.csv"], table: persons, columns: {case_id: {const: K1}, name: 人, relation: 何人}}]\n'))
     _, con = run([write("p.csv", "人,何人,联系电话\n甲某,同事,13800138000\n乙某,同事,13900139000\n")], mapping=said)
     assert con.execute("SELECT count(DISTINCT person_id), count(*) FROM numbers").fetchall() == [(2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("8:00", "08:00:00"), ("08:00:30", "08:00:30"), ("24:00", "24:00:00"), ("8:00 AM", "08:00:00"), ("12:30 a.m.", "00:30:00"), ("12:00 PM", "12:00:00"), ("8pm", "20:00:00"),
+        ("0800", "08:00:00"), ("2130", "21:30:00"), ("20", "20:00:00"), ("下午8点", "20:00:00"), ("8点30分", "08:30:00"), ("上午9：15", "09:15:00"), ("晚上12点", "24:00:00"),
+        ("25:00", None), ("13 pm", None), ("8:60", None), ("noon", None), ("", None),
+    ],
+)  # fmt: skip
+def test_times_of_day(cell: str, told: str | None) -> None:
+    found = duckdb.execute(f"SELECT ({values.clock('c')})::VARCHAR FROM (SELECT ? AS c)", [cell]).fetchall()[0][0]
+    assert found == told
+
+
+def test_agreed_hours_that_cannot_be_read_are_counted(run: Run, tmp_path: Path) -> None:
+    files = {
+        "cases.csv": "case_id,debtor_id\nK1,D1\n",
+        "contacts.csv": "case_id,channel,started_at,direction\nK1,call,2026-03-02 09:00:00,outbound\n",
+        "case_events.csv": "case_id,kind,occurred_at,agreed_from,agreed_to\nK1,agreed_time,2026-03-01 09:00:00,8:00 AM,noon\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    _, con = run([tmp_path / name for name in files])
+    assert con.execute("SELECT agreed_from::VARCHAR, agreed_to FROM case_events").fetchall() == [("08:00:00", None)]
+    assert con.execute("SELECT column_name, problem, cells FROM cell_problems").fetchall() == [("agreed_to", "unreadable", 1)]

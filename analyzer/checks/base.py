@@ -34,7 +34,7 @@ KEYS = {
     "debtor": "debtor_id", "case": "case_id", "debt": "debt_id", "person": "human", "number": "number", "agent": "agent_id",
     "team": "team", "collector": "collector", "vendor": "vendor", "creditor": "creditor", "lender": "lender", "channel": "channel",
 }  # fmt: skip
-NEVER_NULL = ("debtor_id", "case_id", "debt_id", "collector", "creditor")
+NEVER_NULL = ("debtor_id", "case_id", "collector", "creditor")
 
 
 class BindError(Exception):
@@ -73,6 +73,8 @@ Figure = int | Annotated[str, Field(pattern=r"^\$[a-z_]+$")]
 Moment = Annotated[str, Field(pattern=r"^(\$[a-z_]+|[0-2][0-9]:[0-5][0-9](:[0-5][0-9])?)$")]
 
 
+AGENCY = "agency"
+"""The kind of lender that says who collects."""
 ITS_DAY = "$day"
 """Stands for the date in `Reach.in_force`."""
 
@@ -187,12 +189,12 @@ class Compiler:
 
     @property
     def applies(self) -> str:
-        """SQL: whether the pack binds here. An unknown kind of lender does not take a contact out."""
+        """SQL: whether the pack binds here. An unknown kind of lender does not take a contact out, nor does one that says who collects and not whose debt it is."""
         parts = []
         if places := self.rule.applies_to.get("jurisdiction"):
             parts.append(_within("c.jurisdiction", places))
         if kinds := self.rule.applies_to.get("lender_kind"):
-            parts.append(f"coalesce(c.lender_kind IN {literal(kinds)}, true)")
+            parts.append(f"(c.lender_kind IS NULL OR c.lender_kind IN {literal([*kinds, AGENCY])})")
         return " AND ".join(parts) or "true"
 
     def fields(self, columns: Sequence[str], alias: str = "c") -> str:
@@ -287,23 +289,26 @@ def keys_of(per: Sequence[Key]) -> list[str]:
 
 def guests(keys: Sequence[str], rows: str, there: str, known: str) -> str:
     """SELECT of rows that may belong to a key they do not name: they lack a part of it, or name no collector, and another row of
-    their case has that key whole and agrees with the rest.
+    their case has that key whole and agrees with the rest. Somebody without an id whose relation is known is nobody of another relation.
 
     Args:
         keys: the columns of the key.
-        rows: SELECT with seq, contact_id, at_utc, day, missing, case_id and the keys.
-        there: SELECT of the other rows, with day, case_id and the keys.
+        rows: SELECT with seq, contact_id, at_utc, day, missing, case_id, relation and the keys.
+        there: SELECT of the other rows, with day, case_id, relation and the keys.
         known: SQL: whether one of those has its whole key.
 
     The columns are the keys (those of the other row), seq, contact_id, at_utc, day, missing, and `lost`: whether a part is lacking.
     """
     doubt = {k: f"(b.{k} IS NULL{f' OR b.{k} = {literal(UNNAMED)}' if k == 'collector' else ''})" for k in keys}
     agrees = " AND ".join(f"({doubt[k]} OR b.{k} = g.{k})" for k in keys)
+    of_whom = ", relation" if "human" in keys else ""
+    if of_whom:
+        agrees += " AND (b.human IS NOT NULL OR b.relation IS NULL OR g.relation IS NULL OR b.relation = g.relation)"
     return (
-        f"SELECT {', '.join(f'g.{k}' for k in keys)}, b.seq, b.contact_id, b.at_utc, b.day, coalesce(b.missing, 'vendor') AS missing,"
+        f"SELECT DISTINCT {', '.join(f'g.{k}' for k in keys)}, b.seq, b.contact_id, b.at_utc, b.day, coalesce(b.missing, 'vendor') AS missing,"
         f" {' OR '.join(f'b.{k} IS NULL' for k in keys)} AS lost"
         f" FROM (SELECT * FROM ({rows}) b WHERE b.day IS NOT NULL AND ({' OR '.join(doubt.values())})) b"
-        f" JOIN (SELECT DISTINCT case_id AS case_there, {', '.join(keys)} FROM ({there}) WHERE {known}) g"
+        f" JOIN (SELECT DISTINCT case_id AS case_there, {', '.join(keys)}{of_whom} FROM ({there}) WHERE {known}) g"
         f" ON g.case_there = b.case_id AND {agrees} AND NOT ({' AND '.join(f'b.{k} IS NOT DISTINCT FROM g.{k}' for k in keys)})"
     )
 

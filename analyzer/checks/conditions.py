@@ -12,8 +12,15 @@ from analyzer.sql import literal
 
 # What a user would have to supply where only an event's time leaves the answer open.
 EVENT_TIME = "case_events.occurred_at"
+ACTING = ("attorney", "guardian", "executor")
 _CALLS = ("call", "ai_call", "visit")
 _OF_DEBTORS = f"(SELECT v.*, d.debtor_id, coalesce(d.lender, {literal(UNNAMED)}) AS creditor FROM case_events v JOIN cases d USING (case_id))"
+
+
+_OTHER_NUMBERS = (
+    "SELECT n.case_id, n.number, count(DISTINCT o.number) AS others FROM numbers n JOIN numbers o ON o.case_id = n.case_id AND o.person_id = n.person_id AND o.number <> n.number"
+    " GROUP BY n.case_id, n.number"
+)
 
 
 class EventCondition(Params):
@@ -93,7 +100,8 @@ def holds(day: str) -> str:
 
 def _concerns(compiler: Compiler, event: EventCondition) -> str:
     """SQL over `c` and `e`: whether the event is of whom it must be (three-valued)."""
-    debtor, own = "e.relation = 'self'", "c.relation IN ('co_borrower', 'guarantor')"
+    # Who acts for the debtor is named in what concerns him.
+    debtor, own = f"e.relation IN {literal(('self', *ACTING))}", "c.relation IN ('co_borrower', 'guarantor')"
     # The debtor may have an id in each of his cases.
     same = "(e.person_id = c.person_id OR coalesce(e.relation = 'self' AND c.relation = 'self', false))"
     match event.match:
@@ -155,23 +163,29 @@ def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> 
     once = literal(rule.at_once) if rule.at_once else "('')"
     alias = f"u{len(compiler.joins)}"
     parts = []
+    # What is recorded of somebody else is not the debtor's.
+    his_own = "CASE WHEN e.person_id IS NULL OR e.relation = 'self' THEN true WHEN e.relation IS NOT NULL THEN false END"
     if rule.events:
-        parts.append(event_holds(compiler, EventCondition(kinds=rule.events, match="debtor"), (*at, "events")))
+        parts.append(event_holds(compiler, EventCondition(kinds=rule.events, match="debtor"), (*at, "events"), his_own))
     if rule.lost:
         # He was reached after it, or may have been.
         since = f"CASE WHEN e.occurred_utc <= {alias}.reached_at THEN nullif(e.occurred_by > {alias}.reached_at, true) WHEN e.occurred_utc <= {alias}.maybe_at THEN NULL ELSE true END"
-        parts.append(event_holds(compiler, EventCondition(kinds=rule.lost, match="lender"), (*at, "lost"), since))
+        parts.append(event_holds(compiler, EventCondition(kinds=rule.lost, match="lender"), (*at, "lost"), f"({his_own}) AND ({since})"))
     # What is not known counts both ways: an attempt without an outcome may have failed or reached him, a call to an
     # unknown number may have been to him. `least` counts certain failures since he was last possibly reached, `most`
     # possible ones since he was last certainly reached.
     his, maybe_his = "t.party IS NOT DISTINCT FROM 'debtor'", "t.party IS NULL"
     out, wrote = "t.direction IS NOT DISTINCT FROM 'outbound'", f"(t.direction = 'inbound' AND t.channel NOT IN {literal(_CALLS)})"
+    # A line that is dead says that he cannot be reached where it is his mobile, or the only number he has; else it is an attempt that failed.
+    dead = "(t.number_kind IS NOT DISTINCT FROM 'mobile' OR h.others IS NULL)"
     reach = f"{his} AND coalesce(t.outcome IN {reached} OR {wrote}, false)"
     rows = (
-        f"SELECT t.debtor_id, t.creditor, t.at_utc, t.contact_id, {his} AND {out} AND coalesce(t.outcome IN {failed}, false) AS fail,"
-        f" {his} AND {out} AND coalesce(t.outcome IN {once}, false) AS once, {reach} AS reach,"
+        f"SELECT t.debtor_id, t.creditor, t.at_utc, t.contact_id, {his} AND {out} AND coalesce(t.outcome IN {failed} OR (t.outcome IN {once} AND NOT ({dead})), false) AS fail,"
+        f" {his} AND {out} AND coalesce(t.outcome IN {once}, false) AND {dead} AS once, {reach} AS reach,"
         f" (({his} AND (t.outcome IS NULL OR t.direction IS NULL) AND NOT ({reach})) OR {maybe_his}) AS unsure"
-        f" FROM contacts t WHERE ({his} OR {maybe_his}) AND t.at_utc IS NOT NULL"
+        f" FROM contacts t LEFT JOIN ({_OTHER_NUMBERS}) h ON h.case_id = t.case_id AND h.number = t.number AND t.outcome IN {once}"
+        # Whoever answered, it was not he.
+        f" WHERE t.outcome IS DISTINCT FROM 'other_answered' AND ({his} OR {maybe_his}) AND t.at_utc IS NOT NULL"
         f" AND (t.channel IN {literal(_CALLS)} OR t.outcome IN {reached} OR ({his} AND {wrote}))"
         # Only debtors who have a contact to be judged are worth counting.
         f" AND t.debtor_id IN (SELECT c.debtor_id FROM contacts c WHERE {compiler.applies} AND ({compiler.scope}) IS NOT FALSE)"

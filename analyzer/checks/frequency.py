@@ -54,7 +54,7 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
         raise BindError(("check", "limit"), "rules.value_not_figure", name="limit")
     standing = compiler.standing()
     needed = [*compiler.needs, *(k for k in keys if k not in NEVER_NULL), "at_utc"]
-    base = compiler.base(*(f"c.{k}" for k in dict.fromkeys(["case_id", *keys])), f"{compiler.fields(needed)} AS missing", in_force=False)
+    base = compiler.base(*(f"c.{k}" for k in dict.fromkeys(["case_id", "relation", *keys])), f"{compiler.fields(needed)} AS missing", in_force=False)
     keyed = " AND ".join(f"{k} IS NOT NULL" for k in keys)
     known = f"{keyed} AND day IS NOT NULL"
     key_list = ", ".join(keys)

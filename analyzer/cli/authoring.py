@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from analyzer import casebook, coverage, explain, mutation, reference, rules, runs
-from analyzer.cli.shared import Json, RulesFolder, RunFolder, RunName, emit_json, emit_table, errors, help_, language, listed, progress_bar, t, talk
+from analyzer.cli.shared import Json, RulesFolder, RunFolder, RunName, emit_json, emit_table, errors, help_, language, listed, names, progress_bar, t, talk
 from analyzer.errors import RuleErrors, UsageError
 from analyzer.model import ExitCode
 from analyzer.tables import Sheet, csv_bytes
@@ -48,15 +48,15 @@ def rules_test(
 ) -> None:  # fmt: skip
     """See the catalogue."""
     with errors():
-        where = folder or rules.rules_folder()
+        where, chosen = folder or rules.rules_folder(), names(",".join(packs or []))
         words = load_words(rules.lexicon_folder(where))
         if mutate:
-            _mutated(where, packs or [], words, json_)
+            _mutated(where, chosen, words, json_)
             return
-        rules.select(where, packs or [])
+        rules.select(where, chosen)
         # A near miss is of a rule of another pack, so all are loaded.
         loaded, problems = rules.load(where)
-        results = casebook.run_cases(loaded, words, problems, where, packs or []) + ([] if packs else casebook.run_lexicon_examples(words.lexicons))
+        results = casebook.run_cases(loaded, words, problems, where, chosen) + ([] if chosen else casebook.run_lexicon_examples(words.lexicons))
         failed = [r for r in results if not r.ok and not r.todo]
         if json_:
             emit_json({"cases": len(results), "failed": len(failed), "todo": sum(r.todo for r in results), "results": results})
@@ -198,7 +198,7 @@ def rules_conflicts(packs: Annotated[list[str] | None, typer.Argument(help=help_
         where = folder or rules.rules_folder()
         words = load_words(rules.lexicon_folder(where))
         with progress_bar(json_) as progress:
-            found = coverage.conflicts(rules.select(where, packs or ()), words, lambda done, total: progress("conflicts", done, total))
+            found = coverage.conflicts(rules.select(where, names(",".join(packs or []))), words, lambda done, total: progress("conflicts", done, total))
     if json_:
         emit_json(found)
         return

@@ -29,7 +29,7 @@ from analyzer.sql import literal
 _TYPES = {
     "text": "VARCHAR", "long_text": "VARCHAR", "id": "VARCHAR", "number": "VARCHAR", "word": "VARCHAR",
     "list": "VARCHAR", "integer": "BIGINT", "decimal": "DECIMAL(18, 2)", "time": "TIMESTAMP", "date": "DATE",
-    "boolean": "BOOLEAN",
+    "boolean": "BOOLEAN", "clock": "TIME",
 }  # fmt: skip
 RAW = "memory.main.raw"
 """The source being read, all its columns text (`stage`); its columns are raw.c0 and so on."""
@@ -248,6 +248,8 @@ def _typed(
             return values.decimal(cell, SUMS.get(plan.units.get(column.name, ""), 1)), None, None
         case "boolean":
             return values.boolean(cell), None, None
+        case "clock":
+            return values.clock(_clock_of(cell)), None, None
         case "word" | "list":
             _learn_words(con, plan, column, cell)
             return f"words_{column.name}.word", None, None
@@ -442,7 +444,7 @@ def _count_cell_problems(con: duckdb.DuckDBPyConnection, plan: Plan, number: int
     watched = [
         (c, cell)
         for c in plan.table.columns
-        if c.type in ("word", "list", "integer", "decimal", "boolean", "date", "time", "number") and (cell := _cell(plan, c)) is not None
+        if c.type in ("word", "list", "integer", "decimal", "boolean", "date", "time", "clock", "number") and (cell := _cell(plan, c)) is not None
     ]
     into = _into(plan.table)
     if plan.table.name == "cases":

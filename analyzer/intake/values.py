@@ -238,6 +238,21 @@ def _plain_number(raw: str) -> str:
     return f"regexp_replace(regexp_replace({bare}, '^\\((.*)\\)$', '-\\1'), '^([0-9.]+)-$', '-\\1')"
 
 
+def clock(raw: str) -> str:
+    """TIME from "8:00", "08:00:00", "24:00", "8:00 AM", "8pm", "0800", "8", "下午8点", "8点30分"; NULL from anything else."""
+    text = f"lower(regexp_replace({filled(raw)}, '[ .\u3000]', '', 'g'))"
+    found = f"regexp_extract({text}, '^(上午|早上|早|中午|下午|晚上|晚|am|pm)?([0-9]{{1,2}}?)(?:[:：点时]?([0-9]{{2}})|[:：点时])?分?(?::([0-9]{{2}}))?(am|pm|a|p)?$', ['half', 'h', 'm', 's', 'end'])"
+    half = "CASE WHEN x.half IN ('下午', '晚上', '晚', 'pm') OR x.end IN ('pm', 'p') THEN 'pm' WHEN x.half <> '' AND x.half <> '中午' OR x.end <> '' THEN 'am' END"
+    spoken = (
+        f"list_transform([{found}], lambda x: CASE"
+        f" WHEN ({half}) = 'pm' AND try_cast(x.h AS INTEGER) < 12 THEN try_cast(x.h AS INTEGER) + 12"
+        f" WHEN x.half IN ('晚上', '晚') AND x.h = '12' THEN 24 WHEN ({half}) = 'am' AND try_cast(x.h AS INTEGER) = 12 THEN 0"
+        f" WHEN x.end <> '' AND try_cast(x.h AS INTEGER) > 12 THEN NULL"
+        f" ELSE try_cast(x.h AS INTEGER) END::VARCHAR || ':' || coalesce(nullif(x.m, ''), '00') || ':' || coalesce(nullif(x.s, ''), '00'))[1]"
+    )
+    return f"try_cast({spoken} AS TIME)"
+
+
 def boolean(raw: str) -> str:
     """BOOLEAN from 是/否, yes/no, 1/0 ...; NULL for anything else."""
     value = f"lower({cell(raw)})"

@@ -63,7 +63,8 @@ class Shapes:
         first = np.zeros(len(encoded.dictionary), np.int64)
         first[places[::-1]] = np.arange(len(places))[::-1]
         numbers, unread = self._number(encoded.dictionary)
-        self._of.append(pa.record_batch([batch.column(0), pa.array(numbers[places])], schema=SHAPES))
+        # A copy: a column of what the database gave keeps the texts that came with it.
+        self._of.append(pa.record_batch([pa.array(batch.column(0).to_numpy().copy()), pa.array(numbers[places])], schema=SHAPES))
         self._taken += batch.num_rows
         kept = pa.array(first[unread])
         return pa.record_batch([pa.array(numbers[unread]), *(column.take(kept) for column in (texts, *batch.columns[2:]))], schema=TEXTS)

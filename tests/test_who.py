@@ -1,0 +1,179 @@
+"""Who was contacted, where, and about what: facts that a row leaves out and others give, and facts that are of somebody else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer import advise, audit, rules, runs
+from analyzer.casebook import bench, outcomes
+from analyzer.checks import prepare
+from analyzer.intake import load_mapping
+from analyzer.text import Words
+from tests.conftest import ROOT
+
+DAY = "2026-03-{:02d} 15:00:00"
+
+
+def _told(words: Words, name: str, given: dict[str, list[dict[str, Any]]], place: str = "US") -> dict[str, str]:
+    pack = next(p for p in rules.select(ROOT / "rules", [name.split("/")[0]]))
+    rule = next(r for r in pack.rules if r.id == name.split("/")[1])
+    with bench() as con:
+        return outcomes(con, prepare([replace(pack, rules=(rule,))])[0], given, words, place)
+
+
+def _calls(count: int, first: int = 2, **more: Any) -> list[dict[str, Any]]:
+    return [{"id": f"c{first + n}", "case": "K1", "at": DAY.format(first + n // 2), "number": "2125550101", "vendor": "Apex", "outcome": "no_answer", "zone": "America/New_York", "relation": "self"} | more for n in range(count)]
+
+
+def test_the_zone_of_a_row_needs_no_other_that_names_it(words: Words) -> None:
+    """Times by New York. Not known elsewhere: the row's own zone decides. One of several candidates that nobody else names is one nevertheless."""
+    late = {"id": "a", "at": "2026-03-03 00:30:00", "zone": "America/Denver", "relation": "self", "outcome": "no_answer"}
+    early = {"id": "b", "at": "2026-03-03 09:00:00", "zone": "America/New_York|America/Los_Angeles|America/Chicago", "relation": "self", "outcome": "no_answer"}
+    cases = [{"id": "K1", "zone": None}, {"id": "K2", "zone": "America/New_York|America/Chicago"}]
+    found = _told(words, "us-reg-f/inconvenient-hours", {"cases": cases, "contacts": [late, early | {"case": "K2"}]})
+    assert found == {"a": "breach", "b": "breach"}
+
+
+def test_one_person_is_counted_as_one_though_some_rows_do_not_say_who_he_is(words: Words) -> None:
+    rows = _calls(5, person="P1") + [row | {"id": f"x{n}", "relation": None, "person": "P1"} for n, row in enumerate(_calls(3, 5))]
+    found = _told(words, "us-reg-f/seven-in-seven", {"contacts": rows})
+    assert [i for i, told in found.items() if told == "breach"] == ["x2"]
+
+
+def test_a_person_who_is_called_by_two_relations_is_neither(words: Words) -> None:
+    rows = [row | {"person": "P1"} for row in _calls(2)] + [_calls(1, 4)[0] | {"person": "P1", "relation": "friend"}] + [row | {"id": f"x{n}", "relation": None, "person": "P1"} for n, row in enumerate(_calls(6, 4))]
+    assert "breach" not in _told(words, "us-reg-f/seven-in-seven", {"contacts": rows}).values()
+
+
+def test_a_debt_left_out_where_others_of_the_case_name_one_is_not_known(words: Words) -> None:
+    rows = _calls(5, debt_id="L1") + [row | {"id": f"x{n}"} for n, row in enumerate(_calls(3, 5))]
+    found = _told(words, "us-reg-f/seven-in-seven", {"contacts": rows})
+    assert found["x2"] == "undetermined" and "breach" not in found.values()
+    # Where none names one, the case is the debt.
+    assert _told(words, "us-reg-f/seven-in-seven", {"contacts": _calls(8)})["c9"] == "breach"
+
+
+def test_a_call_of_an_agency_that_is_not_named_may_be_the_one_that_had_to_wait(words: Words) -> None:
+    talked = _calls(1, outcome="conversation")[0]
+    later = _calls(1, 3, vendor=None)[0]
+    cases = [{"id": "K1", "lender": None}]
+    assert _told(words, "us-reg-f/after-conversation", {"cases": cases, "contacts": [talked, later]}) == {"c2": "clear", "c3": "undetermined"}
+    much_later = _calls(1, 20, vendor=None)[0]
+    assert _told(words, "us-reg-f/after-conversation", {"cases": cases, "contacts": [talked, much_later]})["c20"] == "clear"
+
+
+def test_somebody_without_an_id_is_nobody_of_another_relation(words: Words) -> None:
+    """Seven calls to the debtor and one to a colleague who has no id: the colleague is not the debtor."""
+    rows = [*_calls(7, person="P1"), _calls(1, 2, relation="colleague")[0] | {"id": "x"}]
+    found = _told(words, "us-reg-f/seven-in-seven", {"contacts": rows})
+    assert all(told == "clear" for i, told in found.items() if i != "x")
+    # Of one whose relation is not known either it may be said.
+    assert "undetermined" in _told(words, "us-reg-f/seven-in-seven", {"contacts": [*_calls(7, person="P1"), _calls(1, 2, relation=None)[0] | {"id": "x"}]}).values()
+
+
+@pytest.mark.parametrize(("relation", "told"), [("attorney", "breach"), ("self", "breach"), ("friend", "clear")])
+def test_an_event_that_names_who_acts_for_the_debtor_is_his(words: Words, relation: str, told: str) -> None:
+    given = {
+        "persons": [{"id": "P9", "case": "K1", "relation": relation}], "case_events": [{"case": "K1", "kind": "attorney", "at": "2026-03-01 10:00:00", "person": "P9"}],
+        "contacts": _calls(1, person="P1", outcome="conversation"),
+    }  # fmt: skip
+    assert _told(words, "us-reg-f/attorney-represented", given)["c2"] == told
+
+
+@pytest.mark.parametrize(("kind", "relation", "told"), [("death", "self", "clear"), ("death", "parent", "breach"), ("unreachable", "emergency_contact", "breach"), ("unreachable", None, "clear"), ("death", "", "undetermined")])
+def test_what_is_recorded_of_somebody_else_does_not_put_the_debtor_out_of_reach(words: Words, kind: str, relation: str | None, told: str) -> None:
+    event = {"case": "K1", "kind": kind, "at": "2026-03-02 20:00:00"} | ({} if relation is None else {"person": "P9"})
+    given = {
+        "persons": [{"id": "P9", "case": "K1", "relation": relation}] if relation else [], "case_events": [event],
+        "contacts": [
+            {"id": "a", "case": "K1", "at": "2026-03-02 10:00:00", "relation": "self", "outcome": "conversation"},
+            {"id": "b", "case": "K1", "at": "2026-03-03 10:00:00", "relation": "friend", "person": "P2", "outcome": "conversation"},
+        ],
+    }  # fmt: skip
+    assert _told(words, "cn-gbt-45251/third-party-gate", given, "CN")["b"] == told
+
+
+@pytest.mark.parametrize(("kind", "told"), [("mobile", "clear"), ("work", "undetermined")])
+def test_a_dead_office_line_does_not_put_him_out_of_reach_whose_mobile_was_never_called(words: Words, kind: str, told: str) -> None:
+    given = {
+        "persons": [{"id": "P1", "case": "K1", "relation": "self"}],
+        "numbers": [{"number": "13900000001", "case": "K1", "person": "P1", "kind": kind}, {"number": "01088880000", "case": "K1", "person": "P1", "kind": "home"}],
+        "contacts": [
+            {"id": "a", "case": "K1", "at": "2026-03-02 10:00:00", "relation": "self", "person": "P1", "number": "13900000001", "outcome": "invalid"},
+            {"id": "b", "case": "K1", "at": "2026-03-02 11:00:00", "relation": "friend", "person": "P2", "outcome": "conversation"},
+        ],
+    }  # fmt: skip
+    assert _told(words, "cn-gbt-45251/third-party-gate", given, "CN")["b"] == told
+
+
+def test_somebody_else_who_answers_the_debtors_phone_is_not_he(words: Words) -> None:
+    """He was not reached, and who was told is not known; where the log says who, it was a conversation with him."""
+    failed = [{"id": f"a{n}", "case": "K1", "at": DAY.format(n), "relation": "self", "outcome": "no_answer"} for n in (2, 3, 4)]
+    other = {"id": "o", "case": "K1", "at": DAY.format(5), "relation": "self", "outcome": "other_answered", "text": "告知其儿子欠款12000元，逾期40天。"}
+    friend = {"id": "f", "case": "K1", "at": DAY.format(6), "relation": "friend", "person": "P2", "outcome": "conversation"}
+    assert _told(words, "cn-gbt-45251/third-party-gate", {"contacts": [*failed, other, friend]}, "CN")["f"] == "clear"
+    mother = other | {"id": "m", "relation": "parent", "person": "P3"}
+    with bench() as con:
+        pack = next(p for p in rules.select(ROOT / "rules", ["cn-gbt-45251"]))
+        rule = next(r for r in pack.rules if r.id == "third-party-disclosure")
+        found = outcomes(con, prepare([replace(pack, rules=(rule,))])[0], {"contacts": [mother]}, words, "CN")
+        told = con.execute("SELECT outcome, relation, person_id FROM contacts").fetchall()
+    assert found == {"m": "breach"} and told == [("conversation", "parent", "P3")]
+
+
+def test_a_number_that_was_his_until_last_year_is_nobodys(words: Words) -> None:
+    given = {
+        "persons": [{"id": "P1", "case": "K1", "relation": "self"}],
+        "numbers": [{"number": "1", "case": "K1", "person": "P1", "valid_until": "2025-12-31"}, {"number": "2", "case": "K1", "person": "P1", "valid_until": "2026-03-02"}],
+        "contacts": [{"id": n, "case": "K1", "at": DAY.format(2), "number": n, "outcome": "conversation"} for n in ("1", "2")],
+    }  # fmt: skip
+    assert _told(words, "cn-gbt-45251/third-party-gate", given, "CN") == {"1": "undetermined", "2": "not_applicable"}
+
+
+def test_a_kind_of_lender_that_says_who_collects_takes_nobody_out(words: Words) -> None:
+    given = {"cases": [{"id": "K1", "lender_kind": "agency"}, {"id": "K2", "lender_kind": "other"}], "contacts": [{"id": k, "case": k, "at": "2026-03-02 22:30:00", "relation": "self"} for k in ("K1", "K2")]}
+    assert _told(words, "cn-gbt-45251/quiet-hours", given, "CN") == {"K1": "breach", "K2": "not_applicable"}
+
+
+def test_advice_sees_what_came_before_by_the_instant_and_not_by_two_clocks(tmp_path: Path) -> None:
+    """The debtor in Beijing was reached two hours before his mother in New York would be called."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "cases.csv").write_text("case_id,debtor_id,lender_kind,jurisdiction\nK1,D1,consumer_finance,CN\n", encoding="utf-8")
+    (logs / "persons.csv").write_text("person_id,case_id,name,relation,zone\nP1,K1,甲,self,Asia/Shanghai\nP2,K1,乙,parent,America/New_York\n", encoding="utf-8")
+    (logs / "contacts.csv").write_text("contact_id,case_id,person_id,channel,direction,started_at,outcome,call_type\na,K1,P1,call,outbound,2026-03-04 19:00:00,conversation,interactive\n", encoding="utf-8")
+    (logs / "case_events.csv").write_text("event_id,case_id,person_id,kind,occurred_at\ne,K1,P2,refusal,2026-03-05 07:30:00\n", encoding="utf-8")
+    run = audit.run([str(logs)], tmp_path / "runs", packs=["cn-gbt-45251"]).path
+    known = prepare(rules.select(ROOT / "rules", ["cn-gbt-45251"]))
+
+    def refused(at: datetime) -> set[str]:
+        told = advise.may_contact(run, known, [advise.Question("K1", "call", at, "P2", "interactive")])[0]
+        return {reason.rule.split("/")[1] for reason in told.reasons if reason.answer == "no"}
+
+    # 08:30 in New York is 21:30 in Beijing; 19:30 there is 08:30 the next morning here, an hour after she refused.
+    assert "third-party-gate" in refused(datetime(2026, 3, 4, 8, 30))
+    assert "stop-on-refusal" in refused(datetime(2026, 3, 4, 19, 30))
+    assert "stop-on-refusal" not in refused(datetime(2026, 3, 4, 8, 30))
+
+
+def test_contacts_derived_in_parts_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With little memory: what is loaded is kept in a file, and contacts are derived and read by parts of their cases."""
+    from analyzer import store
+    from tests.same import differences
+
+    packs, mapping = ["cn-gbt-45251", "us-reg-f", "lender-playbook"], load_mapping(ROOT / "sample_logs" / "mapping.yaml")
+    whole = audit.run([str(ROOT / "sample_logs")], tmp_path / "runs", run_id="whole", packs=packs, mapping=mapping)
+    monkeypatch.setattr(store, "memory_limit", lambda con: 600_000)
+    asked: list[int] = []
+    split = store.split
+    monkeypatch.setattr(store, "split", lambda con: (parts := split(con), asked.append(len(parts)))[0])
+    parted = audit.run([str(ROOT / "sample_logs")], tmp_path / "runs", run_id="parted", packs=packs, mapping=mapping, memory="2GB")
+    assert asked == [6]
+    assert list(differences(whole.path, parted.path)) == []
+    with runs.connect(parted.path) as con:
+        assert con.execute("SELECT count(*) FROM signals").fetchall()[0][0] > 100
