@@ -1326,6 +1326,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "column.canonical": ("标准列", "canonical column"),
     "column.in_file": ("文件中的列", "column of the file"),
     "word.unreadable": ("读不懂", "cannot be read"),
+    "word.spelled_alike": ("同一家机构写法不一，合为一家", "one agency or lender written in several ways: taken for one"),
     "word.midnight": ("全是零点，当作只有日期", "all of them midnight: taken as dates without an hour"),
     "word.unmapped_word": ("不认识的取值", "a word that is not known"),
     "word.table_agents": ("催收员", "collectors"),

@@ -68,7 +68,7 @@ CREATE TABLE duplicates (
 CREATE TABLE cell_problems (
     batch_id INTEGER NOT NULL,          -- batch the cells came in
     column_name VARCHAR NOT NULL,       -- canonical column
-    problem VARCHAR NOT NULL,           -- unreadable (kept as unknown), unmapped_word (no such word known) or midnight (all are: taken as dates)
+    problem VARCHAR NOT NULL,           -- unreadable (kept as unknown), unmapped_word (no such word known), midnight (all are: taken as dates) or spelled_alike (names taken for one)
     cells BIGINT NOT NULL,              -- how many cells
     first_row_no BIGINT NOT NULL,       -- line of the first of them
     words VARCHAR                       -- the commonest words that are not known, where the column has a closed list

@@ -101,7 +101,7 @@ def completeness(con: duckdb.DuckDBPyConnection) -> Row:
                (SELECT coalesce(sum(duplicate), 0) FROM batches) AS duplicate,
                count(*) FILTER (WHERE at_utc IS NULL) AS unknown_time, count(*) FILTER (WHERE zone IS NULL) AS unknown_zone,
                count(*) FILTER (WHERE party IS NULL) AS unknown_party, count(*) FILTER (WHERE outcome IS NULL) AS unknown_outcome,
-               count(*) FILTER (WHERE dpd IS NULL) AS unknown_dpd, (SELECT coalesce(sum(cells), 0) FROM cell_problems WHERE problem <> 'midnight') AS unreadable_cells
+               count(*) FILTER (WHERE dpd IS NULL) AS unknown_dpd, (SELECT coalesce(sum(cells), 0) FROM cell_problems WHERE problem NOT IN ('midnight', 'spelled_alike')) AS unreadable_cells
         FROM contacts
         """,
     )[0]

@@ -12,7 +12,7 @@ import pytest
 from analyzer import advise, audit, rules, runs
 from analyzer.casebook import bench, outcomes
 from analyzer.checks import prepare
-from analyzer.intake import load_mapping
+from analyzer.intake import Settings, load_mapping
 from analyzer.text import Words
 from tests.conftest import ROOT
 
@@ -138,6 +138,17 @@ def test_a_number_that_was_his_until_last_year_is_nobodys(words: Words) -> None:
 def test_a_kind_of_lender_that_says_who_collects_takes_nobody_out(words: Words) -> None:
     given = {"cases": [{"id": "K1", "lender_kind": "agency"}, {"id": "K2", "lender_kind": "other"}], "contacts": [{"id": k, "case": k, "at": "2026-03-02 22:30:00", "relation": "self"} for k in ("K1", "K2")]}
     assert _told(words, "cn-gbt-45251/quiet-hours", given, "CN") == {"K1": "breach", "K2": "not_applicable"}
+
+
+def test_an_agency_written_in_two_ways_is_one(tmp_path: Path) -> None:
+    lines = [f"c{n},K1,P1,call,outbound,2026-03-0{2 + n // 4} {10 + n}:00:00,no_answer,self,{'Apex  Recovery' if n < 5 else 'APEX RECOVERY'},America/New_York" for n in range(8)]
+    log = tmp_path / "contacts.csv"
+    log.write_text("contact_id,case_id,person_id,channel,direction,started_at,outcome,relation,vendor,zone\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    run = audit.run([str(log)], tmp_path / "runs", packs=["us-reg-f"], settings=Settings("America/New_York", "US")).path
+    with runs.connect(run) as con:
+        assert con.execute("SELECT DISTINCT collector FROM contacts").fetchall() == [("Apex  Recovery",)]
+        assert con.execute("SELECT contacts FROM rule_results WHERE rule = 'us-reg-f/seven-in-seven' AND outcome = 'breach'").fetchall() == [(1,)]
+        assert con.execute("SELECT column_name, cells, first_row_no FROM cell_problems WHERE problem = 'spelled_alike'").fetchall() == [("vendor", 3, 7)]
 
 
 def test_advice_sees_what_came_before_by_the_instant_and_not_by_two_clocks(tmp_path: Path) -> None:

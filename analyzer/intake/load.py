@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,8 @@ _TYPES = {
 }  # fmt: skip
 RAW = "memory.main.raw"
 """The source being read, all its columns text (`stage`); its columns are raw.c0 and so on."""
+# Where agencies and lenders are named.
+_NAMED = (("contacts", "vendor"), ("agents", "vendor"), ("cases", "lender"))
 _FIRST_YEAR, _LAST_YEAR = 1990, 2099
 _MOST_WORDS = 2_000
 # So many midnights and nothing else are dates.
@@ -97,6 +100,7 @@ def load(
         read.append(_read(con, plan, number, settings, scratch))
     for spec in dict.fromkeys(plan.table for plan in plans):
         _separate_repeats(con, spec)
+    _spell_alike(con, {plan.table.name for plan in plans})
     return [_close(con, number, staged, plan, order, settings) for number, (plan, staged, order) in enumerate(read, start=1)]
 
 
@@ -113,6 +117,27 @@ def _zone_words(plan: Plan, zone: str) -> dict[str, int]:
             if (word := moment.tzname() or "").isalpha() and word not in ("UTC", "GMT"):
                 found[word] = int((moment.utcoffset() or timedelta()).total_seconds() // 60)
     return found
+
+
+def _spell_alike(con: duckdb.DuckDBPyConnection, tables: Container[str]) -> None:
+    """Agencies and lenders whose names differ in no more than capitals, widths of letters and blanks are one: each is written as it is most often, and
+    `cell_problems` says of how many cells. Else what is counted for one of them would be counted apart."""
+    columns = [(spec, name) for spec, name in _NAMED if spec in tables]
+    if not columns:
+        return
+    written = " UNION ALL ".join(f"SELECT {name} AS name FROM {_into(table(spec))}" for spec, name in columns)
+    alike: dict[str, list[tuple[int, str]]] = {}
+    for name, count in con.execute(f"SELECT name, count(*) FROM ({written}) WHERE name IS NOT NULL GROUP BY name").fetchall():
+        alike.setdefault(" ".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append((-count, name))
+    usual = {name: min(names)[1] for names in alike.values() for _, name in names if name != min(names)[1]}
+    if not usual:
+        return
+    con.register("spelled_batch", pa.table({"name": list(usual), "usual": list(usual.values())}))
+    for spec, name in columns:
+        into = _into(table(spec))
+        con.execute(f"INSERT INTO cell_problems SELECT batch_id, '{name}', 'spelled_alike', count(*), min(row_no), NULL FROM {into} t JOIN spelled_batch s ON s.name = t.{name} GROUP BY batch_id")
+        con.execute(f"UPDATE {into} SET {name} = s.usual FROM spelled_batch s WHERE s.name = {into}.{name}")
+    con.unregister("spelled_batch")
 
 
 def _into(spec: Table) -> str:
