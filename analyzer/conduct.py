@@ -40,7 +40,7 @@ GOOD, POOR = "good", "poor"
 # The kinds of rule that judge what was said.
 WORDED = ("wording", "disclosure")
 # A customer's own messages: the collector says nothing in them.
-_WRITTEN_TO_US = "direction IS NOT DISTINCT FROM 'inbound' AND channel NOT IN ('call', 'ai_call')"
+_WRITTEN_TO_US = "direction IS NOT DISTINCT FROM 'inbound' AND channel NOT IN ('call', 'ai_call', 'visit')"
 _SAID, _NOTED = "said", "noted"
 
 Party = Literal["debtor", "obliged", "third_party", "unknown"]

@@ -312,7 +312,7 @@ def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = 
     """SELECT of seq, text, owes, knows for each contact with a text of ours, from the input tables.
 
     `owes`: whether the person contacted is bound by the debt (NULL: not known who it is). `knows`: whether a person
-    who is not knew of the loan on the date as written. A customer's own messages (inbound, not a call) are left out. In `text`
+    who is not knew of the loan on the date as written. A customer's own messages (inbound, neither call nor visit) are left out. In `text`
     the names of the case's debtor are hidden (`without_names`): no word is found in a name, and what is written from a template is the same text.
     """
     contacts = input_table(con, "contacts")
@@ -326,7 +326,7 @@ def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = 
         f" LEFT JOIN {part.of('memory.main.relations')} n ON n.case_id = t.case_id AND n.person_id = t.person_id"
         f" LEFT JOIN {part.of('persons')} p ON p.person_id = coalesce(t.person_id, o.person_id) AND p.case_id = t.case_id"
         f" LEFT JOIN {part.of('memory.main.debtors')} d ON d.case_id = t.case_id"
-        " WHERE t.text IS NOT NULL AND NOT (t.direction IS NOT DISTINCT FROM 'inbound' AND t.channel NOT IN ('call', 'ai_call'))"
+        " WHERE t.text IS NOT NULL AND (t.direction = 'inbound' AND t.channel NOT IN ('call', 'ai_call', 'visit')) IS NOT TRUE"
     )
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer import audit, explain, rules, summary
-from analyzer.casebook import bench, outcomes
+from analyzer.casebook import bench, derive_given, outcomes
 from analyzer.checks import prepare
 from analyzer.checks.judge import _STANDINGS, _standings
 from analyzer.model import Rule
@@ -233,3 +233,46 @@ def test_a_country_in_a_scope_holds_its_provinces(words: Words, wanted: Any, tol
     }
     with bench() as con:
         assert outcomes(con, prepare([_pack(rule)])[0], given_, words, "CN") == told
+
+
+def test_what_the_collector_says_is_judged_whoever_called_and_what_the_other_side_writes_is_not(words: Words) -> None:
+    """By channel and direction, unknown ones too; what is missing is named only where it decides. A visit that met nobody needs no text."""
+    said = {"outcome": ["conversation", "delivered", "met", "not_met"]}
+    rule = _with(_rule("cn-gbt-45251/civil-language"), kind="wording", scope=said, concepts=["insult"])
+    spoken, text = {"outcome": "conversation"}, "你个老赖，还要不要脸。"
+    rows = [
+        {"id": f"{channel}-{direction}", "at": "2026-03-02 10:00:00", "channel": channel, "direction": direction, "text": text, **spoken}
+        for channel in ("call", "ai_call", "visit", "sms", "voicemail", "letter", None) for direction in ("outbound", "inbound", None)
+    ]
+    rows += [
+        {"id": "call-silent", "at": "2026-03-02 11:00:00", "direction": None, "text": None, **spoken},
+        {"id": "nobody-silent", "at": "2026-03-02 11:00:00", "channel": "visit", "outcome": "not_met", "text": None},
+        {"id": "nobody-posted", "at": "2026-03-02 11:00:00", "channel": "visit", "outcome": "not_met", "text": text},
+    ]
+    both = {"call", "ai_call", "visit"}
+    told = {
+        f"{channel}-{direction}": "breach" if channel in both or direction == "outbound" else "undetermined" if None in (channel, direction) else "not_applicable"
+        for channel in (*both, "sms", "voicemail", "letter", None) for direction in ("outbound", "inbound", None)
+    }
+    told |= {"call-silent": "undetermined", "nobody-silent": "clear", "nobody-posted": "breach"}
+    with bench() as con:
+        prepared = prepare([_pack(rule)])[0]
+        assert outcomes(con, prepared, {"contacts": rows}, words, "CN") == told
+        # A rule that names the direction is taken at its word.
+        named = prepare([_pack(_with(rule, **{**rule.check, "scope": {**said, "direction": "outbound"}}))])[0]
+        assert {k for k, v in outcomes(con, named, {"contacts": rows}, words, "CN").items() if v == "not_applicable"} == {k for k in told if k.endswith("-inbound")}
+
+
+def test_a_direction_is_missing_only_where_it_decides(words: Words) -> None:
+    rule = _with(_rule("cn-gbt-45251/civil-language"), kind="wording", scope={"outcome": ["conversation", "delivered"]}, concepts=["insult"])
+    rows = [
+        {"id": "a", "at": "2026-03-02 10:00:00", "direction": None, "outcome": "conversation", "text": None},
+        {"id": "b", "at": "2026-03-02 10:00:00", "channel": "sms", "direction": None, "outcome": "delivered", "text": "你个老赖"},
+        {"id": "c", "at": "2026-03-02 10:00:00", "channel": None, "direction": "inbound", "outcome": "delivered", "text": "你个老赖"},
+        {"id": "d", "at": "2026-03-02 10:00:00", "channel": None, "outcome": "conversation", "text": None},
+    ]
+    with bench() as con:
+        prepared = prepare([_pack(rule)])[0]
+        derive_given(con, {"contacts": rows}, words, "CN", rule.ref)
+        found = con.execute(f"SELECT c.contact_id, h.missing FROM ({prepared.compiled.hits}) h JOIN contacts c USING (seq) ORDER BY 1").fetchall()
+    assert found == [("a", "text"), ("b", "direction"), ("c", "channel"), ("d", "text")]

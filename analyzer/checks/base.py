@@ -116,6 +116,8 @@ class Compiler:
         self.rule = rule
         self.clock = clock
         self.needs: dict[str, None] = {}
+        # Columns that are wanted for some contacts only: SQL over `c` that one is wanted and lacking.
+        self.lacking: dict[str, str] = {}
         self.joins: list[str] = []
         self.open_question: str | None = None
         self._used: set[str] = set()
@@ -202,6 +204,7 @@ class Compiler:
         names = dict.fromkeys(columns)
         # Without an instant there is no wall clock either: it is not the zone that is missing.
         lacking = {c: f"{alias}.{c} IS NULL{f' AND {alias}.at_utc IS NOT NULL' if c == 'local_at' and 'at_utc' in names else ''}" for c in names}
+        lacking |= {c: found for c, found in self.lacking.items() if c in lacking and alias == "c"}
         parts = ", ".join(f"CASE WHEN {lacking[column]} THEN {literal(_told(column))} END" for column in names)
         if self.clock is None and "at_utc" in names and "local_at" not in names:
             # An instant without a date: it is the recipient's zone that is not known.

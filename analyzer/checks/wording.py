@@ -2,7 +2,11 @@
 
 `wording`: the contact's text holds one of the concepts. `disclosure`: it does, and the person contacted is one who may
 not be told - which the scope says (party: third_party), and `unless` may lift (already knows, offered to pay, the
-debtor out of reach). `personal_data`: it holds an identifier of one of some kinds. A contact in scope without a text cannot be cleared.
+debtor out of reach). `personal_data`: it holds an identifier of one of some kinds. A contact in scope without a text cannot be cleared,
+but for a visit that met nobody: nothing was said there, and what its record tells of all the same (a notice left or put up) is judged.
+
+What the collector says is judged whoever began: a scope that names no direction takes in inbound calls and visits, and leaves out the
+other side's own messages.
 """
 
 from __future__ import annotations
@@ -16,6 +20,9 @@ from analyzer.checks.conditions import Unless, lifted
 from analyzer.model import Rule
 from analyzer.sql import literal
 from analyzer.text.personal_data import ENTITIES, PERSONAL_DATA
+
+SPOKEN = ("call", "ai_call", "visit")
+"""Channels in which both sides speak: what came in by another is the other side's own words."""
 
 
 class Wording(Params):
@@ -55,9 +62,11 @@ class PersonalData(Params):
 def compile_wording(rule: Rule, params: Wording | Disclosure | PersonalData) -> Compiled:
     """See `Wording`, `Disclosure` and `PersonalData`. Needs: started_at, text, and what scope and conditions ask."""
     compiler = Compiler(rule, params.scope)
+    if "direction" not in params.scope:
+        _leave_out_their_messages(compiler)
     allowed = lifted(compiler, params.unless, ("check", "unless")) if params.unless else "false"
     missing = compiler.missing([*compiler.needs, "at_utc"])
-    silent = "c.silent"
+    silent = "(c.silent AND c.outcome IS DISTINCT FROM 'not_met')"
     if isinstance(params, PersonalData):
         told, name = f"concept = {literal(PERSONAL_DATA)} AND detail IN {literal(params.entities)}", "detail"
     else:
@@ -79,3 +88,14 @@ def compile_wording(rule: Rule, params: Wording | Disclosure | PersonalData) -> 
         f" FROM ({base}) s LEFT JOIN ({found}) f ON f.seq = s.seq WHERE s.allowed IS NOT TRUE"
     )
     return Compiled(*compiler.standing(), hits)
+
+
+def _leave_out_their_messages(compiler: Compiler) -> None:
+    """Narrow the scope to what the collector may have said: everything but an inbound message. A direction or channel that is not known
+    is missing only where it decides."""
+    theirs = f"(c.direction = 'inbound' AND c.channel NOT IN {literal(SPOKEN)})"
+    compiler.scope = f"({compiler.scope} AND NOT {theirs})"
+    for column in ("direction", "channel"):
+        if column not in compiler.needs:
+            compiler.needs[column] = None
+            compiler.lacking[column] = f"(c.{column} IS NULL AND {theirs} IS NULL)"
