@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 START, DAYS = date(2026, 3, 1), 60
 NY = "America/New_York"
 CODES = {
-    "conversation": "JT", "answered_dropped": "JTGJ", "no_answer": "WRJT", "switched_off": "GJ", "busy": "ZX", "invalid": "KH",
+    "conversation": "JT", "answered_dropped": "JTGJ", "no_answer": "WRJT", "switched_off": "GJ", "busy": "ZX", "invalid": "KH", "wrong_number": "CH",
     "voicemail": "YYXX", "recorded_message": "LYBB", "sent": "SUBMIT", "delivered": "DELIVRD", "failed": "UNDELIV", "met": "已见", "not_met": "未遇",
 }  # fmt: skip
 US_CODES = {
@@ -45,13 +45,26 @@ AGENTS = [
     ("H21", "Marcus Teller", "Team East", "Harbor Point Recovery"), ("H22", "Dana Orwell", "Team East", "Harbor Point Recovery"),
     ("H23", "Luis Ferrand", "Team West", "Harbor Point Recovery"), ("H24", "Ivy Brandt", "Team West", "Harbor Point Recovery"),
 ]  # fmt: skip
-VENDOR = {code: vendor for code, _, _, vendor in AGENTS}
+# Off duty since that day; in no rota.
+LEFT = ("N07", "邹启明", "自营二组", "", "2026-04-10")
+VENDOR = {code: vendor for code, _, _, vendor in AGENTS} | {LEFT[0]: LEFT[3]}
 SURNAMES = "陆沈韩郑曹傅卞邱侯龚程陶柏万祝戚焦巫车尤雷岳康倪葛段严莫米宋"
 GIVEN = ["子轩", "雨桐", "海涛", "丽娟", "志远", "晓峰", "佳怡", "建国", "文静", "立新", "秀兰", "俊杰", "欣然", "国庆", "梦洁", "永强", "红梅", "振华", "若溪", "明哲", "春燕", "少波", "雅琴", "向东"]
 US_FIRST = ["Alan", "Beth", "Carl", "Donna", "Evan", "Faye", "Glen", "Hope", "Ira", "June", "Kurt", "Lena", "Miles", "Nora", "Owen", "Paige", "Quinn", "Rosa", "Seth", "Tara"]
 US_LAST = ["Ashby", "Bexley", "Corwin", "Dunmore", "Elwood", "Farrow", "Gantry", "Holloway", "Ingram", "Jessop", "Kirby", "Larkin", "Mayfair", "Norwood", "Oakes"]
 PLACES = [("New York", NY, "212"), ("Illinois", "America/Chicago", "312"), ("Colorado", "America/Denver", "303"), ("California", "America/Los_Angeles", "213"), ("Arizona", "America/Phoenix", "602")]
 LENDERS = [("云杉消费金融", "消费金融", "云杉消金"), ("禾木小额贷款", "小贷", "禾木"), ("岭南江岸银行", "银行", "江岸")]
+
+CIVIL = "cn-gbt-45251/civil-language"
+BANK_WORDS = [
+    (("cn-cpm-2023/posing-as-authority", "cn-cpm-2023/fraud", CIVIL), "我是区法院执行局的，你的案子归我管，今天之内联系我。", "冒充法院", "posed as the court"),
+    (("cn-cpm-2023/posing-as-authority", "cn-cpm-2023/fraud", CIVIL), "这里是经侦大队，你的账户已被我们立案侦查，速回电。", "冒充公安", "posed as the police"),
+    (("cn-cpm-2023/violence-and-intimidation", CIVIL, "lender-playbook/polite-language"), "再不还钱，打断你的腿信不信。", "暴力威胁", "threat of violence"),
+    (("cn-cpm-2023/violence-and-intimidation", CIVIL, "lender-playbook/polite-language"), "会给你家送花圈，在你家门口放哀乐。", "恐吓", "intimidation"),
+    (("cn-cpm-2023/fraud",), "今天还清，我帮你把征信逾期记录全部删掉。", "虚假承诺", "false promise"),
+    (("cn-cpm-2023/fraud", CIVIL), "不还就让你坐牢，今晚派出所上门抓人。", "虚假法律后果", "false legal consequence"),
+    ((), "逾期信息会如实报送征信；确有困难，可以申请分期，审批结果以通知为准。", "", ""),
+]
 
 # Parts of notes and messages; each text is put together from one of each list.
 TALK = [
@@ -358,7 +371,7 @@ class World:
         elif channel in ("letter", "legal"):
             self.add(case, me, when, channel, r.choice(["sent", "delivered"]) if channel == "letter" else "sent", self.words(LETTER if channel == "letter" else LEGAL, case, when))
         else:
-            outcome = r.choices(["delivered", "sent", "failed"], [8, 1, 1])[0]
+            outcome = r.choices(["delivered", "sent", "failed"], [8, 1, 1] if dpd > 0 else [8, 2, 0])[0]
             self.add(case, me, when, channel, outcome, self.words(SMS if channel == "sms" else CHAT, case, when))
             if not lost and channel == "wechat" and r.random() < 0.4:
                 later = when + timedelta(minutes=r.randint(2, 40))
@@ -737,6 +750,29 @@ def plant_more(w: World) -> None:
         said = [] if reminded else [book("text-after-no-answer", "提醒电话未接，当天没有发短信", "reminder call rang out, no text message that date")]
         w.say(k, 46 + i, "10:00", "call", "no_answer", breaks=said)
         w.say(k, 46 + i + (0 if reminded else 1), "10:30", "sms", "delivered", f"您尾号{k.debtor.number[-4:]}的账户将于{_short(k.due, False)}扣款{k.amount:.2f}元，请提前存足。")
+    k = w.planted(41, 12)
+    for offset, gone in ((39, False), (42, True), (44, True)):
+        w.say(k, offset, "10:00", "call", "no_answer", agent=LEFT[0], breaks=[book("off-duty", "停岗之后仍在作业", "still at work after the last day on duty")] if gone else [])
+    rule, k = "cn-pipl/wrong-number", w.planted(46, 15)
+    k.debtor.extra = "19900009901"
+    w.say(k, 43, "10:00", "call", "wrong_number", "对方说打错了，不认识本人。")
+    for offset, number in ((44, ""), (45, ""), (46, k.debtor.extra)):
+        w.say(k, offset, "10:00", "call", "no_answer", number=number, breaks=[] if number else [(rule, "错号之后继续拨打", "dialled on after a wrong number")])
+
+    def of_bank() -> Case:
+        """A case of the bank's, 20 days past due on day 46."""
+        while (case := w.planted(46, 20)).lender[1] != "银行":
+            pass
+        return case
+
+    for i in range(2):
+        k = of_bank()
+        w.event(k, "委外告知", w.at(k, 45, "12:00:00"))
+        w.say(k, 44 + i, "10:00", "call", "no_answer", agent="Q11", breaks=[("cn-cpm-2023/outsourcing-notice", "告知委外之前机构就联系", "the agency's contact before the notice of outsourcing")])
+        w.say(k, 45 + i, "15:00", "call", "no_answer", agent="Q11")
+    k = of_bank()
+    for i, (rules_, text, zh, en) in enumerate(BANK_WORDS):
+        w.say(k, 43 + i, "10:00", "wechat", "delivered", text, breaks=[(rule, zh, en) for rule in rules_])
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], encoding: str, title: str = "", bad: Sequence[tuple[int, str]] = ()) -> bytes:
@@ -859,6 +895,7 @@ def master_files(w: World) -> dict[str, bytes]:
     events = sorted(w.events, key=lambda e: (e[3], e[0]))
     agents: list[list[object]] = [[code, name, team, vendor, "2024-06-03", ""] for code, name, team, vendor in AGENTS]
     agents.insert(3, ["N03", "潘立群", "自营一组", "", "2026-04-06", ""])
+    agents.append([*LEFT[:4], "2024-06-03", LEFT[4]])
     return {
         "cases.xlsx": workbook([
             ("案件", ["案件编号", "客户编号", "客户姓名", "产品名称", "放款机构", "机构类型", "法域", "所在地", "时区", "贷款本金", "剩余本金", "放款日期", "是否担保"], cases),
@@ -869,7 +906,7 @@ def master_files(w: World) -> dict[str, bytes]:
         "payments.csv": table(["还款编号", "案件编号", "还款时间", "还款金额", "还款方式"], [[f"HK{n:05}", p[0], f"{p[1]:%Y-%m-%d %H:%M:%S}", f"{p[2]:.2f}", p[3]] for n, p in enumerate(payments, start=1)], "utf-8-sig"),
         "case_events.csv": table(["事件编号", "案件编号", "联系人编号", "事件类型", "事件时间", "失效时间", "约定起", "约定止"], [[f"SJ{n:03}", *e] for n, e in enumerate(events, start=1)], "utf-8-sig"),
         "promises.csv": table(["承诺编号", "案件编号", "承诺时间", "承诺还款日期", "承诺金额", "承诺方式"], [[f"CN{n:03}", p[0], f"{p[1]:%Y-%m-%d %H:%M:%S}", *p[2:]] for n, p in enumerate(w.promises, start=1)], "utf-8-sig"),
-        "trainings.csv": table(["坐席工号", "课程", "通过日期", "有效期至"], [[code, "催收业务与网络安全", "2025-04-12" if code == "N06" else "2025-06-02", ""] for code, *_ in AGENTS if code != "N05"], "utf-8"),
+        "trainings.csv": table(["坐席工号", "课程", "通过日期", "有效期至"], [[code, "催收业务与网络安全", "2025-04-12" if code == "N06" else "2025-06-02", ""] for code, *_ in [*AGENTS, LEFT] if code != "N05"], "utf-8"),
         "agents.csv": table(["坐席工号", "姓名", "小组", "委外机构", "入职日期", "离职日期"], agents, "utf-8-sig"),
     }  # fmt: skip
 
