@@ -890,6 +890,8 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "key.unsure_from": ("从这么多次起、不到上一项的，为未知", "from so many up to that it is unknown"),
     "key.failed": ("算失败的结果", "outcomes that fail"),
     "key.reached": ("算联系上的结果", "outcomes that reach"),
+    "key.unclear": ("可能没有联系上、也可能联系上了的结果", "outcomes that may have failed or reached"),
+    "key.doubt": ("成立则无法判断，写法同 scope", "undetermined where it holds, written as a scope"),
     "key.at_once": ("一次即算联系不上的结果", "outcomes that settle it at once"),
     "key.lost": ("在联系上借款人之前使其成立的案件事件", "events of the case that settle it until the debtor is reached"),
     "key.events": ("使其成立的案件事件", "events of the case that settle it"),

@@ -40,25 +40,27 @@ class EventCondition(Params):
 class Unreachable(Params):
     """The debtor cannot be reached by his lender: so many failed attempts in a row in any of his cases, or at once a certain outcome or event.
 
-    An event of `events` holds for good, one of `lost` until he is reached. Fewer attempts than `attempts` but at least `unsure_from`
-    leave it open: what counts as out of reach is then for the contract to say.
+    An event of `events` holds for good, one of `lost` until he is reached. An outcome of `unclear` may
+    have failed or reached him. Fewer attempts than `attempts` but at least `unsure_from` leave it open: what counts as out of reach is then for the contract to say.
     """
 
     attempts: Figure
     unsure_from: int = 1
     failed: list[str] = Field(min_length=1)
     reached: list[str] = Field(min_length=1)
+    unclear: list[str] = Field(default_factory=list)
     at_once: list[str] = Field(default_factory=list)
     events: list[str] = Field(default_factory=list)
     lost: list[str] = Field(default_factory=list)
 
 
 class Unless(Params):
-    """Any of these lifts the prohibition."""
+    """Any of these lifts the prohibition; where `doubt` holds it may be lifted, and the contact is undetermined."""
 
     event: EventCondition | None = None
     unreachable: Unreachable | None = None
     fact: Scope | None = None
+    doubt: Scope | None = None
 
 
 def lifted(compiler: Compiler, unless: Unless, at: tuple[str, ...]) -> str:
@@ -70,6 +72,8 @@ def lifted(compiler: Compiler, unless: Unless, at: tuple[str, ...]) -> str:
         parts.append(event_holds(compiler, unless.event, (*at, "event")))
     if unless.unreachable:
         parts.append(_unreachable(compiler, unless.unreachable, (*at, "unreachable")))
+    if unless.doubt:
+        parts.append(f"(CASE WHEN {compiler.condition(unless.doubt, (*at, 'doubt'))} THEN NULL ELSE false END)")
     return "(" + " OR ".join(parts) + ")" if parts else "false"
 
 
@@ -161,6 +165,7 @@ def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> 
     reached = literal(rule.reached)
     failed = literal(rule.failed)
     once = literal(rule.at_once) if rule.at_once else "('')"
+    unclear = f" OR coalesce({{out}} AND t.outcome IN {literal(rule.unclear)}, false)" if rule.unclear else ""
     alias = f"u{len(compiler.joins)}"
     parts = []
     # What is recorded of somebody else is not the debtor's.
@@ -182,7 +187,7 @@ def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> 
     rows = (
         f"SELECT t.debtor_id, t.creditor, t.at_utc, t.contact_id, {his} AND {out} AND coalesce(t.outcome IN {failed} OR (t.outcome IN {once} AND NOT ({dead})), false) AS fail,"
         f" {his} AND {out} AND coalesce(t.outcome IN {once}, false) AND {dead} AS once, {reach} AS reach,"
-        f" (({his} AND (t.outcome IS NULL OR t.direction IS NULL) AND NOT ({reach})) OR {maybe_his}) AS unsure"
+        f" (({his} AND (t.outcome IS NULL OR t.direction IS NULL{unclear.format(out=out)}) AND NOT ({reach})) OR {maybe_his}) AS unsure"
         f" FROM contacts t LEFT JOIN ({_OTHER_NUMBERS}) h ON h.case_id = t.case_id AND h.number = t.number AND t.outcome IN {once}"
         # Whoever answered, it was not he.
         f" WHERE t.outcome IS DISTINCT FROM 'other_answered' AND ({his} OR {maybe_his}) AND t.at_utc IS NOT NULL"
