@@ -7,10 +7,10 @@ What it reads may be open, and then it is run more than once: a contact that onl
 
 * An event of which only the date is known, or not even that, may have come about early or late. A SELECT that asks `case_events` is
   run with events that come about as early and end as late as they may, and the other way round.
-* A SELECT in which `$unknown` stands is run with false for it, over the rows that are certainly in scope and lack nothing, and with
+* A SELECT in which `$unknown` stands is run with false for it, over the rows that are certainly in scope and have a time, and with
   true, over those too that may be in scope: `coalesce(condition, $unknown)` is a condition that a missing fact leaves open, and
-  `coalesce(excuse, NOT $unknown)` one that lifts. Only such a SELECT says itself what becomes of the rows that lack something; with
-  any other they are undetermined.
+  `coalesce(excuse, NOT $unknown)` one that lifts. Only such a SELECT says itself what becomes of the rows that lack something (`needs`
+  only names it); with any other they are undetermined.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def compile_sql(rule: Rule, params: Sql) -> Compiled:
     if _SCHEMA.search(text):
         raise BindError(at, "rules.sql_reaches_out")
     missing = compiler.missing([*compiler.needs, "at_utc"])
-    unknown = " OR ".join(f"c.{name} IS NULL" for name in [*params.needs, "at_utc"])
+    unknown = " OR ".join(f"c.{name} IS NULL" for name in [*([] if _UNKNOWN in text else params.needs), "at_utc"])
     base = compiler.base("c.* EXCLUDE (seq, contact_id, at_utc)", f"({unknown}) AS unknown", f"{missing} AS missing_fields")
     given = f"WITH everything AS ({base}), scoped AS (SELECT * FROM everything WHERE sure AND NOT unknown)"
     asked = text.rstrip().rstrip(";")
