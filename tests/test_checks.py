@@ -208,6 +208,45 @@ def test_a_rule_in_sql_sees_only_what_can_be_judged(words: Words) -> None:
     assert found == {"a": "breach", "b": "undetermined", "c": "undetermined", "d": "undetermined", "e": "not_applicable"}
 
 
+def test_a_rule_in_sql_that_says_unknown_judges_what_may_count(words: Words) -> None:
+    """The second of a person breaches; one that is the second only together with a row that lacks something is undetermined."""
+    rule = _with(
+        _rule("cn-gbt-45251/quiet-hours"), kind="sql", scope={"direction": "outbound"}, needs=["number"],
+        breach="WITH s AS (SELECT * FROM scoped) SELECT a.contact_id AS episode, a.seq, count(*)::VARCHAR AS measured FROM s a"
+        " JOIN s b ON b.person_id = a.person_id AND coalesce(b.number = a.number, $unknown) AND coalesce(b.at_utc <= a.at_utc, $unknown) GROUP BY ALL HAVING count(*) > 1",
+    )  # fmt: skip
+    rows = [
+        {"id": "a1", "person": "A", "at": "2026-03-01 10:00:00", "number": "1"}, {"id": "a2", "person": "A", "at": "2026-03-02 10:00:00", "number": "1"},
+        {"id": "b1", "person": "B", "at": "2026-03-01 10:00:00"}, {"id": "b2", "person": "B", "at": "2026-03-02 10:00:00", "number": "1"},
+        {"id": "c1", "person": "C", "at": "2026-03-01 10:00:00", "number": "1", "direction": None}, {"id": "c2", "person": "C", "at": "2026-03-02 10:00:00", "number": "1"},
+        {"id": "d1", "person": "D", "number": "1"}, {"id": "d2", "person": "D", "at": "2026-03-02 10:00:00", "number": "1"},
+        {"id": "e1", "person": "E", "direction": None}, {"id": "f1", "person": "F", "direction": "inbound"}, {"id": "f2", "person": "F", "at": "2026-03-02 10:00:00", "number": "1"},
+    ]  # fmt: skip
+    with bench() as con:
+        found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows}, words, "CN")
+        lacking = dict(con.execute("SELECT c.contact_id, f.missing FROM found f JOIN contacts c USING (seq) WHERE f.role = 'undetermined'").fetchall())
+    assert {name for name, outcome in found.items() if outcome == "breach"} == {"a2"}
+    assert {name for name, outcome in found.items() if outcome == "undetermined"} == {"b2", "c2", "d1", "d2"}
+    assert {name for name, outcome in found.items() if outcome == "not_applicable"} == {"f1"}
+    # A row that lacks nothing itself is told what another of its debtor lacks.
+    assert set(lacking) == {"b2", "c2", "d1", "d2"} and all(lacking.values())
+
+
+def test_what_is_unknown_and_when_an_event_came_about_are_asked_together(words: Words) -> None:
+    rule = _with(
+        _rule("cn-gbt-45251/quiet-hours"), kind="sql", scope={"direction": "outbound"}, needs=[],
+        breach="SELECT s.contact_id AS episode, s.seq, NULL AS measured FROM scoped s JOIN case_events e ON e.case_id = s.case_id"
+        " AND e.occurred_utc < s.at_utc AND coalesce(e.person_id = s.person_id, $unknown)",
+    )  # fmt: skip
+    rows = [
+        {"id": "a", "person": "P", "at": "2026-03-05 10:00:00"}, {"id": "b", "at": "2026-03-05 10:00:00"}, {"id": "c", "person": "Q", "at": "2026-03-05 10:00:00"},
+        {"id": "d", "person": "P", "at": "2026-03-03 10:00:00"}, {"id": "e", "at": "2026-03-03 10:00:00"}, {"id": "f", "person": "P", "at": "2026-03-02 10:00:00"},
+    ]  # fmt: skip
+    with bench() as con:
+        found = outcomes(con, prepare([_pack(rule)])[0], {"contacts": rows, "case_events": [{"kind": "complaint", "person": "P", "at": "2026-03-03"}]}, words, "CN")
+    assert found == {"a": "breach", "b": "undetermined", "c": "clear", "d": "undetermined", "e": "undetermined", "f": "clear"}
+
+
 def test_personal_data_of_another_kind_is_another_rules_business(words: Words) -> None:
     """Another rule of the run has ID numbers looked for as well; this one asks for cards only."""
     rule = _rule("cn-pipl/sensitive-identifiers")

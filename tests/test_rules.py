@@ -233,3 +233,10 @@ def test_a_rule_waits_for_the_first_date_of_its_figures(rule_id: str, words: Wor
     values = {name: tuple((since + timedelta(1), figure) for since, figure in spans) for name, spans in rule.values.items()}
     later = replace(rule, values=values, cases=({**spec, "expect": expect},))
     assert expect["not_in_force"] and [r.wrong for r in casebook.run_cases([replace(pack, rules=(later,))], words)] == [()]
+
+
+@pytest.mark.parametrize("name", ["stop-reply", "opt-out-notice"])
+def test_new_york_city_tells_stops_and_ways_out_as_the_federal_rules_do(name: str) -> None:
+    """One text in two packs: whoever mends one mends the other."""
+    federal, city = ({rule.id: rule for pack in rules.chosen(FOLDER, [pack])[0] for rule in pack.rules}[name].check["breach"] for pack in ("us-reg-f", "us-nyc"))
+    assert federal == city

@@ -3,9 +3,14 @@
 `breach` gets the rows in scope as `scoped` (all columns of contacts, `day`, `sure`) and returns episode, seq, measured;
 `$name` in it is the value in force on `day`. It must be one SELECT and name no schema.
 
-An event of which only the date is known, or not even that, may have come about early or late. A SELECT that asks `case_events` is run
-twice, with events that come about as early and end as late as they may, and the other way round: a contact that only one of the two
-finds is undetermined.
+What it reads may be open, and then it is run more than once: a contact that only some of the runs find is undetermined.
+
+* An event of which only the date is known, or not even that, may have come about early or late. A SELECT that asks `case_events` is
+  run with events that come about as early and end as late as they may, and the other way round.
+* A SELECT in which `$unknown` stands is run with false for it, over the rows that are certainly in scope and have a time, and with
+  true, over those too that may be in scope: `coalesce(condition, $unknown)` is a condition that a missing fact leaves open, and
+  `coalesce(excuse, NOT $unknown)` one that lifts. Only such a SELECT says itself what becomes of the rows that lack something (`needs`
+  only names it); with any other they are undetermined.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from analyzer.model import Rule
 from analyzer.sql import literal
 
 _SCHEMA = re.compile(r"\b(main|memory|run|temp|information_schema|pg_catalog|duckdb_\w+)\s*[.(]|\bread_\w+\s*\(|\bgetenv\b", re.IGNORECASE)
+_UNKNOWN = "$unknown"
 
 
 class Sql(Params):
@@ -46,9 +52,9 @@ def compile_sql(rule: Rule, params: Sql) -> Compiled:
     at = ("check", "breach")
     compiler = Compiler(rule, params.scope, params.clock)
     compiler.needs.update(dict.fromkeys(params.needs))
-    text = re.sub(r"\$([a-z_]+)", lambda m: f"({compiler.value('$' + m[1], at, 'day')})", params.breach)
+    text = re.sub(r"\$([a-z_]+)", lambda m: m[0] if m[0] == _UNKNOWN else f"({compiler.value(m[0], at, 'day')})", params.breach)
     try:
-        statements = duckdb.extract_statements(text)
+        statements = duckdb.extract_statements(text.replace(_UNKNOWN, "false"))
     except duckdb.ParserException as error:
         raise BindError(at, "rules.sql_broken", why=str(error).splitlines()[0]) from error
     if len(statements) != 1 or statements[0].type.name != "SELECT":
@@ -56,27 +62,43 @@ def compile_sql(rule: Rule, params: Sql) -> Compiled:
     if _SCHEMA.search(text):
         raise BindError(at, "rules.sql_reaches_out")
     missing = compiler.missing([*compiler.needs, "at_utc"])
-    unknown = " OR ".join(f"c.{name} IS NULL" for name in [*params.needs, "at_utc"])
+    unknown = " OR ".join(f"c.{name} IS NULL" for name in [*([] if _UNKNOWN in text else params.needs), "at_utc"])
     base = compiler.base("c.* EXCLUDE (seq, contact_id, at_utc)", f"({unknown}) AS unknown", f"{missing} AS missing_fields")
     given = f"WITH everything AS ({base}), scoped AS (SELECT * FROM everything WHERE sure AND NOT unknown)"
     asked = text.rstrip().rstrip(";")
+    of_events, of_unknown = re.search(r"\bcase_events\b", asked, re.IGNORECASE) is not None, _UNKNOWN in asked
+    runs = [_run(asked, side, most) for most in ((False, True) if of_unknown else (False,)) for side in (("early", "late") if of_events else (None,))]
+    names = [f"run{n}" for n in range(len(runs))]
+    always = " INTERSECT ".join(f"SELECT seq FROM {name}" for name in names)
+    ever = " UNION ".join(f"SELECT seq FROM {name}" for name in names)
     # The rule's own rows are joined back, so that it can only ever name contacts in scope.
-    open_rows = (
-        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing_fields')}"
-        f" FROM everything s WHERE NOT s.sure OR s.unknown"
-    )
-    if not re.search(r"\bcase_events\b", asked, re.IGNORECASE):
-        hits = f"{given}, found AS ({asked}) SELECT {row('f.episode', measured='f.measured')} FROM found f JOIN scoped s ON s.seq = f.seq{open_rows}"
-        return Compiled(*compiler.standing(), hits)
-    early, late = (f"SELECT * FROM (WITH case_events AS (SELECT * REPLACE ({_BOUNDS[side]}) FROM case_events) {_inside(asked)})" for side in ("early", "late"))
     hits = (
-        f"{given}, early AS ({early}), late AS ({late})"
-        f" SELECT {row('f.episode', measured='f.measured')} FROM early f JOIN scoped s ON s.seq = f.seq WHERE f.seq IN (SELECT seq FROM late)"
-        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing=literal(EVENT_TIME))}"
-        " FROM ((SELECT seq FROM early EXCEPT SELECT seq FROM late) UNION (SELECT seq FROM late EXCEPT SELECT seq FROM early)) s"
-        f" SEMI JOIN scoped USING (seq){open_rows}"
+        f"{given}, {', '.join(f'{name} AS ({run})' for name, run in zip(names, runs, strict=True))}"
+        f" SELECT {row('f.episode', measured='f.measured')} FROM run0 f JOIN scoped s ON s.seq = f.seq WHERE f.seq IN ({always})"
     )
+    if of_unknown:
+        # What leaves it open may be a fact that another contact of the same debtor lacks.
+        others = "(SELECT min(o.missing_fields) FROM everything o WHERE o.debtor_id = s.debtor_id)"
+        last = literal(EVENT_TIME if of_events else "|".join(params.needs) or "started_at")
+        open_rows = f"SELECT s.seq, coalesce(s.missing_fields, {others}, {last}) AS missing FROM everything s JOIN (({ever}) EXCEPT ({always})) USING (seq)"
+    else:
+        open_rows = "SELECT seq, missing_fields AS missing FROM everything WHERE NOT sure OR unknown"
+        if of_events:
+            open_rows += f" UNION ALL SELECT seq, {literal(EVENT_TIME)} FROM scoped SEMI JOIN (({ever}) EXCEPT ({always})) USING (seq)"
+    hits += f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')} FROM ({open_rows}) s"
     return Compiled(*compiler.standing(), hits)
+
+
+def _run(asked: str, side: str | None, most: bool) -> str:
+    """The rule's SELECT with one answer to what is open: events early or late, and every unknown fact taken for it or against it."""
+    tables = ["scoped AS (SELECT * FROM everything)"] if most else []
+    if side:
+        tables.append(f"case_events AS (SELECT * REPLACE ({_BOUNDS[side]}) FROM case_events)")
+    begins = re.match(r"\s*WITH\b", asked, re.IGNORECASE) if tables else None
+    if begins:
+        tables.append(asked[begins.end() :])
+    text = f"WITH {', '.join(tables)}{'' if begins else f' {asked}'}" if tables else asked
+    return f"SELECT * FROM ({text.replace(_UNKNOWN, 'true' if most else 'false')})"
 
 
 _BOUNDS = {
@@ -84,8 +106,3 @@ _BOUNDS = {
     "late": "coalesce(occurred_by, TIMESTAMP '9999-01-01') AS occurred_utc",
 }
 
-
-def _inside(asked: str) -> str:
-    """A SELECT to follow a WITH that has begun: its own WITH becomes a part of that one."""
-    begins = re.match(r"\s*WITH\b", asked, re.IGNORECASE)
-    return f", {asked[begins.end() :]}" if begins else asked
