@@ -1,6 +1,6 @@
 """Time and peak memory of a full audit beside DuckDB's bare typed load of the same contacts into a database file.
 
-    python benchmarks/run.py 1000000 [10000000] [--runs 3]
+    python benchmarks/run.py 1000000 [10000000] [--runs 3] [--memory 3GB]
 
 For each size, in one go: generate, then in turns (bare, audit, bare, audit, ...) each in a process of its own, so that
 a shared machine slows both alike. Prints the medians with their spread, peak memory, and a line `ratio: 2.31`.
@@ -50,7 +50,7 @@ def timed(command: list[str], ok: set[int]) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / 1024
 
 
-def measure(rows: int, runs: int) -> dict[str, float]:
+def measure(rows: int, runs: int, memory: str = "") -> dict[str, float]:
     """Medians for one size; prints its lines."""
     folder = Path(tempfile.mkdtemp(prefix="dunaudit-bench-"))
     try:
@@ -64,7 +64,7 @@ def measure(rows: int, runs: int) -> dict[str, float]:
             bare.append(timed([sys.executable, "-c", BARE, str(data / "contacts.csv"), str(target)], {0}))
             target.unlink()
             out = folder / f"runs{number}"
-            full.append(timed([sys.executable, "-m", "analyzer.cli", "audit", str(data), "--to", str(out), "--json"], {0, 1, 5}))
+            full.append(timed([sys.executable, "-m", "analyzer.cli", "audit", str(data), "--to", str(out), "--json", *(["--memory", memory] if memory else [])], {0, 1, 5}))
             shutil.rmtree(out)
         ratio = statistics.median(f[0] / b[0] for f, b in zip(full, bare, strict=True))
         for name, taken in (("bare load", bare), ("full audit", full)):
@@ -81,8 +81,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", nargs="*", type=int, default=[1_000_000])
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--memory", default="")
     asked = parser.parse_args()
-    results = [measure(rows, asked.runs) for rows in asked.sizes]
+    results = [measure(rows, asked.runs, asked.memory) for rows in asked.sizes]
     if len(results) > 1:
         small, large = results[0], results[-1]
         print(f"{large['rows']:.0f} rows take {large['audit'] / small['audit']:.1f} times as long as {small['rows']:.0f}")
