@@ -167,7 +167,7 @@ def _take_over(con: duckdb.DuckDBPyConnection, asked: Question) -> None:
         con.execute(f"DELETE FROM {table}")
         con.execute(f"INSERT INTO {table} SELECT * FROM past.{table}")
     # What has not happened yet at that moment must not be seen; of what has only a date, the clock of its own place has to do.
-    moment = _instant(con, _zones(con, asked)[0], asked.at)
+    moment = _instant(con, _zones(con, asked, _person(con, asked)[-1])[0], asked.at)
     con.execute("DELETE FROM contacts WHERE CASE WHEN at_utc IS NULL THEN on_date > ? ELSE at_utc > ? END", [asked.at.date(), moment])
     con.execute("DELETE FROM case_events WHERE CASE WHEN occurred_utc IS NULL THEN occurred_on > ? ELSE occurred_utc > ? END", [asked.at.date(), moment])
 
@@ -182,21 +182,29 @@ def _person(con: duckdb.DuckDBPyConnection, asked: Question) -> tuple[Any, ...]:
         "SELECT person_id, relation, obliged, knows_since, zones FROM persons WHERE case_id = $case AND (person_id = $person OR ($person IS NULL AND relation = 'self'))",
         {"case": asked.case_id, "person": asked.person_id},
     ).fetchall()
-    if asked.person_id is not None and not whom:
+    # Of whom only contacts tell, they tell what he is to the debtor, and where he is where all of them say the same place.
+    seen = con.execute(
+        "SELECT person_id, CASE WHEN count(DISTINCT relation) = 1 THEN any_value(relation)::VARCHAR END, bool_or(party = 'obliged') IS TRUE, NULL,"
+        " CASE WHEN count(DISTINCT zone) = 1 AND count(other_local_at) = 0 THEN any_value(zone) END"
+        " FROM past.contacts WHERE case_id = $case AND (person_id = $person OR ($person IS NULL AND relation = 'self')) GROUP BY person_id",
+        {"case": asked.case_id, "person": asked.person_id},
+    ).fetchall()
+    if asked.person_id is not None and not whom and not seen:
         raise UsageError("usage.no_person", case=asked.case_id, person=asked.person_id)
     if whom:
-        return tuple(whom[0])
+        return (*whom[0][:-1], whom[0][-1] or next((z for person, *_, z in seen if person == whom[0][0]), None))
+    if len(seen) == 1:
+        return tuple(seen[0])
     debtor = con.execute("SELECT debtor_id FROM cases WHERE case_id = ?", [asked.case_id]).fetchall()[0][0]
     return f"self:{debtor}", "self", True, None, None
 
 
-def _zones(con: duckdb.DuckDBPyConnection, asked: Question) -> list[str]:
-    """The zones he may be in, the likeliest first.
+def _zones(con: duckdb.DuckDBPyConnection, asked: Question, own: str | None) -> list[str]:
+    """The zones that somebody may be in, the likeliest first; `own`: those known of himself.
 
     Raises:
         UsageError: none is known.
     """
-    own = _person(con, asked)[-1]
     zones, place = con.execute("SELECT zones, jurisdiction FROM cases WHERE case_id = ?", [asked.case_id]).fetchall()[0]
     known = own or zones or store.SINGLE_ZONE.get(place.split("-")[0])
     if not known:
@@ -213,8 +221,8 @@ def _instant(con: duckdb.DuckDBPyConnection, zone: str, local: datetime) -> date
 def _place(con: duckdb.DuckDBPyConnection, asked: Question, outcome: str) -> tuple[int, str]:
     """Put the contact beside the others; its number, and who is contacted."""
     debtor, place, lender, kind = con.execute("SELECT debtor_id, jurisdiction, lender, lender_kind FROM cases WHERE case_id = ?", [asked.case_id]).fetchall()[0]
-    person, relation, obliged, knows_since, _ = _person(con, asked)
-    first, *others = _zones(con, asked)
+    person, relation, obliged, knows_since, own_zones = _person(con, asked)
+    first, *others = _zones(con, asked, own_zones)
     party = "debtor" if relation == "self" else "obliged" if relation in store.OBLIGED or obliged else "third_party" if relation else None
     knows = True if party in ("debtor", "obliged") else (knows_since <= asked.at.date() if knows_since else None)
     at_utc = _instant(con, first, asked.at)

@@ -138,7 +138,7 @@ def run(
             queries = [reuse.unread(con, part) if before else store.spoken_to(con, part=part) for part in parts]
             if reader is None:
                 reader = stack.enter_context(TextReader(lexicon_folder, total > MANY_CONTACTS))
-            reading = background.submit(_read_texts, store.another(con), queries, reader, entities_of(prepared), lambda done: progress("words", done, total))
+            reading = background.submit(_read_texts, con.cursor(), queries, reader, entities_of(prepared), lambda done: progress("words", done, total))
             store.derive_contacts(con, settings, zones, parts=parts)
             store.lock(con)
             clock.lap("derive")
@@ -211,6 +211,7 @@ def batches_of(con: duckdb.DuckDBPyConnection) -> list[Batch]:
 
 def _read_texts(cursor: duckdb.DuckDBPyConnection, queries: Sequence[str], reader: TextReader, entities: Sequence[str], progress: Callable[[int], None]) -> Read:
     try:
+        cursor.execute("USE run")
         return reader.read(contact_texts(cursor, *queries), entities, progress)
     finally:
         cursor.close()

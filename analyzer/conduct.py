@@ -24,6 +24,7 @@ from analyzer.errors import RuleErrors, RuleProblem, UsageError
 from analyzer.model import Text2
 from analyzer.rules import CONDUCT, LEXICON, Day, rules_folder, validated
 from analyzer.sql import literal
+from analyzer.store import written_to_us
 from analyzer.summary import Row, interval, rows
 from analyzer.text import Lexicons, segment
 from analyzer.text.finder import Signal, find
@@ -39,8 +40,7 @@ UNKNOWN = "unknown"
 GOOD, POOR = "good", "poor"
 # The kinds of rule that judge what was said.
 WORDED = ("wording", "disclosure")
-# A customer's own messages: the collector says nothing in them.
-_WRITTEN_TO_US = "direction IS NOT DISTINCT FROM 'inbound' AND channel NOT IN ('call', 'ai_call', 'visit')"
+_THEIRS = f"coalesce({written_to_us('contacts')}, false)"
 _SAID, _NOTED = "said", "noted"
 
 Party = Literal["debtor", "obliged", "third_party", "unknown"]
@@ -326,7 +326,7 @@ def coached(con: duckdb.DuckDBPyConnection, book: Book) -> Coached:
     reader = con.sql(
         # An empty text says nothing; so do blanks.
         "SELECT seq, contact_id, case_id, agent_id, team, vendor, channel::VARCHAR AS channel, local_at, party::VARCHAR AS party, text FROM contacts"
-        f" WHERE trim(text) <> '' AND NOT coalesce({_WRITTEN_TO_US}, false)"
+        f" WHERE trim(text) <> '' AND NOT {_THEIRS}"
     ).to_arrow_reader(BATCH)
     for batch in reader:
         found += _of_batch(batch, book, broken)
@@ -335,7 +335,7 @@ def coached(con: duckdb.DuckDBPyConnection, book: Book) -> Coached:
     reach = rows(
         con,
         f"""
-        WITH c AS (SELECT party, trim(coalesce(text, '')) <> '' AS told, coalesce({_WRITTEN_TO_US}, false) AS message FROM contacts)
+        WITH c AS (SELECT party, trim(coalesce(text, '')) <> '' AS told, {_THEIRS} AS message FROM contacts)
         SELECT count(*) FILTER (WHERE party = 'debtor') AS debtor, count(*) FILTER (WHERE party = 'debtor' AND message) AS messages,
                count(*) FILTER (WHERE party = 'debtor' AND NOT message AND NOT told) AS without_text,
                count(*) FILTER (WHERE party = 'debtor' AND NOT message AND told) AS looked_at,

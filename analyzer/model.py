@@ -27,6 +27,8 @@ READ_ALONE = "second_reader"
 """The detail of a signal that the second reader tells by itself, where others name a group or a pattern of their lexicon."""
 # What stands for a collector where the log names neither agency nor lender.
 UNNAMED = "(unknown)"
+SPOKEN = ("call", "ai_call", "visit")
+"""Channels in which both sides speak: what came in by another is the other side's own words."""
 
 
 class ExitCode(IntEnum):

@@ -23,7 +23,7 @@ from analyzer import leftovers, zones
 from analyzer.calendars import WorkDay
 from analyzer.errors import UsageError
 from analyzer.intake import Settings, input_table
-from analyzer.model import UNNAMED
+from analyzer.model import SPOKEN, UNNAMED
 from analyzer.rules import rules_folder
 from analyzer.sql import literal
 
@@ -51,12 +51,8 @@ class RunFile:
     scratch: Path
 
 
-A_ROW = 1_500
+A_ROW = 400
 """What a contact may cost in octets while it is derived: what the joins hold of its case, person and number is about a quarter of it (measured)."""
-
-
-JOINS = 0.4
-"""The share of the memory that joins and sorts may hold where what is loaded is kept in a file."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +91,6 @@ def settings_of(con: duckdb.DuckDBPyConnection, scratch: Path, memory: str | Non
             con.execute("SET memory_limit = ?", [memory])
         except duckdb.Error as error:
             raise UsageError("usage.memory", memory=memory) from error
-
-
-def another(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """A second connection to a run being made, with the settings of the first; the caller closes it."""
-    cursor = con.cursor()
-    cursor.execute("USE run")
-    if limit := con.execute("SELECT current_setting('operator_memory_limit')").fetchall()[0][0]:
-        cursor.execute("SET operator_memory_limit = ?", [limit])
-    return cursor
 
 
 def memory_limit(con: duckdb.DuckDBPyConnection) -> int:
@@ -156,8 +143,6 @@ def workspace(folder: Path, memory: str | None = None, octets: int = 0) -> Itera
                 settings_of(con, scratch, memory)
                 # Nothing in it outlives the connection.
                 con.execute("SET checkpoint_threshold = '1TB'")
-                # Rows that wait to be written are not counted with what joins and sorts may hold: some has to be left for them.
-                con.execute(f"SET operator_memory_limit = '{int(memory_limit(con) * JOINS)}B'")
             con.execute(f"ATTACH {literal(str(scratch / _FILE))} AS run")
             con.execute("USE run")
             create_tables(con)
@@ -271,6 +256,9 @@ def derive_cases(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_bat
         settings: defaults.
         zone_of_batch: zone in which a batch's times without one are read.
     """
+    # Until the contacts are there, what stands right of a join is what is held: how many contacts there are is guessed too low after some joins, and left to
+    # itself the next would hold them, texts and all, and not what goes with them.
+    con.execute("SET disabled_optimizers = 'build_side_probe_side'")
     clock = _Clock(con, zone_of_batch, settings.zone)
     _cases(con, settings)
     _persons_and_numbers(con)
@@ -290,7 +278,7 @@ def derive_contacts(
 
     `bases`: what is added to the lines of a batch to number its contacts, where the input tables hold a part of the batches only. `parts`: see `split`.
     """
-    _contacts(con, _Clock(con, zone_of_batch, settings.zone), settings, bases, parts)
+    _contacts(con, _Clock(con, zone_of_batch, settings.zone), bases, parts)
 
 
 def split(con: duckdb.DuckDBPyConnection) -> tuple[Part, ...]:
@@ -317,17 +305,29 @@ def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = 
     """
     contacts = input_table(con, "contacts")
     owes = f"{_RELATION} IN {literal(OBLIGED)}"
-    bound = f"p.obliged AND {_RELATION} IS NOT NULL"
     return (
         f"SELECT t.row_no + {_row_base(con, contacts, bases)} AS seq, {without_names('t.text', 'd.names')} AS text,"
-        f" CASE WHEN {owes} THEN true WHEN {bound} THEN true WHEN {_RELATION} IS NOT NULL THEN false END AS owes,"
-        f" CASE WHEN {owes} OR {bound} THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows"
+        f" CASE WHEN {owes} THEN true WHEN {_BOUND} THEN true WHEN {_RELATION} IS NOT NULL THEN false END AS owes,"
+        f" CASE WHEN {owes} OR {_BOUND} THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows"
         f" FROM {part.contacts(contacts)} t LEFT JOIN {part.of('memory.main.owners')} o ON {_OWNED}"
         f" LEFT JOIN {part.of('memory.main.relations')} n ON n.case_id = t.case_id AND n.person_id = t.person_id"
         f" LEFT JOIN {part.of('persons')} p ON p.person_id = coalesce(t.person_id, o.person_id) AND p.case_id = t.case_id"
         f" LEFT JOIN {part.of('memory.main.debtors')} d ON d.case_id = t.case_id"
-        " WHERE t.text IS NOT NULL AND (t.direction = 'inbound' AND t.channel NOT IN ('call', 'ai_call', 'visit')) IS NOT TRUE"
+        f" WHERE t.text IS NOT NULL AND {written_to_us('t')} IS NOT TRUE"
     )
+
+
+# Whose number was called, while it was his.
+_OWNED = "t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number AND (o.until IS NULL OR t.started_at::DATE <= o.until)"
+# What the person was to the debtor, as the row, the persons or his other contacts say, and whether he is bound by the debt. Where somebody else
+# answered the debtor's phone, neither is known.
+_RELATION = "CASE WHEN t.outcome = 'other_answered' THEN nullif(coalesce(t.relation, p.relation, n.relation), 'self') ELSE coalesce(t.relation, p.relation, n.relation) END"
+_BOUND = f"CASE WHEN t.outcome IS DISTINCT FROM 'other_answered' OR {_RELATION} IS NOT NULL THEN p.obliged END"
+
+
+def written_to_us(alias: str) -> str:
+    """SQL: whether a contact is a message of the other side's own, in which the collector says nothing (NULL: not known)."""
+    return f"({alias}.direction = 'inbound' AND {alias}.channel NOT IN {literal(SPOKEN)})"
 
 
 def debtor_names(database: str = "") -> str:
@@ -524,34 +524,15 @@ def _arrears(con: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, settings: Settings, bases: Mapping[int, int] | None, parts: Sequence[Part]) -> None:
-    _selves(con, input_table(con, "contacts"))
-    _several_debts(con)
-    # The order of rows in the file means nothing; not keeping it lets both threads write.
-    con.execute("SET preserve_insertion_order = false")
-    if len(parts) > 1:
-        # How few the rows of a part are is guessed too low: left to itself a join would hold the contacts and not what goes with them.
-        con.execute("SET disabled_optimizers = 'build_side_probe_side'")
-    for part in parts:
-        _some_contacts(con, clock, bases, part)
-    con.execute("RESET disabled_optimizers")
-    con.execute("SET preserve_insertion_order = true")
-
-
-def _some_contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, bases: Mapping[int, int] | None, part: Part) -> None:
+def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, bases: Mapping[int, int] | None, parts: Sequence[Part]) -> None:
     contacts = input_table(con, "contacts")
+    _selves(con, contacts)
+    _several_debts(con)
     first, last = clock.range(contacts, "started_at")
-    _zone_candidates(con, part.contacts(contacts), part)
-    told = f"SELECT zones FROM candidates UNION SELECT zone FROM {part.contacts(contacts)}"
-    known_zones = [row[0] for row in con.execute(f"SELECT DISTINCT unnest(string_split(zones, '|')) FROM ({told})").fetchall()]
-    local = _by_zone(zones.utc_to_local, "at_utc", "zone", known_zones, first, last)
-    others = _by_zone(zones.utc_to_local, "at_utc", "z", known_zones, first, last)
+    started, ended, base = clock.utc(contacts, "started_at"), clock.utc(contacts, "ended_at"), _row_base(con, contacts, bases)
     agent_join, agent_columns = _agent_join(con)
     dpd_join = con.execute("SELECT count(*) FROM arrears").fetchall()[0]
     has_arrears = bool(dpd_join and dpd_join[0])
-    arrears_join = (
-        f"LEFT JOIN {part.of('arrears')} a ON a.case_id = l.case_id AND l.on_date >= a.from_on AND l.on_date < a.until_on" if has_arrears else ""
-    )
     stated = "l.dpd::INTEGER"
     # Where the schedule is known it decides; with everything settled nothing is past due, whatever a log still says.
     dpd = f"CASE WHEN a.case_id IS NOT NULL THEN coalesce((l.on_date - a.reference_on)::INTEGER, 0) ELSE {stated} END" if has_arrears else stated
@@ -565,47 +546,59 @@ def _some_contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, bases: Mapping
     day_join = "LEFT JOIN calendar_days k ON k.jurisdiction = split_part(l.jurisdiction, '-', 1) AND k.on_date = l.on_date" if days else ""
     working = "k.working" if days else "NULL::BOOLEAN"
     classes = " ".join(f"WHEN days <= {limit} THEN {literal(name)}" for limit, name in CLASSES)
-    con.execute(f"""
-        INSERT INTO contacts
-        WITH timed AS (
-            SELECT t.*, CASE WHEN NOT coalesce(t.started_at_day, false) THEN {clock.utc(contacts, "started_at")} END AS at_utc, {clock.utc(contacts, "ended_at")} AS ended_utc,
-                   coalesce(t.person_id, o.person_id) AS whom
-            FROM {part.contacts(contacts)} t LEFT JOIN {part.of("memory.main.owners")} o ON {_OWNED}
-        ), placed AS (
-            SELECT t.*, c.debtor_id AS case_debtor, c.lender, c.lender_kind, c.jurisdiction, CASE WHEN b.case_id IS NULL THEN t.case_id ELSE t.debt_id END AS debt,
-                   {_RELATION} AS rel, p.obliged AND {_RELATION} IS NOT NULL AS obliged, p.knows_since,
-                   coalesce(t.zone, z.zones) AS zones, z.number_kind, CASE WHEN t.relation = 'self' THEN coalesce(i.person_id, 'self:' || c.debtor_id) END AS himself
-            FROM timed t JOIN {part.of("cases")} c ON c.case_id = t.case_id
-            LEFT JOIN {part.of("persons")} p ON p.person_id = t.whom AND p.case_id = t.case_id
-            LEFT JOIN {part.of("memory.main.relations")} n ON n.case_id = t.case_id AND n.person_id = t.person_id
-            LEFT JOIN {part.of("memory.main.debts_named")} b ON b.case_id = t.case_id
-            LEFT JOIN {part.of("memory.main.selves")} i ON i.case_id = t.case_id
-            LEFT JOIN candidates z ON z.case_id = t.case_id AND z.person_id IS NOT DISTINCT FROM t.whom
-                AND z.number IS NOT DISTINCT FROM t.number
-        ), clocked AS (
-            SELECT * EXCLUDE (zone), string_split(zones, '|')[1] AS zone FROM placed
-        ), l AS (
-            SELECT *, {local} AS local_at, CASE WHEN started_at_day THEN started_at::DATE ELSE {local}::DATE END AS on_date,
-                   CASE WHEN contains(zones, '|') THEN list_transform(string_split(zones, '|')[2:], lambda z: {others}) END AS other_local_at
-            FROM clocked
-        ), dated AS (
-            SELECT l.*, {dpd} AS days, {source} AS dpd_source, {agent_columns}, {working} AS working_day
-            FROM l {agent_join} {arrears_join} {day_join}
-        )
-        SELECT t.row_no + {_row_base(con, contacts, bases)}, contact_id, case_id, coalesce(debtor_id, case_debtor), debt, CASE WHEN outcome IS DISTINCT FROM 'other_answered' OR rel IS NOT NULL THEN coalesce(whom, himself) END, number, number_kind,
-               agent_id, team_then, coalesce(vendor, vendor_then), coalesce(vendor, vendor_then, lender, {literal(UNNAMED)}), lender, lender_kind,
-               jurisdiction, channel, direction, at_utc, zone, local_at, other_local_at, on_date, isodow(on_date), working_day, ended_utc, duration_s, CASE WHEN outcome = 'other_answered' AND rel IS NOT NULL THEN 'conversation' ELSE outcome END,
-               call_type, rel,
-               CASE WHEN rel = 'self' THEN 'debtor' WHEN rel IN ('guarantor', 'co_borrower') OR obliged THEN 'obliged'
-                    WHEN rel IS NOT NULL THEN 'third_party' END,
-               CASE WHEN rel IN {literal(OBLIGED)} THEN true WHEN knows IS NOT NULL THEN knows
-                    WHEN knows_since IS NOT NULL THEN knows_since <= on_date END,
-               text, coalesce(trim(text) = '', true), recording_id, recording_kept_until, record_kept_until, template_id, staff_count, days, dpd_source,
-               CASE WHEN days IS NULL THEN NULL {classes} ELSE {literal(LAST_CLASS)} END,
-               CASE WHEN days IS NULL THEN NULL WHEN days > 0 THEN 'collection' WHEN days >= -{TRACKING_DAYS} THEN 'tracking' ELSE 'reminder' END,
-               batch_id, row_no
-        FROM dated t
-    """)
+    # The order of rows in the file means nothing; not keeping it lets both threads write.
+    con.execute("SET preserve_insertion_order = false")
+    for part in parts:
+        mine = part.contacts(contacts)
+        _zone_candidates(con, mine, part)
+        told = f"SELECT zones FROM candidates UNION SELECT zone FROM {mine}"
+        known_zones = [row[0] for row in con.execute(f"SELECT DISTINCT unnest(string_split(zones, '|')) FROM ({told})").fetchall()]
+        local = _by_zone(zones.utc_to_local, "at_utc", "zone", known_zones, first, last)
+        others = _by_zone(zones.utc_to_local, "at_utc", "z", known_zones, first, last)
+        arrears_join = f"LEFT JOIN {part.of('arrears')} a ON a.case_id = l.case_id AND l.on_date >= a.from_on AND l.on_date < a.until_on" if has_arrears else ""
+        con.execute(f"""
+            INSERT INTO contacts
+            WITH timed AS (
+                SELECT t.*, CASE WHEN NOT coalesce(t.started_at_day, false) THEN {started} END AS at_utc, {ended} AS ended_utc,
+                       coalesce(t.person_id, o.person_id) AS whom
+                FROM {mine} t LEFT JOIN {part.of("memory.main.owners")} o ON {_OWNED}
+            ), placed AS (
+                SELECT t.*, c.debtor_id AS case_debtor, c.lender, c.lender_kind, c.jurisdiction, CASE WHEN b.case_id IS NULL THEN t.case_id ELSE t.debt_id END AS debt,
+                       {_RELATION} AS rel, {_BOUND} AS obliged, p.knows_since,
+                       coalesce(t.zone, z.zones) AS zones, z.number_kind, CASE WHEN t.relation = 'self' THEN coalesce(i.person_id, 'self:' || c.debtor_id) END AS himself
+                FROM timed t JOIN {part.of("cases")} c ON c.case_id = t.case_id
+                LEFT JOIN {part.of("persons")} p ON p.person_id = t.whom AND p.case_id = t.case_id
+                LEFT JOIN {part.of("memory.main.relations")} n ON n.case_id = t.case_id AND n.person_id = t.person_id
+                LEFT JOIN {part.of("memory.main.debts_named")} b ON b.case_id = t.case_id
+                LEFT JOIN {part.of("memory.main.selves")} i ON i.case_id = t.case_id
+                LEFT JOIN candidates z ON z.case_id = t.case_id AND z.person_id IS NOT DISTINCT FROM t.whom
+                    AND z.number IS NOT DISTINCT FROM t.number
+            ), clocked AS (
+                SELECT * EXCLUDE (zone), string_split(zones, '|')[1] AS zone FROM placed
+            ), l AS (
+                SELECT *, {local} AS local_at, CASE WHEN started_at_day THEN started_at::DATE ELSE {local}::DATE END AS on_date,
+                       CASE WHEN contains(zones, '|') THEN list_transform(string_split(zones, '|')[2:], lambda z: {others}) END AS other_local_at
+                FROM clocked
+            ), dated AS (
+                SELECT l.*, {dpd} AS days, {source} AS dpd_source, {agent_columns}, {working} AS working_day
+                FROM l {agent_join} {arrears_join} {day_join}
+            )
+            SELECT t.row_no + {base}, contact_id, case_id, coalesce(debtor_id, case_debtor), debt, CASE WHEN outcome IS DISTINCT FROM 'other_answered' OR rel IS NOT NULL THEN coalesce(whom, himself) END, number, number_kind,
+                   agent_id, team_then, coalesce(vendor, vendor_then), coalesce(vendor, vendor_then, lender, {literal(UNNAMED)}), lender, lender_kind,
+                   jurisdiction, channel, direction, at_utc, zone, local_at, other_local_at, on_date, isodow(on_date), working_day, ended_utc, duration_s, CASE WHEN outcome = 'other_answered' AND rel IS NOT NULL THEN 'conversation' ELSE outcome END,
+                   call_type, rel,
+                   CASE WHEN rel = 'self' THEN 'debtor' WHEN rel IN ('guarantor', 'co_borrower') OR obliged THEN 'obliged'
+                        WHEN rel IS NOT NULL THEN 'third_party' END,
+                   CASE WHEN rel IN {literal(OBLIGED)} THEN true WHEN knows IS NOT NULL THEN knows
+                        WHEN knows_since IS NOT NULL THEN knows_since <= on_date END,
+                   text, coalesce(trim(text) = '', true), recording_id, recording_kept_until, record_kept_until, template_id, staff_count, days, dpd_source,
+                   CASE WHEN days IS NULL THEN NULL {classes} ELSE {literal(LAST_CLASS)} END,
+                   CASE WHEN days IS NULL THEN NULL WHEN days > 0 THEN 'collection' WHEN days >= -{TRACKING_DAYS} THEN 'tracking' ELSE 'reminder' END,
+                   batch_id, row_no
+            FROM dated t
+        """)
+    con.execute("RESET disabled_optimizers")
+    con.execute("SET preserve_insertion_order = true")
 
 
 def _row_base(con: duckdb.DuckDBPyConnection, contacts: str, bases: Mapping[int, int] | None = None) -> str:
@@ -642,12 +635,6 @@ def _relations(con: duckdb.DuckDBPyConnection) -> None:
 def _several_debts(con: duckdb.DuckDBPyConnection) -> None:
     """The cases of which some contacts name a debt: the others of them speak of a debt that is not known."""
     con.execute(f"CREATE OR REPLACE TABLE memory.main.debts_named AS SELECT DISTINCT case_id FROM {input_table(con, 'contacts')} WHERE debt_id IS NOT NULL")
-
-
-# Whose number was called, while it was his; and what the person was to the debtor, as the row, the persons or his other contacts say. Where
-# somebody else answered the debtor's phone, it is not known who.
-_OWNED = "t.person_id IS NULL AND o.case_id = t.case_id AND o.number = t.number AND (o.until IS NULL OR t.started_at::DATE <= o.until)"
-_RELATION = "CASE WHEN t.outcome = 'other_answered' THEN nullif(coalesce(t.relation, p.relation, n.relation), 'self') ELSE coalesce(t.relation, p.relation, n.relation) END"
 
 
 def _selves(con: duckdb.DuckDBPyConnection, contacts: str) -> None:

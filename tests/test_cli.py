@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from typer.main import get_group
 from typer.testing import CliRunner
 
+from analyzer import rules
 from analyzer.cli import app
 from analyzer.messages import default_lang, say
 from tests.conftest import HEADER, ROOT
@@ -157,3 +158,9 @@ def test_an_audit_that_is_ended_leaves_nothing_of_the_logs_behind(write: Write, 
         assert list(out.glob(".making-*"))
         assert call("audit", write("small.csv", GOOD), "--to", out, "--packs", "cn-gbt-45251").returncode == 0
     assert not list(out.glob(".making-*"))
+
+
+def test_packs_may_be_named_with_commas_or_blanks() -> None:
+    told = [CliRunner().invoke(app, ["rules", "test", *given, "--json"]) for given in (["kr,vn"], ["kr", "vn"])]
+    assert [t.exit_code for t in told] == [0, 0]
+    assert told[0].stdout == told[1].stdout and json.loads(told[0].stdout)["cases"] == sum(len(r.cases) for p in rules.select(rules.rules_folder(), ["kr", "vn"]) for r in p.rules)

@@ -87,6 +87,17 @@ def test_reading_by_shape_finds_what_reading_each_finds(words: Words, known: int
     assert len(set(read.shapes.column(1).to_pylist())) < len(texts) or known == 3
 
 
+def test_texts_that_were_read_are_let_go() -> None:
+    """Which text has which shape is kept to the end; not with it the texts, of which a column of the database's batch would keep all."""
+    with duckdb.connect() as con:
+        given = con.sql("SELECT i AS seq, '欠' || i || '元' AS text, true AS owes, NULL::BOOLEAN AS knows FROM range(100) t(i)").to_arrow_reader(100).read_next_batch()
+    shapes = Shapes(())
+    list(shapes.new([given]))
+    kept = shapes.read(pa.Table.from_batches([], SIGNALS)).shapes
+    assert kept.num_rows == 100
+    assert kept.column(0).chunk(0).buffers()[1].address != given.column(0).buffers()[1].address
+
+
 def test_names_are_no_words_and_words_for_people_are_no_names(words: Words) -> None:
     con = duckdb.connect(":memory:")
     store.create_tables(con)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from analyzer import advise, audit, rules, runs
-from analyzer.casebook import bench, outcomes
+from analyzer import advise, audit, rules, runs, store
+from analyzer.casebook import bench, derive_given, outcomes
 from analyzer.checks import prepare
+from analyzer.checks.base import guests
+from analyzer.errors import RuleErrors
 from analyzer.intake import Settings, load_mapping
-from analyzer.text import Words
+from analyzer.text import TextReader, Words
 from tests.conftest import ROOT
 
 DAY = "2026-03-{:02d} 15:00:00"
@@ -67,6 +70,23 @@ def test_a_call_of_an_agency_that_is_not_named_may_be_the_one_that_had_to_wait(w
     assert _told(words, "us-reg-f/after-conversation", {"cases": cases, "contacts": [talked, much_later]})["c20"] == "clear"
 
 
+def test_a_contact_has_one_outcome_though_it_may_belong_to_several_agencies(tmp_path: Path) -> None:
+    """It came too soon after one of nobody's, which is its own key, and perhaps after one of a named agency's."""
+    head = "contact_id,case_id,person_id,channel,direction,started_at,outcome,relation,vendor,zone\n"
+    lines = [f"{i},K1,P1,call,outbound,2026-03-0{day} 15:00:00,conversation,self,{vendor},America/New_York" for i, day, vendor in (("a", 2, ""), ("b", 3, "Apex"), ("c", 4, ""))]
+    (tmp_path / "contacts.csv").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    run = audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["us-reg-f"], settings=Settings("America/New_York", "US")).path
+    with runs.connect(run) as con:
+        told = dict(con.execute("SELECT outcome::VARCHAR, sum(contacts)::INTEGER FROM rule_results WHERE rule = 'us-reg-f/after-conversation' GROUP BY 1").fetchall())
+    assert told["breach"] == 1 and sum(told.values()) == 3
+
+
+def test_a_contact_is_one_guest_of_a_key_whatever_relations_it_was_logged_with() -> None:
+    given = "SELECT seq, contact_id, TIMESTAMP '2026-03-02 15:00:00' AS at_utc, DATE '2026-03-02' AS day, NULL::VARCHAR AS missing, 'K1' AS case_id, relation, human FROM (VALUES (1, 'a', 'self', 'P1'), (2, 'b', 'friend', 'P1'), (3, 'c', NULL, NULL)) t(seq, contact_id, relation, human)"
+    with duckdb.connect() as con:
+        assert con.execute(guests(["human"], f"FROM ({given})", f"FROM ({given})", "human IS NOT NULL")).fetchall() == [("P1", 3, "c", datetime(2026, 3, 2, 15), date(2026, 3, 2), "vendor", True)]
+
+
 def test_somebody_without_an_id_is_nobody_of_another_relation(words: Words) -> None:
     """Seven calls to the debtor and one to a colleague who has no id: the colleague is not the debtor."""
     rows = [*_calls(7, person="P1"), _calls(1, 2, relation="colleague")[0] | {"id": "x"}]
@@ -98,11 +118,15 @@ def test_what_is_recorded_of_somebody_else_does_not_put_the_debtor_out_of_reach(
     assert _told(words, "cn-gbt-45251/third-party-gate", given, "CN")["b"] == told
 
 
-@pytest.mark.parametrize(("kind", "told"), [("mobile", "clear"), ("work", "undetermined")])
-def test_a_dead_office_line_does_not_put_him_out_of_reach_whose_mobile_was_never_called(words: Words, kind: str, told: str) -> None:
+@pytest.mark.parametrize(("kind", "told"), [("mobile", "clear"), ("work", "undetermined"), (None, "undetermined"), ("alone", "clear")])
+def test_a_dead_office_line_does_not_put_him_out_of_reach_whose_mobile_was_never_called(words: Words, kind: str | None, told: str) -> None:
+    """Nor one that is not on record; the only number he has does, whatever its kind."""
     given = {
         "persons": [{"id": "P1", "case": "K1", "relation": "self"}],
-        "numbers": [{"number": "13900000001", "case": "K1", "person": "P1", "kind": kind}, {"number": "01088880000", "case": "K1", "person": "P1", "kind": "home"}],
+        "numbers": [
+            *([{"number": "13900000001", "case": "K1", "person": "P1", "kind": kind if kind != "alone" else "work"}] if kind else []),
+            *([{"number": "01088880000", "case": "K1", "person": "P1", "kind": "home"}] if kind != "alone" else []),
+        ],
         "contacts": [
             {"id": "a", "case": "K1", "at": "2026-03-02 10:00:00", "relation": "self", "person": "P1", "number": "13900000001", "outcome": "invalid"},
             {"id": "b", "case": "K1", "at": "2026-03-02 11:00:00", "relation": "friend", "person": "P2", "outcome": "conversation"},
@@ -126,13 +150,25 @@ def test_somebody_else_who_answers_the_debtors_phone_is_not_he(words: Words) -> 
     assert found == {"m": "breach"} and told == [("conversation", "parent", "P3")]
 
 
+def test_who_is_bound_by_the_debt_is_no_third_party_though_nobody_says_what_he_is_to_the_debtor(words: Words) -> None:
+    given = {
+        "persons": [{"id": "P2", "case": "K1", "obliged": True}],
+        "contacts": [{"id": "a", "case": "K1", "at": DAY.format(2), "person": "P2", "outcome": "conversation", "text": "告知逾期40天，欠款8600元。"}, {"id": "b", "case": "K1", "at": DAY.format(3), "person": "P2", "outcome": "other_answered"}],
+    }  # fmt: skip
+    with bench() as con:
+        derive_given(con, given, words, "CN", "x")
+        assert con.execute("SELECT contact_id, party::VARCHAR, person_id FROM contacts ORDER BY 1").fetchall() == [("a", "obliged", "P2"), ("b", None, None)]
+        assert con.execute(f"SELECT owes FROM ({store.spoken_to(con)})").fetchall() == [(True,)]
+
+
 def test_a_number_that_was_his_until_last_year_is_nobodys(words: Words) -> None:
+    """Unless another row of it is open."""
     given = {
         "persons": [{"id": "P1", "case": "K1", "relation": "self"}],
-        "numbers": [{"number": "1", "case": "K1", "person": "P1", "valid_until": "2025-12-31"}, {"number": "2", "case": "K1", "person": "P1", "valid_until": "2026-03-02"}],
-        "contacts": [{"id": n, "case": "K1", "at": DAY.format(2), "number": n, "outcome": "conversation"} for n in ("1", "2")],
+        "numbers": [{"number": n, "case": "K1", "person": "P1", "valid_until": until} for n, until in (("1", "2025-12-31"), ("2", "2026-03-02"), ("3", "2025-12-31"), ("3", None))],
+        "contacts": [{"id": n, "case": "K1", "at": DAY.format(2), "number": n, "outcome": "conversation"} for n in ("1", "2", "3")],
     }  # fmt: skip
-    assert _told(words, "cn-gbt-45251/third-party-gate", given, "CN") == {"1": "undetermined", "2": "not_applicable"}
+    assert _told(words, "cn-gbt-45251/third-party-gate", given, "CN") == {"1": "undetermined", "2": "not_applicable", "3": "not_applicable"}
 
 
 def test_a_kind_of_lender_that_says_who_collects_takes_nobody_out(words: Words) -> None:
@@ -157,7 +193,12 @@ def test_advice_sees_what_came_before_by_the_instant_and_not_by_two_clocks(tmp_p
     logs.mkdir()
     (logs / "cases.csv").write_text("case_id,debtor_id,lender_kind,jurisdiction\nK1,D1,consumer_finance,CN\n", encoding="utf-8")
     (logs / "persons.csv").write_text("person_id,case_id,name,relation,zone\nP1,K1,甲,self,Asia/Shanghai\nP2,K1,乙,parent,America/New_York\n", encoding="utf-8")
-    (logs / "contacts.csv").write_text("contact_id,case_id,person_id,channel,direction,started_at,outcome,call_type\na,K1,P1,call,outbound,2026-03-04 19:00:00,conversation,interactive\n", encoding="utf-8")
+    (logs / "numbers.csv").write_text("number,case_id,person_id,kind\n13900000001,K1,P1,mobile\n", encoding="utf-8")
+    # The day before his phone was dead: until he was reached again, he could not be.
+    (logs / "contacts.csv").write_text(
+        "contact_id,case_id,person_id,number,channel,direction,started_at,outcome,call_type\n"
+        "z,K1,P1,13900000001,call,outbound,2026-03-03 10:00:00,invalid,interactive\na,K1,P1,13900000001,call,outbound,2026-03-04 19:00:00,conversation,interactive\n", encoding="utf-8",
+    )  # fmt: skip
     (logs / "case_events.csv").write_text("event_id,case_id,person_id,kind,occurred_at\ne,K1,P2,refusal,2026-03-05 07:30:00\n", encoding="utf-8")
     run = audit.run([str(logs)], tmp_path / "runs", packs=["cn-gbt-45251"]).path
     known = prepare(rules.select(ROOT / "rules", ["cn-gbt-45251"]))
@@ -168,23 +209,47 @@ def test_advice_sees_what_came_before_by_the_instant_and_not_by_two_clocks(tmp_p
 
     # 08:30 in New York is 21:30 in Beijing; 19:30 there is 08:30 the next morning here, an hour after she refused.
     assert "third-party-gate" in refused(datetime(2026, 3, 4, 8, 30))
+    assert "third-party-gate" not in refused(datetime(2026, 3, 4, 5, 30))
     assert "stop-on-refusal" in refused(datetime(2026, 3, 4, 19, 30))
     assert "stop-on-refusal" not in refused(datetime(2026, 3, 4, 8, 30))
 
 
+def test_advice_does_not_know_which_debt_a_contact_would_be_about_where_contacts_of_the_case_name_one(tmp_path: Path) -> None:
+    lines = [f"c{n},K1,P1,call,outbound,2026-03-0{2 + n // 2} 1{n}:00:00,no_answer,self,L1,America/New_York" for n in range(7)]
+    (tmp_path / "contacts.csv").write_text("contact_id,case_id,person_id,channel,direction,started_at,outcome,relation,debt_id,zone\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    run = audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["us-reg-f"], settings=Settings("America/New_York", "US")).path
+    # Where P1 is, and that it is the debtor, only his calls tell.
+    for person in ("P1", None):
+        told = advise.may_contact(run, prepare(rules.select(ROOT / "rules", ["us-reg-f"])), [advise.Question("K1", "call", datetime(2026, 3, 6, 15), person)])[0]
+        assert {r.rule: r.answer for r in told.reasons}["us-reg-f/seven-in-seven"] == "unknown" and told.person_id == "P1"
+
+
+def test_no_process_is_left_where_the_rules_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It loads its words while the rules are put together."""
+    started: list[TextReader] = []
+    made = TextReader.__init__
+    monkeypatch.setattr(TextReader, "__init__", lambda reader, *asked, **more: (started.append(reader), made(reader, *asked, **more))[1])
+    monkeypatch.setattr(audit, "MANY_BYTES", 0)
+    (tmp_path / "a.csv").write_text("case_id,channel,started_at\nK1,call,2026-03-02 09:00:00\n", encoding="utf-8")
+    with pytest.raises(RuleErrors):
+        audit.run([str(tmp_path / "a.csv")], tmp_path / "runs", packs=["no-such-pack"])
+    process = started[0]._processes[0].process
+    assert process is not None and process.poll() is not None
+
+
 def test_contacts_derived_in_parts_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With little memory: what is loaded is kept in a file, and contacts are derived and read by parts of their cases."""
-    from analyzer import store
     from tests.same import differences
 
     packs, mapping = ["cn-gbt-45251", "us-reg-f", "lender-playbook"], load_mapping(ROOT / "sample_logs" / "mapping.yaml")
     whole = audit.run([str(ROOT / "sample_logs")], tmp_path / "runs", run_id="whole", packs=packs, mapping=mapping)
-    monkeypatch.setattr(store, "memory_limit", lambda con: 600_000)
+    monkeypatch.setattr(store, "memory_limit", lambda con: 160_000)
     asked: list[int] = []
+    kept: list[tuple[bool]] = []
     split = store.split
-    monkeypatch.setattr(store, "split", lambda con: (parts := split(con), asked.append(len(parts)))[0])
+    monkeypatch.setattr(store, "split", lambda con: (parts := split(con), asked.append(len(parts)), kept.extend(con.execute("SELECT path IS NOT NULL FROM duckdb_databases() WHERE database_name = 'memory'").fetchall()))[0])
     parted = audit.run([str(ROOT / "sample_logs")], tmp_path / "runs", run_id="parted", packs=packs, mapping=mapping, memory="2GB")
-    assert asked == [6]
+    assert asked == [6] and kept == [(True,)]
     assert list(differences(whole.path, parted.path)) == []
     with runs.connect(parted.path) as con:
         assert con.execute("SELECT count(*) FROM signals").fetchall()[0][0] > 100

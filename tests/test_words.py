@@ -264,7 +264,7 @@ def test_the_examples_are_whole_and_apart_from_the_test_set() -> None:
 
 
 def test_a_process_of_its_own_reads_the_same(words: Words, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [text and f"{text}，第{number}次" for number in range(50) for text in ("再不还就弄死你", None, "您好，请按时还款", "你个老赖")]
+    texts = [text and f"{text}，第{number}次" for number in range(50) for text in ("再不还就弄死你", None, "您好，请按时还款，证件号110101199003078515", "你个老赖")]
     batch = pa.record_batch([pa.array(range(len(texts)), pa.int64()), pa.array(texts, pa.string()), pa.array([True] * len(texts)), pa.array([None] * len(texts), pa.bool_())], schema=TEXTS)
     batches = [batch.filter(pa.compute.is_valid(batch.column(1))).slice(start, 60) for start in (0, 60, 120)]
     monkeypatch.setattr(shapes, "BATCH", 50)
@@ -272,9 +272,10 @@ def test_a_process_of_its_own_reads_the_same(words: Words, monkeypatch: pytest.M
     tables = []
     for many in (False, True):
         with TextReader(ROOT / "rules/lexicon", many) as reader:
-            tables.append(reader.read(batches).signals)
+            tables.append(reader.read(batches, ["CN_RESIDENT_ID"]).signals)
             assert [p.process is not None for p in reader._processes[:2]] == [True, True][: (os.cpu_count() or 1) * many]
     assert tables[0].sort_by([("seq", "ascending"), ("start_at", "ascending")]).equals(tables[1].sort_by([("seq", "ascending"), ("start_at", "ascending")])) and tables[0].num_rows >= 100
+    assert tables[1].column("detail").to_pylist().count("CN_RESIDENT_ID") == 50
 
 
 def test_settled_signals_carry_the_score(words: Words) -> None:

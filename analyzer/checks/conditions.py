@@ -7,20 +7,17 @@ from typing import Literal
 from pydantic import Field
 
 from analyzer.checks.base import Compiler, Figure, Params, Scope
-from analyzer.model import UNNAMED
+from analyzer.model import SPOKEN, UNNAMED
 from analyzer.sql import literal
+from analyzer.store import written_to_us
 
 # What a user would have to supply where only an event's time leaves the answer open.
 EVENT_TIME = "case_events.occurred_at"
+# Who acts for the debtor.
 ACTING = ("attorney", "guardian", "executor")
-_CALLS = ("call", "ai_call", "visit")
 _OF_DEBTORS = f"(SELECT v.*, d.debtor_id, coalesce(d.lender, {literal(UNNAMED)}) AS creditor FROM case_events v JOIN cases d USING (case_id))"
-
-
-_OTHER_NUMBERS = (
-    "SELECT n.case_id, n.number, count(DISTINCT o.number) AS others FROM numbers n JOIN numbers o ON o.case_id = n.case_id AND o.person_id = n.person_id AND o.number <> n.number"
-    " GROUP BY n.case_id, n.number"
-)
+# Of each person the one number that he has; an empty one where he has several.
+_NUMBERS = "SELECT case_id, person_id, CASE WHEN count(DISTINCT number) = 1 THEN any_value(number) ELSE '' END AS only_one FROM numbers GROUP BY ALL"
 
 
 class EventCondition(Params):
@@ -104,7 +101,7 @@ def holds(day: str) -> str:
 
 def _concerns(compiler: Compiler, event: EventCondition) -> str:
     """SQL over `c` and `e`: whether the event is of whom it must be (three-valued)."""
-    # Who acts for the debtor is named in what concerns him.
+    # What concerns the debtor may name who acts for him.
     debtor, own = f"e.relation IN {literal(('self', *ACTING))}", "c.relation IN ('co_borrower', 'guarantor')"
     # The debtor may have an id in each of his cases.
     same = "(e.person_id = c.person_id OR coalesce(e.relation = 'self' AND c.relation = 'self', false))"
@@ -180,18 +177,18 @@ def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> 
     # unknown number may have been to him. `least` counts certain failures since he was last possibly reached, `most`
     # possible ones since he was last certainly reached.
     his, maybe_his = "t.party IS NOT DISTINCT FROM 'debtor'", "t.party IS NULL"
-    out, wrote = "t.direction IS NOT DISTINCT FROM 'outbound'", f"(t.direction = 'inbound' AND t.channel NOT IN {literal(_CALLS)})"
+    out, wrote = "t.direction IS NOT DISTINCT FROM 'outbound'", written_to_us("t")
     # A line that is dead says that he cannot be reached where it is his mobile, or the only number he has; else it is an attempt that failed.
-    dead = "(t.number_kind IS NOT DISTINCT FROM 'mobile' OR h.others IS NULL)"
+    dead = "(t.number_kind IS NOT DISTINCT FROM 'mobile' OR coalesce(h.only_one, t.number) IS NOT DISTINCT FROM t.number)"
     reach = f"{his} AND coalesce(t.outcome IN {reached} OR {wrote}, false)"
     rows = (
         f"SELECT t.debtor_id, t.creditor, t.at_utc, t.contact_id, {his} AND {out} AND coalesce(t.outcome IN {failed} OR (t.outcome IN {once} AND NOT ({dead})), false) AS fail,"
         f" {his} AND {out} AND coalesce(t.outcome IN {once}, false) AND {dead} AS once, {reach} AS reach,"
         f" (({his} AND (t.outcome IS NULL OR t.direction IS NULL{unclear.format(out=out)}) AND NOT ({reach})) OR {maybe_his}) AS unsure"
-        f" FROM contacts t LEFT JOIN ({_OTHER_NUMBERS}) h ON h.case_id = t.case_id AND h.number = t.number AND t.outcome IN {once}"
+        f" FROM contacts t LEFT JOIN ({_NUMBERS}) h ON h.case_id = t.case_id AND h.person_id = t.person_id AND t.outcome IN {once}"
         # Whoever answered, it was not he.
         f" WHERE t.outcome IS DISTINCT FROM 'other_answered' AND ({his} OR {maybe_his}) AND t.at_utc IS NOT NULL"
-        f" AND (t.channel IN {literal(_CALLS)} OR t.outcome IN {reached} OR ({his} AND {wrote}))"
+        f" AND (t.channel IN {literal(SPOKEN)} OR t.outcome IN {reached} OR ({his} AND {wrote}))"
         # Only debtors who have a contact to be judged are worth counting.
         f" AND t.debtor_id IN (SELECT c.debtor_id FROM contacts c WHERE {compiler.applies} AND ({compiler.scope}) IS NOT FALSE)"
     )

@@ -142,18 +142,17 @@ def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Comp
         f"SELECT t.seq, t.contact_id, t.at_utc, {day} AS day, NULL::VARCHAR AS missing, {', '.join(f't.{k}' for k in dict.fromkeys(['case_id', 'relation', *keys]))}, ({cause}) AS happened"
         f" FROM contacts t WHERE {applies} AND ({cause}) IS NOT FALSE"
     )
-    dated = f"SELECT * FROM ({causes}) WHERE day IS NOT NULL"
     together = (
-        f"SELECT seq, contact_id, at_utc, day, {key_list}, sure, shut_else, missing, NULL::BOOLEAN AS happened, 1 AS kind, coalesce(at_utc, TIMESTAMP '-infinity') AS place, false AS guest FROM ({base}) WHERE {known}"
+        f"SELECT seq, contact_id, at_utc, day, {key_list}, sure, shut_else, missing, NULL::BOOLEAN AS happened, 1 AS kind, coalesce(at_utc, TIMESTAMP '-infinity') AS place, false AS guest FROM base WHERE {known}"
         # A contact that names no collector may be of any that had a cause.
         f" UNION ALL SELECT g.seq, g.contact_id, g.at_utc, g.day, {', '.join(f'g.{k}' for k in keys)}, b.sure, b.shut_else, g.missing, NULL, 1, coalesce(g.at_utc, TIMESTAMP '-infinity'), true"
-        f" FROM ({guests(keys, base, dated, known)}) g JOIN ({base}) b ON b.seq = g.seq WHERE NOT g.lost"
-        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, happened, 0, at_utc, false FROM ({dated}) WHERE at_utc IS NOT NULL"
+        f" FROM ({guests(keys, 'FROM base', 'FROM dated', known)}) g JOIN base b ON b.seq = g.seq WHERE NOT g.lost"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, happened, 0, at_utc, false FROM dated WHERE at_utc IS NOT NULL"
         # One whose hour is not known came about at the end of its date at the latest, and may have come about before all else on it.
-        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, happened, 0, TIMESTAMP 'infinity', false FROM ({dated}) WHERE at_utc IS NULL"
-        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, NULL, 0, TIMESTAMP '-infinity', false FROM ({dated}) WHERE at_utc IS NULL"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, happened, 0, TIMESTAMP 'infinity', false FROM dated WHERE at_utc IS NULL"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, NULL, 0, TIMESTAMP '-infinity', false FROM dated WHERE at_utc IS NULL"
         # A cause that does not name the whole key may be one of this key.
-        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, NULL, 0, coalesce(at_utc, TIMESTAMP '-infinity'), false FROM ({guests(keys, dated, base, known)})"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, NULL, 0, coalesce(at_utc, TIMESTAMP '-infinity'), false FROM ({guests(keys, 'FROM dated', 'FROM base', known)})"
     )
     # A contact is its own cause only for later ones: as a row to be judged (kind 1) it sorts before itself as a cause (0).
     earlier = f"PARTITION BY {key_list} ORDER BY day, place, contact_id, kind DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
@@ -167,7 +166,7 @@ def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Comp
         f" FROM ({together}) WINDOW w AS ({earlier})"
     )
     # A cause without any date may be before every contact of its key.
-    timeless = f"SELECT {', '.join(f'{k} AS other_{k}' for k in keys)}, min(seq) AS first_seq, max(seq) AS last_seq FROM ({causes}) WHERE day IS NULL AND {keyed} GROUP BY ALL"
+    timeless = f"SELECT {', '.join(f'{k} AS other_{k}' for k in keys)}, min(seq) AS first_seq, max(seq) AS last_seq FROM causes WHERE day IS NULL AND {keyed} GROUP BY ALL"
     looked = (
         f"SELECT l.*, (x.first_seq <> l.seq OR x.last_seq <> l.seq) IS TRUE AS sometime FROM ({looked}) l"
         f" LEFT JOIN ({timeless}) x ON {' AND '.join(f'x.other_{k} = l.{k}' for k in keys)} WHERE l.kind = 1"
@@ -176,18 +175,18 @@ def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Comp
     maybe = f"(s.same_date OR s.sometime OR (s.possible_day IS NOT NULL AND s.day < s.possible_day + {days}::INTEGER))"
     force = compiler.in_force("s.day")
     judged = (
-        f"SELECT *, CASE WHEN s.guest THEN CASE WHEN ({within} OR {maybe}) AND s.shut_else IS NOT FALSE THEN NULL ELSE false END WHEN {within} THEN s.shut_else WHEN {maybe} AND s.shut_else IS NOT FALSE THEN NULL ELSE false END AS shut"
+        f"SELECT *, CASE WHEN {within} AND NOT s.guest THEN s.shut_else WHEN ({within} OR {maybe}) AND s.shut_else IS NOT FALSE THEN NULL ELSE false END AS shut"
         f" FROM ({looked}) s WHERE {force}"
     )
     # Where the cause is certain, what may lift it is the question; else whether, or when, there was a cause.
     lacks = f"coalesce(s.missing, CASE WHEN {within} THEN {literal(compiler.open_question or 'outcome')} WHEN s.sometime THEN 'started_at' ELSE 'outcome' END)"
     open_ = (
         f"SELECT seq, {lacks} AS missing FROM judged s WHERE NOT (s.sure AND s.shut IS TRUE) AND s.shut IS NOT FALSE"
-        f" UNION ALL SELECT seq, missing FROM ({base}) s WHERE NOT ({known}) AND (s.day IS NULL OR {force})"
+        f" UNION ALL SELECT seq, missing FROM base s WHERE NOT ({known}) AND (s.day IS NULL OR {force})"
     )
     episode = f"concat_ws(chr(124), {', '.join(f's.{k}' for k in keys)}, s.cause_day)"
     hits = (
-        f"WITH judged AS ({judged}), shut AS (SELECT * FROM judged WHERE sure AND shut)"
+        f"WITH base AS ({base}), causes AS ({causes}), dated AS (SELECT * FROM causes WHERE day IS NOT NULL), judged AS ({judged}), shut AS (SELECT * FROM judged WHERE sure AND shut)"
         f" SELECT {row(episode, measured='s.cause_day', permitted=f'(s.cause_day + {days}::INTEGER)')} FROM shut s"
         f" UNION ALL SELECT DISTINCT {row(episode, seq='s.cause_seq', role=literal('cause'), measured='s.cause_day', permitted=f'(s.cause_day + {days}::INTEGER)')} FROM shut s"
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"

@@ -19,10 +19,8 @@ from analyzer.checks.base import Compiled, Compiler, Params, Scope, either, row
 from analyzer.checks.conditions import Unless, lifted
 from analyzer.model import Rule
 from analyzer.sql import literal
+from analyzer.store import written_to_us
 from analyzer.text.personal_data import ENTITIES, PERSONAL_DATA
-
-SPOKEN = ("call", "ai_call", "visit")
-"""Channels in which both sides speak: what came in by another is the other side's own words."""
 
 
 class Wording(Params):
@@ -93,7 +91,7 @@ def compile_wording(rule: Rule, params: Wording | Disclosure | PersonalData) -> 
 def _leave_out_their_messages(compiler: Compiler) -> None:
     """Narrow the scope to what the collector may have said: everything but an inbound message. A direction or channel that is not known
     is missing only where it decides."""
-    theirs = f"(c.direction = 'inbound' AND c.channel NOT IN {literal(SPOKEN)})"
+    theirs = written_to_us("c")
     compiler.scope = f"({compiler.scope} AND NOT {theirs})"
     for column in ("direction", "channel"):
         if column not in compiler.needs:

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from analyzer.sql import literal
-from analyzer.store import WHOLE, Part, debtor_names, spoken_to, without_names
+from analyzer.store import WHOLE, Part, debtor_names, spoken_to, without_names, written_to_us
 
 OLD = "earlier"
 """The name under which the earlier run is attached."""
@@ -20,7 +20,7 @@ _READ = f"""
     SELECT md5_number({without_names("c.text", "d.names")}) AS text, CASE WHEN c.party IN ('debtor', 'obliged') THEN true WHEN c.party = 'third_party' THEN false END AS owes,
            CASE WHEN c.party IN ('debtor', 'obliged') THEN NULL ELSE c.knows END AS knows, min(c.seq) AS old_seq
     FROM {OLD}.contacts c LEFT JOIN ({debtor_names(f"{OLD}.")}) d ON d.case_id = c.case_id
-    WHERE c.text IS NOT NULL AND (c.direction = 'inbound' AND c.channel NOT IN ('call', 'ai_call', 'visit')) IS NOT TRUE
+    WHERE c.text IS NOT NULL AND {written_to_us("c")} IS NOT TRUE
       AND NOT EXISTS (SELECT 1 FROM {OLD}.persons p WHERE p.case_id = c.case_id AND p.person_id = c.person_id AND p.knows_since IS NOT NULL)
     GROUP BY 1, 2, 3
 """
