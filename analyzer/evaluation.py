@@ -41,7 +41,7 @@ def f1(told: Truth, truth: Truth) -> float:
 
 def messages_of(examples: Sequence[Example]) -> list[Message]:
     """Examples as the bench reads them."""
-    return [Message(e.id, e.text, e.lang, e.recipient, e.knows) for e in examples]
+    return [Message(e.id, e.text, e.lang, e.recipient, e.knows, e.channel) for e in examples]
 
 
 def told_of(verdicts: Sequence[Verdict]) -> Truth:

@@ -27,6 +27,8 @@ from analyzer.text.second_reader import ABOUT, THIRD, Recipient, SecondReader, s
 BATCH = 20_000
 SUSPECT = 0.85
 """From this score on the second reader alone raises a suspicion."""
+NOTED = ("call_note", "visit_note", "transcript")
+"""Channels of what was noted, or taken down, of a call or a visit."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Message:
     lang: str
     recipient: str | None
     knows: bool | None
+    channel: str | None = None
     problem: str | None = None
 
     @property
@@ -63,19 +66,20 @@ def read_messages(lines: Iterable[bytes]) -> Iterator[Message]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
-            yield Message(None, "", "zh", None, None, "scan.no_json")
+            yield Message(None, "", "zh", None, None, problem="scan.no_json")
             continue
         if not isinstance(row, dict):
-            yield Message(None, "", "zh", None, None, "scan.no_object")
+            yield Message(None, "", "zh", None, None, problem="scan.no_object")
             continue
         text = row.get("text")
         if text is not None and not isinstance(text, str):
-            yield Message(row.get("id"), "", "zh", None, None, "scan.no_text")
+            yield Message(row.get("id"), "", "zh", None, None, problem="scan.no_text")
             continue
         text, recipient, knows = text or "", row.get("recipient"), row.get("third_party_knows_loan")
         stated = row.get("lang")
         lang = str(stated) if stated in ("zh", "en") else language_of(text)
-        yield Message(row.get("id"), text, lang, recipient if isinstance(recipient, str) else None, knows if isinstance(knows, bool) else None)
+        channel = row.get("channel")
+        yield Message(row.get("id"), text, lang, recipient if isinstance(recipient, str) else None, knows if isinstance(knows, bool) else None, channel if isinstance(channel, str) else None)
 
 
 def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: SecondReader | None, why_not: bool = False) -> list[Verdict]:
@@ -90,7 +94,7 @@ def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: Seco
     texts = [m.text for m in messages]
     owes = np.array([bool(m.who.owes) for m in messages], dtype=np.bool_)
     finder = Finder(texts, lexicons, owes, keep_refused=why_not)
-    found, scores = settle(finder, [m.who for m in messages], reader) if reader else (finder.signals(), None)
+    found, scores = settle(finder, [m.who for m in messages], reader, np.array([m.channel in NOTED for m in messages], dtype=np.bool_)) if reader else (finder.signals(), None)
     segment.forget()
     labels: list[dict[str, None]] = [{} for _ in messages]
     told: list[list[dict[str, Any]]] = [[] for _ in messages]

@@ -26,7 +26,7 @@ PARTS = ["欠", "8423", "元", "3", "月", "12", "日", "逾期", "45", "天", "
 
 def batch_of(texts: Sequence[str], owes: Sequence[bool | None] | None = None) -> pa.RecordBatch:
     count = len(texts)
-    return pa.record_batch([pa.array(range(100, 100 + count), pa.int64()), pa.array(texts, pa.string()), pa.array(owes or [True] * count, pa.bool_()), pa.array([None] * count, pa.bool_())], schema=TEXTS)
+    return pa.record_batch([pa.array(range(100, 100 + count), pa.int64()), pa.array(texts, pa.string()), pa.array(owes or [True] * count, pa.bool_()), pa.array([None] * count, pa.bool_()), pa.array([False] * count, pa.bool_())], schema=TEXTS)
 
 
 def spread(read: Read) -> list[tuple[object, ...]]:
@@ -90,7 +90,7 @@ def test_reading_by_shape_finds_what_reading_each_finds(words: Words, known: int
 def test_texts_that_were_read_are_let_go() -> None:
     """Which text has which shape is kept to the end; not with it the texts, of which a column of the database's batch would keep all."""
     with duckdb.connect() as con:
-        given = con.sql("SELECT i AS seq, '欠' || i || '元' AS text, true AS owes, NULL::BOOLEAN AS knows FROM range(100) t(i)").to_arrow_reader(100).read_next_batch()
+        given = con.sql("SELECT i AS seq, '欠' || i || '元' AS text, true AS owes, NULL::BOOLEAN AS knows, false AS noted FROM range(100) t(i)").to_arrow_reader(100).read_next_batch()
     shapes = Shapes(())
     list(shapes.new([given]))
     kept = shapes.read(pa.Table.from_batches([], SIGNALS)).shapes

@@ -88,6 +88,13 @@ def test_a_text_said_to_somebody_else_is_read_again(tmp_path: Path, monkeypatch:
     assert read == 1
 
 
+def test_a_text_that_was_written_to_him_is_read_again_where_it_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is noted of a call speaks of collection by itself: fewer words of it are doubted."""
+    line = "{0},K1,P1,本人,{1},呼出,2026-03-01 10:0{0}:00,接通,交互式,A1,今晚去他家坐坐\n"
+    read, _ = _grown(tmp_path, monkeypatch, line.format(1, "短信"), line.format(1, "短信") + line.format(2, "电话") + line.format(3, "短信"))
+    assert read == 1
+
+
 def test_a_text_with_a_name_in_it_is_read_again_where_nobody_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A debtor's name is no word in his own case: what was read there says nothing of the same text in another's."""
     (tmp_path / "logs").mkdir()

@@ -26,7 +26,7 @@ from analyzer.text.normalise import normalise
 from analyzer.text.personal_data import ENTITIES, LONGEST, candidates, find_personal_data
 from analyzer.text.recognisers import is_card, is_resident_id
 from analyzer.text.safe_regex import compile_safe
-from analyzer.text.second_reader import ABOUT, DOUBTFUL_ELSEWHERE, OVERRULED, SPEAKS, Recipient, features, settle
+from analyzer.text.second_reader import ABOUT, DEMAND, OVERRULED, SPEAKS, Recipient, features, settle
 from analyzer.text.second_reader import LONGEST as READ
 from analyzer.text.signals import TEXTS
 from tests.conftest import ROOT
@@ -91,7 +91,7 @@ def test_operators(tmp_path: Path, pattern: str, hits: list[str], misses: list[s
     assert told == set(range(len(hits)))
 
 
-@pytest.mark.parametrize("broken", ["    all: [[甲字], '@nobody']", "    all: [[甲]]\n    regex: '(a+)+'", "    all: [[甲]]\n    regex: '('", "    all: []", "    any: [[甲]]", "    all: [[甲]]\nvague: [p]"])
+@pytest.mark.parametrize("broken", ["    all: [[甲字], '@nobody']", "    all: [[甲]]\n    regex: '(a+)+'", "    all: [[甲]]\n    regex: '('", "    all: []", "    any: [[甲]]"])
 def test_a_wrong_pattern_is_refused(tmp_path: Path, broken: str) -> None:
     (tmp_path / "_context.yaml").write_text((ROOT / "rules/lexicon/_context.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "trial.yaml").write_text(LEXICON.format(id="trial", pattern=broken), encoding="utf-8")
@@ -265,7 +265,7 @@ def test_the_examples_are_whole_and_apart_from_the_test_set() -> None:
 
 def test_a_process_of_its_own_reads_the_same(words: Words, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [text and f"{text}，第{number}次" for number in range(50) for text in ("再不还就弄死你", None, "您好，请按时还款，证件号110101199003078515", "你个老赖")]
-    batch = pa.record_batch([pa.array(range(len(texts)), pa.int64()), pa.array(texts, pa.string()), pa.array([True] * len(texts)), pa.array([None] * len(texts), pa.bool_())], schema=TEXTS)
+    batch = pa.record_batch([pa.array(range(len(texts)), pa.int64()), pa.array(texts, pa.string()), pa.array([True] * len(texts)), pa.array([None] * len(texts), pa.bool_()), pa.array([False] * len(texts), pa.bool_())], schema=TEXTS)
     batches = [batch.filter(pa.compute.is_valid(batch.column(1))).slice(start, 60) for start in (0, 60, 120)]
     monkeypatch.setattr(shapes, "BATCH", 50)
     monkeypatch.setattr(reading, "PATIENCE", 1)
@@ -285,28 +285,20 @@ def test_settled_signals_carry_the_score(words: Words) -> None:
     decided = words.reader.decided(doubtful, 0.97)
     assert decided.counts and decided.confidence == pytest.approx(0.97) and "second reader 0.97" in decided.why
     assert not words.reader.decided(doubtful, 0.01).counts
-    # What everybody says needs a score nearer to certainty; what is sure needs none.
+    # The less a text speaks of collection, the more is needed; what is sure needs none.
     settled = words.reader.settle[doubtful.label]
-    needed = settled + (1 - settled) * 0.7
-    for score, vague, counts in ((settled, False, True), (settled, True, False), (needed - 0.001, True, False), (needed, True, True)):
-        assert words.reader.decided(doubtful, score, vague=vague).counts is counts, (score, vague)
-    assert words.reader.decided(sure, 0.97, vague=True) is sure and not words.reader.decided(sure, 0.09, vague=True).counts
-    # Where a text does not speak of collection what is doubtful needs more.
-    for about, score, counts in ((SPEAKS, settled, True), (SPEAKS - 0.01, settled, False), (0.0, DOUBTFUL_ELSEWHERE - 0.01, False), (0.0, DOUBTFUL_ELSEWHERE, True)):
-        assert words.reader.decided(doubtful, score, about).counts is counts, (about, score)
+    odds = [p / (1 - p) for p in (settled, SPEAKS, 0.9)]
+    beside = odds[0] * (odds[1] / odds[2]) ** DEMAND
+    for about, least in ((1.0, settled), (SPEAKS, settled), (0.9, beside / (1 + beside))):
+        assert words.reader.needed(doubtful.label, about) == pytest.approx(least, abs=1e-4)
+        for score, counts in ((least + 0.001, True), (least - 0.001, False)):
+            assert words.reader.decided(doubtful, score, about).counts is counts, (about, score)
+            scores = np.full((1, len(LABELS) + 1), 0.0001, np.float32)
+            scores[0, [LABELS.index(doubtful.label), ABOUT]] = score, about
+            assert words.reader.agrees(scores).sum() == counts, (about, score)
+    assert not words.reader.decided(doubtful, 0.999, 0.01).counts
     assert words.reader.decided(sure, 0.97) is sure and words.reader.decided(sure, OVERRULED) is sure and not words.reader.decided(sure, 0.09).counts
     assert np.all((words.reader.weights >= -127) & (words.reader.weights <= 127))
-
-
-def test_what_everybody_says_is_asked_for_more_when_a_text_is_read(words: Words) -> None:
-    """The groups and patterns that the files call vague, and no others, need the higher score in a text that is read."""
-    assert words.reader is not None
-    told, _ = settle(Finder(["您的借款逾期四十天，再不还款就让你手机每天接到半夜，等着瞧"], words.lexicons, keep_refused=True), [Recipient()], words.reader)
-    asked = {(s.concept, s.detail): s.why.rpartition(" of ")[2] for s in told if "second reader" in s.why and not s.sure and not s.taken_back}
-    assert set(asked) & words.lexicons.vague and set(asked) - words.lexicons.vague
-    for (concept, detail), needed in asked.items():
-        settled = words.reader.settle[next(s.label for s in told if s.concept == concept)]
-        assert float(needed) == pytest.approx(settled + (1 - settled) * 0.7 * ((concept, detail) in words.lexicons.vague), abs=0.006)
 
 
 def test_an_audit_tells_the_reader_what_it_was_trained_on() -> None:
@@ -317,14 +309,14 @@ def test_an_audit_tells_the_reader_what_it_was_trained_on() -> None:
     for relation, knows in (("self", None), ("guarantor", None), ("colleague", True), ("colleague", False), ("friend", None), (None, None)):
         con.execute(f"INSERT INTO {input_table(con, 'contacts')} (batch_id, row_no, contact_id, case_id, relation, knows, text) VALUES (1, 1, 'a', 'b', ?, ?, 'c')", [relation, knows])
     store.derive_cases(con, Settings(), {1: "Asia/Shanghai"})
-    told = {(owes, known) for _, _, owes, known in con.execute(store.spoken_to(con)).fetchall()}
+    told = {(owes, known) for _, _, owes, known, _ in con.execute(store.spoken_to(con)).fetchall()}
     con.close()
     assert (True, None) in told and len(told) == 5
     assert told - trained <= {(None, None)}, told - trained
 
 
 def test_a_reader_that_dies_is_an_error_and_not_a_silence() -> None:
-    batch = pa.record_batch([pa.array([0], pa.int64()), pa.array(["x"]), pa.array([True]), pa.array([None], pa.bool_())], schema=TEXTS)
+    batch = pa.record_batch([pa.array([0], pa.int64()), pa.array(["x"]), pa.array([True]), pa.array([None], pa.bool_()), pa.array([False], pa.bool_())], schema=TEXTS)
     with TextReader(ROOT / "rules/lexicon", True) as reader:
         first = reader._processes[0].process
         assert first is not None
@@ -439,11 +431,12 @@ def test_what_is_nearly_a_pattern_is_settled_by_the_second_reader(tmp_path: Path
         reader = replace(words.reader, weights=np.zeros_like(words.reader.weights), bias=biases, lexicons=frozenset())
         return [(s.text, s.counts) for s in settle(Finder(texts, load_lexicons(tmp_path)), [Recipient(True)] * len(texts), reader)[0]]
 
-    assert told(2, 30) == [(0, True), (1, True), (4, False), (5, True)], "the sure words of the last are told once"
-    assert told(0.8, 30) == [(5, True)] == told(2, 0), "neither without a sure reader nor outside of collection"
+    # Where there is less than that (2), or nothing that may be it (3), the sentence stands alone.
+    assert told(2, 30) == told(6, 2.8) == [(0, True), (1, True), (2, True), (3, True), (4, False), (5, True)], "the sure words of the last are told once"
+    assert told(-4, 30) == [(5, True)] == told(2, 0), "neither without a sure reader nor outside of collection"
 
 
-def test_what_the_second_reader_is_all_but_certain_of_counts_alone(tmp_path: Path, words: Words) -> None:
+def test_what_the_second_reader_is_sure_of_counts_alone(tmp_path: Path, words: Words) -> None:
     """The sentence it is surest of, with no words of the label; never beside words that count or sure ones taken back, nor as disclosure or identifier."""
     (tmp_path / "_context.yaml").write_text((ROOT / "rules/lexicon/_context.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     for number, label in enumerate(("abuse", "third_party_disclosure", "pii_exposure")):
@@ -465,7 +458,28 @@ def test_what_the_second_reader_is_all_but_certain_of_counts_alone(tmp_path: Pat
         return [(s.text, s.label, s.words) for s in settle(Finder(texts, lexicons), [Recipient(True)] * len(texts), reader)[0] if s.detail == "second_reader" and s.counts]
 
     assert told(6, 30) == [(0, "abuse", "你这个畜生不如的东西")]
-    assert told(6, 2) == [] == told(-6, 30), "neither outside of collection nor unless all but certain"
+    assert told(6, -20) == [] == told(-60, 30), "neither outside of collection nor unless it is sure"
+
+
+def test_what_is_noted_of_a_call_or_a_visit_speaks_of_collection(tmp_path: Path, words: Words) -> None:
+    """However short it is; a message has to say so itself."""
+    assert words.reader is not None
+    biases = np.full(len(LABELS) + 1, -30, np.float32)
+    biases[LABELS.index("abuse")] = 6
+    reader = replace(words.reader, weights=np.zeros_like(words.reader.weights), bias=biases, lexicons=frozenset())
+    finder = Finder(["骂了", "骂了"], words.lexicons)
+    found, scores = settle(finder, [Recipient(True)] * 2, reader, np.array([True, False]))
+    assert {(s.text, s.label) for s in found if s.counts} == {(0, "abuse")} and scores[:, ABOUT].tolist() == [1.0, pytest.approx(0.0, abs=1e-6)]
+    lines = [json.dumps({"text": "骂了", "recipient": "borrower", "channel": channel}).encode() for channel in ("call_note", "visit_note", "transcript", "sms", "wechat", None)]
+    told = scan.judge_messages(list(scan.read_messages(lines)), words.lexicons, reader)
+    assert [v.labels for v in told] == [("abuse",)] * 3 + [()] * 3
+    con = duckdb.connect(":memory:")
+    store.create_tables(con)
+    for channel in ("call", "ai_call", "visit", "sms", "wechat", None):
+        con.execute(f"INSERT INTO {input_table(con, 'contacts')} (batch_id, row_no, contact_id, case_id, channel, text) VALUES (1, 1, 'a', 'b', ?, 'c')", [channel])
+    store.derive_cases(con, Settings(), {1: "Asia/Shanghai"})
+    assert sorted(con.execute(f"SELECT noted FROM ({store.spoken_to(con)})").fetchall()) == [(False,)] * 3 + [(True,)] * 3
+    con.close()
 
 
 def test_the_bench_gives_the_reason_of_what_was_told_alone(words: Words) -> None:

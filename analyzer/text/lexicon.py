@@ -76,7 +76,6 @@ class _LexiconFile(Strict):
     despite: list[Mark] = Field(default_factory=list)
     groups: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
     weak: list[str] = Field(default_factory=list)
-    vague: list[str] = Field(default_factory=list)
     disguised: list[str] = Field(default_factory=list)
     patterns: dict[str, _PatternFile] = Field(default_factory=dict)
     exclude: list[str] = Field(default_factory=list)
@@ -94,9 +93,6 @@ class _LexiconFile(Strict):
         for key, names in (("weak", self.weak), ("disguised", self.disguised)):
             if lost := [name for name in names if name not in self.groups]:
                 raise ValueError(f"{key} names no group: {', '.join(lost)}")
-        doubtful = {*self.weak, *(name for name, pattern in self.patterns.items() if not pattern.sure)}
-        if lost := [name for name in self.vague if name not in doubtful]:
-            raise ValueError(f"vague names no weak group and no pattern that is not sure: {', '.join(lost)}")
         return self
 
 
@@ -152,7 +148,7 @@ class Lexicon:
     """One concept. `audience` others: only what is said to somebody who is not known to owe the debt is looked at.
 
     `alone`: the sets whose terms signal by themselves, each with its group and whether it is sure. `despite`: marks that
-    do not take a match back. `vague`: groups and patterns so common that the second reader must be all but certain.
+    do not take a match back.
     """
 
     id: str
@@ -166,7 +162,6 @@ class Lexicon:
     patterns: tuple[Pattern, ...]
     examples: tuple[str, ...]
     counterexamples: tuple[str, ...]
-    vague: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, repr=False)
@@ -188,11 +183,6 @@ class Lexicons:
     def ids(self) -> tuple[str, ...]:
         """The concepts that signal."""
         return tuple(item.id for item in self.items if item.label)
-
-    @property
-    def vague(self) -> frozenset[tuple[str, str]]:
-        """(concept, group or pattern) of what is vague."""
-        return frozenset((item.id, name) for item in self.items for name in item.vague)
 
     def terms_of(self, number: int) -> Index:
         """The numbers of a set's terms, in order."""
@@ -430,7 +420,7 @@ def _compile(path: Path, raw: _LexiconFile, sets: _Sets, problems: list[RuleProb
     alone = tuple((sets.number(raw.id, group), group, group not in raw.weak) for group in raw.groups) if raw.label else ()
     return Lexicon(
         raw.id, raw.version, raw.label, Text2(raw.title.zh, raw.title.en), raw.audience, frozenset(raw.despite), alone,
-        sets.number(raw.id, _INNOCENT), tuple(patterns), tuple(raw.examples), tuple(raw.counterexamples), frozenset(raw.vague),
+        sets.number(raw.id, _INNOCENT), tuple(patterns), tuple(raw.examples), tuple(raw.counterexamples),
     )  # fmt: skip
 
 

@@ -48,24 +48,16 @@ _CHINESE = (0x3400, 0x9FFF)
 # Words this far apart make a pair; letters beyond the longest word's weigh like its last.
 APART, LONGEST_WORD = 3, 64
 LONGEST = 2_000
-# The score a label without a threshold needs.
-_EVEN = 0.5
+# The score a label without a threshold needs; and how far scores are told apart from certainty.
+_EVEN, _LEAST = 0.5, 1e-6
 # Sure words do not count below this score, given by the whole text and by so many characters of their sentence on either side. Chosen on the
 # development and the ordinary sets: about half of the false alarms go there, and macro-F1 does not (docs/words-report.md).
 OVERRULED, AROUND = 0.1, 30
-VAGUE = 0.7
-"""How much nearer to certainty the score must be where the words alone are everyday ones."""
-NEARLY = 0.7
-"""The score that lets words count which are nearly a pattern of a lexicon: all its elements but one, or all of them wherever in the text."""
-# Where the reader is all but certain of a label of which no words counted and no sure ones were taken back, in a text that speaks of collection rather surely,
-# the sentence it is surest of counts. Chosen on the development sets: no more false alarms on the ordinary ones.
-ALONE, ALONE_SPEAKS = 0.985, 0.97
+# A label needs its threshold in a text that so surely speaks of collection; elsewhere so many times the log-odds that are lacking on top of it:
+# private chatter shares its words with every breach. Chosen on authors the reader was not trained with and on the ordinary sets (docs/words-report.md).
+SPEAKS, DEMAND = 0.97, 2.0
 # What is disclosed, of a debt or of a person, must be found: a label without it proves nothing.
 _FOUND_ONLY = frozenset(["third_party_disclosure", "pii_exposure"])
-# Whether a text speaks of collection must be all but certain; elsewhere doubtful words need this score. Chosen on the ordinary sets,
-# for as few false alarms as cost the development set next to nothing.
-SPEAKS = 0.999
-DOUBTFUL_ELSEWHERE = 0.9997
 ABOUT = len(LABELS)
 """The column of the scores that says whether a text speaks of collection; before it come the labels."""
 # Whether a disclosure is one depends on who is told and what he knows, which rules look at themselves: words of it are overruled only
@@ -250,39 +242,38 @@ class SecondReader:
         return found
 
     def agrees(self, scores: Scores) -> npt.NDArray[np.bool_]:
-        """Where the scores let doubtful words count, shape (texts, labels)."""
-        needed = np.array([[self._least(label, speaks) for label in LABELS] for speaks in (False, True)])
-        agreed: npt.NDArray[np.bool_] = scores[:, :ABOUT] >= needed[(scores[:, ABOUT] >= SPEAKS).astype(np.int64)]
+        """Where the scores let a label count without words that are sure, shape (texts, labels)."""
+        agreed: npt.NDArray[np.bool_] = _log_odds(scores[:, :ABOUT]) >= self._least(scores[:, ABOUT])
         return agreed
 
-    def _least(self, label: str, speaks: bool) -> float:
-        """The score that doubtful words need, in a text that speaks of collection or elsewhere."""
-        least = self.settle.get(label, _EVEN)
-        return least if speaks else max(least, DOUBTFUL_ELSEWHERE)
+    def needed(self, label: str, about: float = 1.0) -> float:
+        """The score from which a label counts without sure words, in a text that speaks of collection so surely."""
+        least = float(self._least(np.array([about], dtype=np.float32))[0, LABELS.index(label)])
+        return 1.0 / (1.0 + float(np.exp(-least)))
 
-    def needed(self, signal: Signal, about: float = 1.0, vague: bool = False) -> float:
-        """The score its words need to count.
+    def _least(self, about: Scores) -> Scores:
+        """The log-odds that each label needs, shape (texts, labels)."""
+        lacking = np.maximum(_log_odds(np.array([SPEAKS], dtype=np.float32)) - _log_odds(about), 0)
+        least: Scores = self._settled + (DEMAND * lacking)[:, np.newaxis]
+        return least
 
-        Args:
-            signal: words of a text.
-            about: how surely the text speaks of collection.
-            vague: whether the words are so common that the score must be nearer to certainty, by `VAGUE` of what is left to it.
-        """
-        if signal.sure:
-            return OVERRULED
-        least = self._least(signal.label, about >= SPEAKS)
-        return least + (1 - least) * VAGUE if vague else least
+    @cached_property
+    def _settled(self) -> Scores:
+        return _log_odds(np.array([self.settle.get(label, _EVEN) for label in LABELS], dtype=np.float32))
 
     def overrules(self, signal: Signal, score: float) -> bool:
         """Whether sure words do not count because the score is so low."""
         return signal.counts and (signal.concept, signal.version) in self.lexicons and score < OVERRULED
 
-    def decided(self, signal: Signal, score: float, about: float = 1.0, vague: bool = False) -> Signal:
-        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless it is overruled. What was taken back stays so."""
+    def decided(self, signal: Signal, score: float, about: float = 1.0) -> Signal:
+        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless it is overruled. What was taken back stays so.
+
+        `about`: how surely the text speaks of collection.
+        """
         if signal.taken_back or (signal.sure and not self.overrules(signal, score)):
             return signal
-        needed = self.needed(signal, about, vague)
-        why = f"{signal.why}, second reader {score:.2f} of {needed:.2f}"
+        needed = OVERRULED if signal.sure else self.needed(signal.label, about)
+        why = f"{signal.why}, {_of(score, needed)}"
         return signal._replace(counts=score >= needed, confidence=round(min(max(score, 0.02), 0.98), 3), why=why)
 
     def reasons(self, text: str, label: str, most: int = 5) -> list[str]:
@@ -303,6 +294,16 @@ class SecondReader:
         return kept
 
 
+def _of(score: float, needed: float) -> str:
+    return f"second reader {score:.2f} of {needed:.2f}"
+
+
+def _log_odds(share: Scores) -> Scores:
+    bounded = np.clip(share.astype(np.float64), _LEAST, 1 - _LEAST)
+    found: Scores = (np.log(bounded) - np.log1p(-bounded)).astype(np.float32)
+    return found
+
+
 def normalise_plain(text: str) -> Normal:
     """A text that is in its normal form already."""
     points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
@@ -311,13 +312,17 @@ def normalise_plain(text: str) -> Normal:
     return Normal(points, here, here, zero, zero, points)
 
 
-def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader) -> tuple[list[Signal], Scores]:
+def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader, noted: npt.NDArray[np.bool_] | None = None) -> tuple[list[Signal], Scores]:
     """The signals of a finder's texts as the reader leaves them (`SecondReader.decided`), and the scores of each text.
+
+    `noted`: per text whether it is of a call or a visit: what a collector records speaks of collection, as short as it may be.
 
     Every text is scored at once, and doubtful words are looked for only where the score lets them count, since there are many;
     with the finder's `keep_refused` everywhere.
     """
     scores = reader.scores(features(finder.normal, recipients, finder.sets()))
+    if noted is not None:
+        scores[noted, ABOUT] = 1
     found = finder.signals(None if finder.keeps_refused else reader.agrees(scores))
     column = {label: number for number, label in enumerate(LABELS)}
     own = [float(scores[s.text, column[s.label]]) for s in found]
@@ -334,46 +339,44 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
         around = reader.scores(features(near.normal, [told for _, _, told in again], near.sets()))
         for number, (place, _, _) in enumerate(again):
             own[place] = max(own[place], float(around[number, column[found[place].label]]))
-    vague = finder.lexicons.vague
-    decided = [reader.decided(s, own[n], about[n], (s.concept, s.detail) in vague) for n, s in enumerate(found)]
-    decided += _nearly(finder, decided, scores, column)
-    decided += _alone(finder, decided, scores, recipients, reader)
+    decided = [reader.decided(s, own[n], about[n]) for n, s in enumerate(found)]
+    # Labels of which no words counted and no sure ones were taken back.
+    left = reader.agrees(scores)
+    for signal in decided:
+        if signal.counts or (signal.taken_back and signal.sure):
+            left[signal.text, column[signal.label]] = False
+    decided += _nearly(finder, left, scores, reader)
+    decided += _alone(finder, left, scores, recipients, reader)
     return sorted(decided, key=lambda s: (s.text, s.start, -s.end)), scores
 
 
-def _nearly(finder: Finder, decided: Sequence[Signal], scores: Scores, column: Mapping[str, int]) -> list[Signal]:
-    """What is nearly a pattern, where the reader is sure of a label of which no words counted."""
-    asked = (scores[:, :ABOUT] >= NEARLY) & (scores[:, ABOUT] >= SPEAKS)[:, np.newaxis]
-    for signal in decided:
-        if signal.counts:
-            asked[signal.text, column[signal.label]] = False
-    if not asked.any():
+def _nearly(finder: Finder, left: npt.NDArray[np.bool_], scores: Scores, reader: SecondReader) -> list[Signal]:
+    """What is nearly a pattern of a label that is left, which then is no more."""
+    if not left.any():
         return []
     found = []
-    for signal in finder.nearly(asked):
-        score = float(scores[signal.text, column[signal.label]])
-        why = f"{signal.why}, second reader {score:.2f} of {NEARLY:.2f}"
+    for signal in finder.nearly(left):
+        column = LABELS.index(signal.label)
+        score, about = (float(scores[signal.text, n]) for n in (column, ABOUT))
+        left[signal.text, column] = False
+        why = f"{signal.why}, {_of(score, reader.needed(signal.label, about))}"
         found.append(signal if signal.taken_back else signal._replace(counts=True, confidence=round(min(score, 0.98), 3), why=why))
     return found
 
 
-def _alone(finder: Finder, decided: Sequence[Signal], scores: Scores, recipients: Sequence[Recipient], reader: SecondReader) -> list[Signal]:
-    """The sentences of which the reader is certain by itself: see `ALONE`."""
-    asked = (scores[:, :ABOUT] >= ALONE) & (scores[:, ABOUT] >= ALONE_SPEAKS)[:, np.newaxis]
-    asked[:, [LABELS.index(label) for label in _FOUND_ONLY]] = False
-    for signal in decided:
-        if signal.counts or (signal.taken_back and signal.sure):
-            asked[signal.text, LABELS.index(signal.label)] = False
+def _alone(finder: Finder, left: npt.NDArray[np.bool_], scores: Scores, recipients: Sequence[Recipient], reader: SecondReader) -> list[Signal]:
+    """The sentences of which the reader is surest where no words speak for a label that is left."""
+    left[:, [LABELS.index(label) for label in _FOUND_ONLY]] = False
     # The concepts of English end so; a rule that asks for one of a label asks for all.
     concepts = {item.label: item for item in sorted(finder.lexicons.items, key=lambda item: not item.id.endswith("_en"))}
-    spans = [(number, m.start(), m.end()) for number in np.flatnonzero(asked.any(axis=1)).tolist() for m in _SENTENCE.finditer(finder.texts[number])]
+    spans = [(number, m.start(), m.end()) for number in np.flatnonzero(left.any(axis=1)).tolist() for m in _SENTENCE.finditer(finder.texts[number])]
     if not spans:
         return []
     sentences = Finder([finder.texts[number][start:end] for number, start, end in spans], finder.lexicons)
     parts = reader.scores(features(sentences.normal, [recipients[number] for number, _, _ in spans], sentences.sets()))
     surest: dict[tuple[int, int], int] = {}
     for place, (number, _, _) in enumerate(spans):
-        for column in np.flatnonzero(asked[number]).tolist():
+        for column in np.flatnonzero(left[number]).tolist():
             best = surest.setdefault((number, column), place)
             if parts[place, column] > parts[best, column]:
                 surest[number, column] = place
@@ -381,7 +384,7 @@ def _alone(finder: Finder, decided: Sequence[Signal], scores: Scores, recipients
     for (number, column), place in surest.items():
         label, score, (_, start, end) = LABELS[column], float(scores[number, column]), spans[place]
         if concept := concepts.get(label):
-            why = f"second reader alone, {score:.2f} of {ALONE:.2f}"
+            why = f"second reader alone, {score:.2f} of {reader.needed(label, float(scores[number, ABOUT])):.2f}"
             found.append(Signal(number, concept.id, label, READ_ALONE, start, end, finder.texts[number][start:end], "collector", False, False, False, True, round(min(score, 0.98), 3), why, concept.version))
     return found
 
