@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import duckdb
 from analyzer import findings, rules, summary
 from analyzer.errors import UsageError
 from analyzer.messages import LANGUAGES, say
-from analyzer.model import READ_ALONE, Pack, Rule
+from analyzer.model import Pack, Rule
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,6 @@ def explain(con: duckdb.DuckDBPyConnection, finding_id: str) -> Explained:
         {name: head[name] for name in ("title", "why", "remedy", "not_covered")}, ledger, case[0] if case else {},
         findings.reproducing_sql(rule["hits_sql"], finding["episode"]),
     )  # fmt: skip
-
-
-def read_alone(entry: Mapping[str, Any]) -> bool:
-    """Whether a contact of a ledger is told of by the second reader alone: no words of a lexicon were found in what is marked."""
-    return any(mark["detail"] == READ_ALONE for mark in entry["marks"])
 
 
 def find_rule(folder: Path, name: str) -> Rule:

@@ -649,7 +649,6 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "inspect.canonical": ("标准列", "canonical column"),
     "inspect.in_file": ("文件中的列", "column of the file"),
     "inspect.unmapped": ("没有用到的列：{columns}", "columns nothing reads: {columns}"),
-    "explain.read_alone": ("标出的整句由统计复核认定，没有匹配到词库的词语，请人工判断", "the marked sentence was told by the second reader alone, no words of a lexicon were found: a person should judge it"),
     "explain.why": ("为什么", "Why"),
     "explain.clause": ("依据", "Clause"),
     "explain.what": ("事实", "What"),

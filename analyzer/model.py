@@ -23,8 +23,6 @@ class Outcome(StrEnum):
 
 LOCAL = "local"
 """The role and the name of the one person of a page without a users file."""
-READ_ALONE = "second_reader"
-"""The detail of a signal that the second reader tells by itself, where others name a group or a pattern of their lexicon."""
 # What stands for a collector where the log names neither agency nor lender.
 UNNAMED = "(unknown)"
 SPOKEN = ("call", "ai_call", "visit")

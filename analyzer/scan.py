@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from analyzer.errors import InputError, UsageError
-from analyzer.model import READ_ALONE
 from analyzer.text import Lexicons, Signal, segment
 from analyzer.text.finder import Finder
 from analyzer.text.lexicon import LABELS
@@ -104,8 +103,6 @@ def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: Seco
             signal = signal._replace(counts=False, confidence=0.1, why=f"{signal.why}, recipient owes or knows")
         if signal.counts:
             labels[signal.text][signal.label] = None
-        if signal.detail == READ_ALONE and reader is not None:
-            signal = signal._replace(why=f"{signal.why}, {_from(reader, signal.words, signal.label)}")
         if why_not or not signal.taken_back:
             told[signal.text].append(_shown(signal.label, signal.start, signal.end, signal.words, signal.speaker, signal.confidence, f"{signal.concept}/{signal.detail}: {signal.why}"))
     if why_not:

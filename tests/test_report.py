@@ -22,7 +22,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from analyzer import audit, explain, legible, report, runs, summary
+from analyzer import audit, legible, report, runs, summary
 from analyzer.cli import app
 from analyzer.errors import UsageError
 from analyzer.intake import folder_mapping, load_mapping
@@ -354,18 +354,6 @@ def test_a_run_without_findings_has_a_report(run: Callable[..., Any], write: Cal
     assert say("report.no_finding", "zh") in Page(report.render(made, "html").decode("utf-8")).text
     for ending in report.FORMATS:
         assert report.render(made, ending)
-
-
-def test_what_the_second_reader_told_alone_is_said_to_be_so(run: Callable[..., Any], write: Callable[..., Path]) -> None:
-    """No words of a lexicon stand behind it: whoever takes it away must know."""
-    alone, words = "【市检察院】你的案件已移送，请立即还款", "你这个老赖，我们天天打你电话"
-    told, con = run([write("a.csv", f"{HEADER}\n" + "".join(f"{n},C{n},,本人,短信,呼出,2026-03-02 10:00:00,已送达,,A1,{text}\n" for n, text in enumerate((alone, words))))])
-    found = {f["case_id"]: explain.explain(con, f["finding_id"]) for f in summary.findings(con)[0]}
-    assert {case: explain.read_alone(one.ledger[0]) for case, one in found.items()} == {"C0": True, "C1": False}
-    for lang in ("zh", "en"):
-        assert report.render(report.report(con, lang), "html").decode("utf-8").count(say("explain.read_alone", lang)) == 1
-    done = [CliRunner().invoke(app, ["explain", one.finding["finding_id"], "--run", str(told.path)]) for one in found.values()]
-    assert sorted(say("explain.read_alone", "zh") in re.sub(r"\s", "", d.stdout) for d in done) == [False, True]
 
 
 def test_the_command(path: Path, tmp_path: Path) -> None:

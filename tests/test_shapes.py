@@ -87,6 +87,13 @@ def test_reading_by_shape_finds_what_reading_each_finds(words: Words, known: int
     assert len(set(read.shapes.column(1).to_pylist())) < len(texts) or known == 3
 
 
+def test_the_same_text_written_and_noted_is_read_twice() -> None:
+    batch = batch_of(["欠8元", "欠9元", "欠7元"])
+    noted = pa.record_batch([*batch.columns[:4], pa.array([True, False, False])], schema=TEXTS)
+    shapes = Shapes(())
+    assert [row["noted"] for part in shapes.new([noted]) for row in part.to_pylist()] == [True, False]
+
+
 def test_texts_that_were_read_are_let_go() -> None:
     """Which text has which shape is kept to the end; not with it the texts, of which a column of the database's batch would keep all."""
     with duckdb.connect() as con:

@@ -431,34 +431,8 @@ def test_what_is_nearly_a_pattern_is_settled_by_the_second_reader(tmp_path: Path
         reader = replace(words.reader, weights=np.zeros_like(words.reader.weights), bias=biases, lexicons=frozenset())
         return [(s.text, s.counts) for s in settle(Finder(texts, load_lexicons(tmp_path)), [Recipient(True)] * len(texts), reader)[0]]
 
-    # Where there is less than that (2), or nothing that may be it (3), the sentence stands alone.
-    assert told(2, 30) == told(6, 2.8) == [(0, True), (1, True), (2, True), (3, True), (4, False), (5, True)], "the sure words of the last are told once"
+    assert told(2, 30) == told(6, 2.8) == [(0, True), (1, True), (4, False), (5, True)], "the sure words of the last are told once"
     assert told(-4, 30) == [(5, True)] == told(2, 0), "neither without a sure reader nor outside of collection"
-
-
-def test_what_the_second_reader_is_sure_of_counts_alone(tmp_path: Path, words: Words) -> None:
-    """The sentence it is surest of, with no words of the label; never beside words that count or sure ones taken back, nor as disclosure or identifier."""
-    (tmp_path / "_context.yaml").write_text((ROOT / "rules/lexicon/_context.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    for number, label in enumerate(("abuse", "third_party_disclosure", "pii_exposure")):
-        text = LEXICON.format(id=f"trial{number}", pattern="    all: [[甲字], [乙字]]\n    within: clause").replace("label: abuse", f"label: {label}")
-        (tmp_path / f"trial{number}.yaml").write_text(text, encoding="utf-8")
-    lexicons = load_lexicons(tmp_path)
-    assert words.reader is not None
-    texts = ["借款逾期。你这个畜生不如的东西！请处理", "严禁说甲字乙字", "甲字乙字", " 。！"]
-
-    def told(certain: float, about: float) -> list[tuple[int, str, str]]:
-        assert words.reader is not None
-        biases = np.full(len(LABELS) + 1, -30, np.float32)
-        for label in ("abuse", "third_party_disclosure", "pii_exposure"):
-            biases[LABELS.index(label)] = certain
-        biases[ABOUT] = about
-        weights = words.reader.weights.copy()
-        weights[[n for n in range(len(weights)) if n != LABELS.index("abuse")]] = 0
-        reader = replace(words.reader, weights=weights, bias=biases, lexicons=frozenset())
-        return [(s.text, s.label, s.words) for s in settle(Finder(texts, lexicons), [Recipient(True)] * len(texts), reader)[0] if s.detail == "second_reader" and s.counts]
-
-    assert told(6, 30) == [(0, "abuse", "你这个畜生不如的东西")]
-    assert told(6, -20) == [] == told(-60, 30), "neither outside of collection nor unless it is sure"
 
 
 def test_what_is_noted_of_a_call_or_a_visit_speaks_of_collection(tmp_path: Path, words: Words) -> None:
@@ -467,10 +441,10 @@ def test_what_is_noted_of_a_call_or_a_visit_speaks_of_collection(tmp_path: Path,
     biases = np.full(len(LABELS) + 1, -30, np.float32)
     biases[LABELS.index("abuse")] = 6
     reader = replace(words.reader, weights=np.zeros_like(words.reader.weights), bias=biases, lexicons=frozenset())
-    finder = Finder(["骂了", "骂了"], words.lexicons)
+    finder = Finder(["你个废物", "你个废物"], words.lexicons)
     found, scores = settle(finder, [Recipient(True)] * 2, reader, np.array([True, False]))
     assert {(s.text, s.label) for s in found if s.counts} == {(0, "abuse")} and scores[:, ABOUT].tolist() == [1.0, pytest.approx(0.0, abs=1e-6)]
-    lines = [json.dumps({"text": "骂了", "recipient": "borrower", "channel": channel}).encode() for channel in ("call_note", "visit_note", "transcript", "sms", "wechat", None)]
+    lines = [json.dumps({"text": "你个废物", "recipient": "borrower", "channel": channel}).encode() for channel in ("call_note", "visit_note", "transcript", "sms", "wechat", None)]
     told = scan.judge_messages(list(scan.read_messages(lines)), words.lexicons, reader)
     assert [v.labels for v in told] == [("abuse",)] * 3 + [()] * 3
     con = duckdb.connect(":memory:")
@@ -480,12 +454,6 @@ def test_what_is_noted_of_a_call_or_a_visit_speaks_of_collection(tmp_path: Path,
     store.derive_cases(con, Settings(), {1: "Asia/Shanghai"})
     assert sorted(con.execute(f"SELECT noted FROM ({store.spoken_to(con)})").fetchall()) == [(False,)] * 3 + [(True,)] * 3
     con.close()
-
-
-def test_the_bench_gives_the_reason_of_what_was_told_alone(words: Words) -> None:
-    (verdict,) = scan.judge_messages([scan.Message(None, "【市检察院】你的案件已移送，请立即还款", "zh", "borrower", None)], words.lexicons, words.reader)
-    told = [s["why"] for s in verdict.signals if "second reader alone" in s["why"]]
-    assert "impersonation" in verdict.labels and told and all(re.search(r", from: \S", why) for why in told)
 
 
 def test_the_second_reader_tells_collection_from_private_messages(words: Words) -> None:

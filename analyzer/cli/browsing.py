@@ -89,9 +89,6 @@ def _show_explained(told: explain.Explained) -> None:
         cells = [entry["ordinal"], entry["contact_id"], t(f"word.{entry['role']}"), entry["local_at"], *words, entry["agent_id"], say_words(entry["measured"], lang)]
         table.add_row(*(Text("" if c is None else visible(c)) for c in cells), shown)
     console.print(table)
-    for entry in told.ledger:
-        if explain.read_alone(entry):
-            console.print(Text(f"{entry['ordinal']}: {t('explain.read_alone')}"))
     part("explain.remedy", told.texts["remedy"][lang])
     part("explain.not_covered", told.texts["not_covered"][lang])
     part("explain.sql", told.sql)

@@ -92,7 +92,6 @@ def texts(ledger: list[dict[str, Any]]) -> None:
     for entry in spoken[:TEXTS]:
         place = t("page.row", file=entry["file"], row=entry["row_no"]) if entry["file"] else ""
         head = [str(entry["ordinal"]), *(shown(k, entry[k]) for k in ("role", "local_at", "channel", "relation")), place]
-        head += [t("explain.read_alone")] if explain.read_alone(entry) else []
         quote(" · ".join(part for part in head if part), entry["text"], entry["marks"])
     if len(spoken) > TEXTS:
         st.caption(t("page.texts_first", shown=TEXTS, total=len(spoken)))

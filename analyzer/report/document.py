@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from analyzer.explain import Explained, read_alone
+from analyzer.explain import Explained
 from analyzer.legible import visible
 from analyzer.messages import keys, say, say_words
 from analyzer.model import Outcome
@@ -291,7 +291,6 @@ def _ledger(told: Explained, t: Say) -> list[Block]:
     for e in entries:
         if e["text"]:
             blocks.append(Quote(t("report.text_of", ordinal=e["ordinal"], contact=e["contact_id"]), spans(e["text"], e["marks"])))
-            blocks += [Paragraph(t("explain.read_alone"), "note")] if read_alone(e) else []
     return blocks
 
 

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.model import READ_ALONE
 from analyzer.text.context import CLAUSE_ENDS, SENTENCE_ENDS
 from analyzer.text.finder import Finder, Signal
 from analyzer.text.lexicon import LABELS, Lexicons, load_lexicons
@@ -52,19 +51,16 @@ LONGEST = 2_000
 _EVEN, _LEAST = 0.5, 1e-6
 # Sure words do not count below this score, given by the whole text and by so many characters of their sentence on either side. Chosen on the
 # development and the ordinary sets: about half of the false alarms go there, and macro-F1 does not (docs/words-report.md).
-OVERRULED, AROUND = 0.1, 30
+OVERRULED, AROUND = 0.3, 30
 # A label needs its threshold in a text that so surely speaks of collection; elsewhere so many times the log-odds that are lacking on top of it:
-# private chatter shares its words with every breach. Chosen on authors the reader was not trained with and on the ordinary sets (docs/words-report.md).
-SPEAKS, DEMAND = 0.97, 2.0
-# What is disclosed, of a debt or of a person, must be found: a label without it proves nothing.
-_FOUND_ONLY = frozenset(["third_party_disclosure", "pii_exposure"])
+# private chatter shares its words with every breach. Chosen on the development and the ordinary sets (docs/words-report.md).
+SPEAKS, DEMAND = 0.999, 0.75
 ABOUT = len(LABELS)
 """The column of the scores that says whether a text speaks of collection; before it come the labels."""
 # Whether a disclosure is one depends on who is told and what he knows, which rules look at themselves: words of it are overruled only
 # if they would be, said to somebody who owes nothing and knows nothing.
 _BY_RECIPIENT = frozenset(["third_party_disclosure"])
 _SENTENCE_END = re.compile(f"[{re.escape(SENTENCE_ENDS)}]")
-_SENTENCE = re.compile(f"[^{re.escape(SENTENCE_ENDS)}\\s][^{re.escape(SENTENCE_ENDS)}]*")
 _CLAUSE_END = re.compile(f"(?<=[{re.escape(CLAUSE_ENDS + SENTENCE_ENDS)}、])")
 _LONG_FIGURE = re.compile(r"(?:[0-9０-９][\s-]*){7,}")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -340,13 +336,12 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
         for number, (place, _, _) in enumerate(again):
             own[place] = max(own[place], float(around[number, column[found[place].label]]))
     decided = [reader.decided(s, own[n], about[n]) for n, s in enumerate(found)]
-    # Labels of which no words counted and no sure ones were taken back.
+    # Labels of which no words counted.
     left = reader.agrees(scores)
     for signal in decided:
-        if signal.counts or (signal.taken_back and signal.sure):
+        if signal.counts:
             left[signal.text, column[signal.label]] = False
     decided += _nearly(finder, left, scores, reader)
-    decided += _alone(finder, left, scores, recipients, reader)
     return sorted(decided, key=lambda s: (s.text, s.start, -s.end)), scores
 
 
@@ -361,31 +356,6 @@ def _nearly(finder: Finder, left: npt.NDArray[np.bool_], scores: Scores, reader:
         left[signal.text, column] = False
         why = f"{signal.why}, {_of(score, reader.needed(signal.label, about))}"
         found.append(signal if signal.taken_back else signal._replace(counts=True, confidence=round(min(score, 0.98), 3), why=why))
-    return found
-
-
-def _alone(finder: Finder, left: npt.NDArray[np.bool_], scores: Scores, recipients: Sequence[Recipient], reader: SecondReader) -> list[Signal]:
-    """The sentences of which the reader is surest where no words speak for a label that is left."""
-    left[:, [LABELS.index(label) for label in _FOUND_ONLY]] = False
-    # The concepts of English end so; a rule that asks for one of a label asks for all.
-    concepts = {item.label: item for item in sorted(finder.lexicons.items, key=lambda item: not item.id.endswith("_en"))}
-    spans = [(number, m.start(), m.end()) for number in np.flatnonzero(left.any(axis=1)).tolist() for m in _SENTENCE.finditer(finder.texts[number])]
-    if not spans:
-        return []
-    sentences = Finder([finder.texts[number][start:end] for number, start, end in spans], finder.lexicons)
-    parts = reader.scores(features(sentences.normal, [recipients[number] for number, _, _ in spans], sentences.sets()))
-    surest: dict[tuple[int, int], int] = {}
-    for place, (number, _, _) in enumerate(spans):
-        for column in np.flatnonzero(left[number]).tolist():
-            best = surest.setdefault((number, column), place)
-            if parts[place, column] > parts[best, column]:
-                surest[number, column] = place
-    found = []
-    for (number, column), place in surest.items():
-        label, score, (_, start, end) = LABELS[column], float(scores[number, column]), spans[place]
-        if concept := concepts.get(label):
-            why = f"second reader alone, {score:.2f} of {reader.needed(label, float(scores[number, ABOUT])):.2f}"
-            found.append(Signal(number, concept.id, label, READ_ALONE, start, end, finder.texts[number][start:end], "collector", False, False, False, True, round(min(score, 0.98), 3), why, concept.version))
     return found
 
 
