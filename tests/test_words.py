@@ -26,7 +26,7 @@ from analyzer.text.normalise import normalise
 from analyzer.text.personal_data import ENTITIES, LONGEST, candidates, find_personal_data
 from analyzer.text.recognisers import is_card, is_resident_id
 from analyzer.text.safe_regex import compile_safe
-from analyzer.text.second_reader import ABOUT, DEMAND, OVERRULED, SPEAKS, Recipient, features, settle
+from analyzer.text.second_reader import ABOUT, OVERRULED, SPEAKS, Recipient, features, settle
 from analyzer.text.second_reader import LONGEST as READ
 from analyzer.text.signals import TEXTS
 from tests.conftest import ROOT
@@ -288,7 +288,7 @@ def test_settled_signals_carry_the_score(words: Words) -> None:
     # The less a text speaks of collection, the more is needed; what is sure needs none.
     settled = words.reader.settle[doubtful.label]
     odds = [p / (1 - p) for p in (settled, SPEAKS, 0.9)]
-    beside = odds[0] * (odds[1] / odds[2]) ** DEMAND
+    beside = odds[0] * odds[1] / odds[2]
     for about, least in ((1.0, settled), (SPEAKS, settled), (0.9, beside / (1 + beside))):
         assert words.reader.needed(doubtful.label, about) == pytest.approx(least, abs=1e-4)
         for score, counts in ((least + 0.001, True), (least - 0.001, False)):

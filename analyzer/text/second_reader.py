@@ -52,9 +52,9 @@ _EVEN, _LEAST = 0.5, 1e-6
 # Sure words do not count below this score, given by the whole text and by so many characters of their sentence on either side. Chosen on the
 # development and the ordinary sets: about half of the false alarms go there, and macro-F1 does not (docs/words-report.md).
 OVERRULED, AROUND = 0.3, 30
-# A label needs its threshold in a text that so surely speaks of collection; elsewhere so many times the log-odds that are lacking on top of it:
-# private chatter shares its words with every breach. Chosen on the development and the ordinary sets (docs/words-report.md).
-SPEAKS, DEMAND = 0.999, 0.75
+SPEAKS = 0.999
+"""A label needs its threshold in a text that so surely speaks of collection; elsewhere the log-odds that are lacking on top of it: private chatter shares its
+words with every breach. Chosen on the development and the ordinary sets (docs/words-report.md)."""
 ABOUT = len(LABELS)
 """The column of the scores that says whether a text speaks of collection; before it come the labels."""
 # Whether a disclosure is one depends on who is told and what he knows, which rules look at themselves: words of it are overruled only
@@ -250,7 +250,7 @@ class SecondReader:
     def _least(self, about: Scores) -> Scores:
         """The log-odds that each label needs, shape (texts, labels)."""
         lacking = np.maximum(_log_odds(np.array([SPEAKS], dtype=np.float32)) - _log_odds(about), 0)
-        least: Scores = self._settled + (DEMAND * lacking)[:, np.newaxis]
+        least: Scores = self._settled + lacking[:, np.newaxis]
         return least
 
     @cached_property
