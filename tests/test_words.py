@@ -361,7 +361,7 @@ def test_noise_does_not_talk_a_plain_threat_away(words: Words) -> None:
     whole = words.reader.scores(features(finder.normal, [Recipient(True)], finder.sets()))[0]
     assert whole[LABELS.index("threat_violence")] < OVERRULED, "the whole text speaks against it"
     told = [v.labels for v in judge([{"text": THREAT}, {"text": text}, {"text": noise}], words)]
-    assert told == [("threat_violence",), ("threat_violence",), ()]
+    assert ["threat_violence" in labels for labels in told] == [True, True, False] and told[2] == ()
 
 
 def test_plain_breaches_are_told(words: Words) -> None:
