@@ -14,7 +14,7 @@ from analyzer import advise, audit, rules, runs, store
 from analyzer.casebook import bench, derive_given, outcomes
 from analyzer.checks import prepare
 from analyzer.checks.base import guests
-from analyzer.errors import RuleErrors
+from analyzer.errors import RuleErrors, UsageError
 from analyzer.intake import Settings, load_mapping
 from analyzer.text import TextReader, Words
 from tests.conftest import ROOT
@@ -222,6 +222,14 @@ def test_advice_does_not_know_which_debt_a_contact_would_be_about_where_contacts
     for person in ("P1", None):
         told = advise.may_contact(run, prepare(rules.select(ROOT / "rules", ["us-reg-f"])), [advise.Question("K1", "call", datetime(2026, 3, 6, 15), person)])[0]
         assert {r.rule: r.answer for r in told.reasons}["us-reg-f/seven-in-seven"] == "unknown" and told.person_id == "P1"
+
+
+def test_advice_needs_a_zone_where_his_contacts_name_several(tmp_path: Path) -> None:
+    (tmp_path / "contacts.csv").write_text("contact_id,case_id,person_id,channel,direction,started_at,outcome,relation,zone\nc1,K1,P1,call,outbound,2026-03-02 10:00:00,no_answer,self,America/New_York|America/Chicago\n", encoding="utf-8")
+    run = audit.run([str(tmp_path / "contacts.csv")], tmp_path / "runs", packs=["us-reg-f"], settings=Settings("America/New_York", "US")).path
+    with pytest.raises(UsageError) as error:
+        advise.may_contact(run, prepare(rules.select(ROOT / "rules", ["us-reg-f"])), [advise.Question("K1", "call", datetime(2026, 3, 6, 15), "P1")])
+    assert error.value.key == "usage.no_zone"
 
 
 def test_no_process_is_left_where_the_rules_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
