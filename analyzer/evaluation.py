@@ -199,8 +199,8 @@ def main() -> None:
         (folder / "thresholds.json").write_text(json.dumps({"settle": settle}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         reader = replace(reader, settle=settle)
     measured: dict[str, dict[str, list[int]]] = {}
-    lines = ["# How well the words are read", "", "Written by `make evaluate`. The threshold of the second reader was chosen on the development set, which flatters it a little; the set of another",
-             "author, who saw neither words nor examples, is the", "real measure.", ""]
+    lines = ["# How well the words are read", "", "Written by `make evaluate`. The threshold of the second reader was chosen on the development set, which flatters it a little; the sets of other",
+             "authors, who saw neither words nor examples, are the real measure.", ""]
     for lang, own in development.items():
         truth = truth_of(own)
         told = told_of(judge_messages(messages_of(own), lexicons, reader))
