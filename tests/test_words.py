@@ -436,15 +436,15 @@ def test_what_is_nearly_a_pattern_is_settled_by_the_second_reader(tmp_path: Path
 
 
 def test_what_is_noted_of_a_call_or_a_visit_speaks_of_collection(tmp_path: Path, words: Words) -> None:
-    """However short it is; a message has to say so itself."""
+    """Be it short, but more than a word; a message has to say so itself."""
     assert words.reader is not None
     biases = np.full(len(LABELS) + 1, -30, np.float32)
     biases[LABELS.index("abuse")] = 6
     reader = replace(words.reader, weights=np.zeros_like(words.reader.weights), bias=biases, lexicons=frozenset())
-    finder = Finder(["你个废物", "你个废物"], words.lexicons)
-    found, scores = settle(finder, [Recipient(True)] * 2, reader, np.array([True, False]))
-    assert {(s.text, s.label) for s in found if s.counts} == {(0, "abuse")} and scores[:, ABOUT].tolist() == [1.0, pytest.approx(0.0, abs=1e-6)]
-    lines = [json.dumps({"text": "你个废物", "recipient": "borrower", "channel": channel}).encode() for channel in ("call_note", "visit_note", "transcript", "sms", "wechat", None)]
+    finder = Finder(["跟他说你个废物", "跟他说你个废物", "你个废物"], words.lexicons)
+    found, scores = settle(finder, [Recipient(True)] * 3, reader, np.array([True, False, True]))
+    assert {(s.text, s.label) for s in found if s.counts} == {(0, "abuse")} and scores[:, ABOUT].tolist() == [1.0, *[pytest.approx(0.0, abs=1e-6)] * 2]
+    lines = [json.dumps({"text": "跟他说你个废物", "recipient": "borrower", "channel": channel}).encode() for channel in ("call_note", "visit_note", "transcript", "sms", "wechat", None)]
     told = scan.judge_messages(list(scan.read_messages(lines)), words.lexicons, reader)
     assert [v.labels for v in told] == [("abuse",)] * 3 + [()] * 3
     con = duckdb.connect(":memory:")

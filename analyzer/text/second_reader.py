@@ -51,10 +51,12 @@ LONGEST = 2_000
 _EVEN, _LEAST = 0.5, 1e-6
 # Sure words do not count below this score, given by the whole text and by so many characters of their sentence on either side. Chosen on the
 # development and the ordinary sets: about half of the false alarms go there, and macro-F1 does not (docs/words-report.md).
-OVERRULED, AROUND = 0.3, 30
+OVERRULED, AROUND = 0.25, 30
 SPEAKS = 0.999
 """A label needs its threshold in a text that so surely speaks of collection; elsewhere the log-odds that are lacking on top of it: private chatter shares its
 words with every breach. Chosen on the development and the ordinary sets (docs/words-report.md)."""
+A_NOTE = 7
+"""Fewer characters are a word by itself, which says of nobody that he did it: that such a text is a note does not make it speak of collection."""
 ABOUT = len(LABELS)
 """The column of the scores that says whether a text speaks of collection; before it come the labels."""
 # Whether a disclosure is one depends on who is told and what he knows, which rules look at themselves: words of it are overruled only
@@ -311,14 +313,14 @@ def normalise_plain(text: str) -> Normal:
 def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader, noted: npt.NDArray[np.bool_] | None = None) -> tuple[list[Signal], Scores]:
     """The signals of a finder's texts as the reader leaves them (`SecondReader.decided`), and the scores of each text.
 
-    `noted`: per text whether it is of a call or a visit: what a collector records speaks of collection, as short as it may be.
+    `noted`: per text whether it is of a call or a visit: what a collector records speaks of collection (`A_NOTE`).
 
     Every text is scored at once, and doubtful words are looked for only where the score lets them count, since there are many;
     with the finder's `keep_refused` everywhere.
     """
     scores = reader.scores(features(finder.normal, recipients, finder.sets()))
     if noted is not None:
-        scores[noted, ABOUT] = 1
+        scores[noted & np.array([len(text) >= A_NOTE for text in finder.texts], dtype=np.bool_), ABOUT] = 1
     found = finder.signals(None if finder.keeps_refused else reader.agrees(scores))
     column = {label: number for number, label in enumerate(LABELS)}
     own = [float(scores[s.text, column[s.label]]) for s in found]
