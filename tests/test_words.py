@@ -251,6 +251,13 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path, lexicons: Lexicons)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_the_threshold_is_the_one_that_the_development_set_asks_for(words: Words) -> None:
+    """`make evaluate` chooses it; whoever changes what it depends on has to run that again."""
+    assert words.reader is not None
+    development = [training.read_examples([ROOT / "tests/development" / f"{lang}.jsonl"]) for lang in ("zh", "en")]
+    assert set(words.reader.settle.values()) == {evaluation.choose_threshold(development, words.lexicons, words.reader)}
+
+
 def test_the_examples_are_whole_and_apart_from_the_test_set() -> None:
     train = training.read_examples(sorted((ROOT / "rules/examples").glob("*.jsonl")))
     held = training.read_examples(sorted((ROOT / "tests/development").glob("*.jsonl")))
@@ -282,22 +289,20 @@ def test_settled_signals_carry_the_score(words: Words) -> None:
     assert words.reader is not None
     sure = find([THREAT], words.lexicons)[0]
     doubtful = sure._replace(sure=False, counts=False)
-    decided = words.reader.decided(doubtful, 0.97)
-    assert decided.counts and decided.confidence == pytest.approx(0.97) and "second reader 0.97" in decided.why
-    assert not words.reader.decided(doubtful, 0.01).counts
+    settled, column = words.reader.settle[doubtful.label], LABELS.index(doubtful.label)
+    decided = words.reader.decided(doubtful, 0.97, settled)
+    assert decided.counts and decided.confidence == pytest.approx(0.97) and f"second reader 0.97 of {settled:.2f}" in decided.why
+    assert not words.reader.decided(doubtful, settled - 0.01, settled).counts
     # The less a text speaks of collection, the more is needed; what is sure needs none.
-    settled = words.reader.settle[doubtful.label]
     odds = [p / (1 - p) for p in (settled, SPEAKS, 0.9)]
     beside = odds[0] * odds[1] / odds[2]
     for about, least in ((1.0, settled), (SPEAKS, settled), (0.9, beside / (1 + beside))):
-        assert words.reader.needed(doubtful.label, about) == pytest.approx(least, abs=1e-4)
+        assert words.reader.needed(np.array([about], np.float32))[0, column] == pytest.approx(least, abs=1e-4)
         for score, counts in ((least + 0.001, True), (least - 0.001, False)):
-            assert words.reader.decided(doubtful, score, about).counts is counts, (about, score)
             scores = np.full((1, len(LABELS) + 1), 0.0001, np.float32)
-            scores[0, [LABELS.index(doubtful.label), ABOUT]] = score, about
+            scores[0, [column, ABOUT]] = score, about
             assert words.reader.agrees(scores).sum() == counts, (about, score)
-    assert not words.reader.decided(doubtful, 0.999, 0.01).counts
-    assert words.reader.decided(sure, 0.97) is sure and words.reader.decided(sure, OVERRULED) is sure and not words.reader.decided(sure, 0.09).counts
+    assert words.reader.decided(sure, OVERRULED, 0.99) is sure and not words.reader.decided(sure, OVERRULED - 0.01, 0.0).counts
     assert np.all((words.reader.weights >= -127) & (words.reader.weights <= 127))
 
 
@@ -330,9 +335,9 @@ def test_words_the_second_reader_never_saw_are_not_overruled(words: Words) -> No
     """A house's own lexicon decides by itself until the model is trained with it."""
     assert words.reader is not None
     sure = find([THREAT], words.lexicons)[0]
-    assert not words.reader.decided(sure, 0.01).counts
+    assert not words.reader.decided(sure, 0.01, 0.0).counts
     for own in (sure._replace(concept="house_words"), sure._replace(version="2099-01-01")):
-        assert words.reader.decided(own, 0.01) is own
+        assert words.reader.decided(own, 0.01, 0.0) is own
 
 
 def test_asking_why_not_changes_no_label(words: Words) -> None:

@@ -241,36 +241,25 @@ class SecondReader:
 
     def agrees(self, scores: Scores) -> npt.NDArray[np.bool_]:
         """Where the scores let a label count without words that are sure, shape (texts, labels)."""
-        agreed: npt.NDArray[np.bool_] = _log_odds(scores[:, :ABOUT]) >= self._least(scores[:, ABOUT])
+        agreed: npt.NDArray[np.bool_] = scores[:, :ABOUT] >= self.needed(scores[:, ABOUT])
         return agreed
 
-    def needed(self, label: str, about: float = 1.0) -> float:
-        """The score from which a label counts without sure words, in a text that speaks of collection so surely."""
-        least = float(self._least(np.array([about], dtype=np.float32))[0, LABELS.index(label)])
-        return 1.0 / (1.0 + float(np.exp(-least)))
-
-    def _least(self, about: Scores) -> Scores:
-        """The log-odds that each label needs, shape (texts, labels)."""
-        lacking = np.maximum(_log_odds(np.array([SPEAKS], dtype=np.float32)) - _log_odds(about), 0)
-        least: Scores = self._settled + lacking[:, np.newaxis]
-        return least
-
-    @cached_property
-    def _settled(self) -> Scores:
-        return _log_odds(np.array([self.settle.get(label, _EVEN) for label in LABELS], dtype=np.float32))
+    def needed(self, about: Scores) -> npt.NDArray[np.float64]:
+        """The score from which each label counts without sure words, shape (texts, labels), in texts that speak of collection so surely."""
+        settled = _log_odds(np.array([self.settle.get(label, _EVEN) for label in LABELS]))
+        lacking = np.maximum(_log_odds(np.array([SPEAKS])) - _log_odds(about), 0)
+        found: npt.NDArray[np.float64] = 1 / (1 + np.exp(-(settled + lacking[:, np.newaxis])))
+        return found
 
     def overrules(self, signal: Signal, score: float) -> bool:
         """Whether sure words do not count because the score is so low."""
         return signal.counts and (signal.concept, signal.version) in self.lexicons and score < OVERRULED
 
-    def decided(self, signal: Signal, score: float, about: float = 1.0) -> Signal:
-        """A signal with what the score makes of it: a doubtful one settled, a sure one left as it is unless it is overruled. What was taken back stays so.
-
-        `about`: how surely the text speaks of collection.
-        """
+    def decided(self, signal: Signal, score: float, needed: float) -> Signal:
+        """A signal with what the score makes of it: a doubtful one settled by what is `needed`, a sure one left as it is unless it is overruled. What was taken back stays so."""
         if signal.taken_back or (signal.sure and not self.overrules(signal, score)):
             return signal
-        needed = OVERRULED if signal.sure else self.needed(signal.label, about)
+        needed = OVERRULED if signal.sure else needed
         why = f"{signal.why}, {_of(score, needed)}"
         return signal._replace(counts=score >= needed, confidence=round(min(max(score, 0.02), 0.98), 3), why=why)
 
@@ -296,9 +285,9 @@ def _of(score: float, needed: float) -> str:
     return f"second reader {score:.2f} of {needed:.2f}"
 
 
-def _log_odds(share: Scores) -> Scores:
+def _log_odds(share: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     bounded = np.clip(share.astype(np.float64), _LEAST, 1 - _LEAST)
-    found: Scores = (np.log(bounded) - np.log1p(-bounded)).astype(np.float32)
+    found: npt.NDArray[np.float64] = np.log(bounded) - np.log1p(-bounded)
     return found
 
 
@@ -321,10 +310,10 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
     scores = reader.scores(features(finder.normal, recipients, finder.sets()))
     if noted is not None:
         scores[noted & np.array([len(text) >= A_NOTE for text in finder.texts], dtype=np.bool_), ABOUT] = 1
-    found = finder.signals(None if finder.keeps_refused else reader.agrees(scores))
+    needed, left = reader.needed(scores[:, ABOUT]), reader.agrees(scores)
+    found = finder.signals(None if finder.keeps_refused else left)
     column = {label: number for number, label in enumerate(LABELS)}
     own = [float(scores[s.text, column[s.label]]) for s in found]
-    about: list[float] = scores[[s.text for s in found], ABOUT].tolist() if found else []
     asked = [place for place, s in enumerate(found) if reader.overrules(s, own[place])]
     if asked:
         again: list[tuple[int, str, Recipient]] = []
@@ -337,26 +326,24 @@ def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader
         around = reader.scores(features(near.normal, [told for _, _, told in again], near.sets()))
         for number, (place, _, _) in enumerate(again):
             own[place] = max(own[place], float(around[number, column[found[place].label]]))
-    decided = [reader.decided(s, own[n], about[n]) for n, s in enumerate(found)]
-    # Labels of which no words counted.
-    left = reader.agrees(scores)
+    decided = [reader.decided(s, score, float(needed[s.text, column[s.label]])) for s, score in zip(found, own, strict=True)]
+    # What is left are labels of which no words counted.
     for signal in decided:
         if signal.counts:
             left[signal.text, column[signal.label]] = False
-    decided += _nearly(finder, left, scores, reader)
+    decided += _nearly(finder, left, scores, needed)
     return sorted(decided, key=lambda s: (s.text, s.start, -s.end)), scores
 
 
-def _nearly(finder: Finder, left: npt.NDArray[np.bool_], scores: Scores, reader: SecondReader) -> list[Signal]:
-    """What is nearly a pattern of a label that is left, which then is no more."""
+def _nearly(finder: Finder, left: npt.NDArray[np.bool_], scores: Scores, needed: npt.NDArray[np.float64]) -> list[Signal]:
+    """What is nearly a pattern of a label that is left."""
     if not left.any():
         return []
     found = []
     for signal in finder.nearly(left):
-        column = LABELS.index(signal.label)
-        score, about = (float(scores[signal.text, n]) for n in (column, ABOUT))
-        left[signal.text, column] = False
-        why = f"{signal.why}, {_of(score, reader.needed(signal.label, about))}"
+        place = signal.text, LABELS.index(signal.label)
+        score = float(scores[place])
+        why = f"{signal.why}, {_of(score, float(needed[place]))}"
         found.append(signal if signal.taken_back else signal._replace(counts=True, confidence=round(min(score, 0.98), 3), why=why))
     return found
 
