@@ -8,6 +8,7 @@ import duckdb
 
 from analyzer.checks import Prepared
 from analyzer.model import Rule
+from analyzer.sql import append
 
 _WEAKEST = ("unverified", "reported", "house", "seen")
 
@@ -19,12 +20,12 @@ def known(rule: Rule) -> str:
 
 def record_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared]) -> None:
     """Keep every rule as it was used in the table `rules`."""
-    con.executemany(
-        "INSERT INTO rules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    append(
+        con, "rules",
         [
             [
                 p.rule.ref, p.rule.pack, p.rule.digest, p.rule.kind, p.rule.severity, p.rule.strength, p.rule.effect,
-                known(p.rule), p.rule.title.zh, p.rule.title.en, p.rule.path.read_text(encoding="utf-8"), p.compiled.hits,
+                known(p.rule), p.rule.title.zh, p.rule.title.en, p.rule.source, p.compiled.hits,
                 p.compiled.standing,
             ]
             for p in rules

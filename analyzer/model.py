@@ -77,7 +77,7 @@ class Citation:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule as loaded: what it asks, why, where it comes from, and the cases that prove it."""
+    """One rule as loaded: what it asks, why, where it comes from, and the cases that prove it; `source` is its file, `digest` that of the file's octets."""
 
     id: str
     pack: str
@@ -99,6 +99,7 @@ class Rule:
     cases: tuple[dict[str, Any], ...]
     applies_to: dict[str, tuple[str, ...]]
     digest: str
+    source: str = field(repr=False)
     lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, compare=False, hash=False)
 
     @property

@@ -183,7 +183,8 @@ def _pack(folder: Path, problems: list[RuleProblem]) -> Pack | None:
     if not head_path.is_file():
         problems.append(RuleProblem(f"{folder.name}/pack.yaml", 0, "rules.no_pack_file"))
         return None
-    head = validated(head_path, PackFile, problems)
+    document = yamlfile.read(head_path)
+    head = validated(head_path, PackFile, problems, document)
     rules = []
     for path in sorted(folder.glob("*.yaml")):
         if path.name != "pack.yaml" and path.is_file():
@@ -194,7 +195,7 @@ def _pack(folder: Path, problems: list[RuleProblem]) -> Pack | None:
         return None
     if head.id != folder.name:
         problems.append(RuleProblem(_shown(head_path), 1, "rules.id_differs", (("id", head.id), ("name", folder.name))))
-    digest = sha256("".join([_digest(head_path), *(r.digest for r in rules)]).encode()).hexdigest()
+    digest = sha256("".join([_digest(document), *(r.digest for r in rules)]).encode()).hexdigest()
     places = head.applies_to.jurisdiction or []
     return Pack(
         head.id, head.title.plain(), head.about.plain(), head.binds.plain(), places[0] if len(places) == 1 else None,
@@ -231,8 +232,8 @@ def _rule(path: Path, head: PackFile | None, problems: list[RuleProblem]) -> Rul
             for c in raw.citations
         ),
         in_force, until, values, raw.check, tuple(c.model_dump() for c in raw.cases),
-        {k: tuple(v) for k, v in applies.model_dump().items() if v}, _digest(path),
-        document.lines,
+        {k: tuple(v) for k, v in applies.model_dump().items() if v}, _digest(document),
+        document.source.decode("utf-8"), document.lines,
     )  # fmt: skip
 
 
@@ -314,5 +315,5 @@ def _shown(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def _digest(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
+def _digest(document: yamlfile.Document) -> str:
+    return sha256(document.source).hexdigest()

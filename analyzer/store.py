@@ -146,6 +146,7 @@ def workspace(folder: Path, memory: str | None = None, octets: int = 0) -> Itera
             con.execute(f"ATTACH {literal(str(scratch / _FILE))} AS run")
             con.execute("USE run")
             create_tables(con)
+            comment_on_tables(con)
             yield con, scratch
         except duckdb.OutOfMemoryException as error:
             raise UsageError("usage.memory_short", memory=memory or "-") from error
@@ -210,12 +211,13 @@ def stored_columns(table: str) -> tuple[str, ...]:
 
 
 def create_tables(con: duckdb.DuckDBPyConnection, temporary: bool = False) -> None:
-    """The tables of schema.sql with their comments; temporary ones for the rules' own cases."""
+    """The tables of schema.sql; temporary ones for the rules' own cases."""
     text = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
-    if temporary:
-        con.execute(text.replace("CREATE TABLE", "CREATE TEMP TABLE"))
-        return
-    con.execute(text)
+    con.execute(text.replace("CREATE TABLE", "CREATE TEMP TABLE") if temporary else text)
+
+
+def comment_on_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """The comments of schema.sql on the columns of its tables, for whoever opens a run in a tool of his own."""
     comments = (
         f"COMMENT ON COLUMN {table}.{column} IS {literal(comment)}" for table, columns in schema() for column, comment in columns
     )

@@ -101,11 +101,12 @@ class Lines(Mapping[Place, int]):
 
 @dataclass
 class Document:
-    """The data of a file, the 1-based line of each path into it, and what is wrong with its YAML: (line, key, params)."""
+    """The data of a file, the 1-based line of each path into it, what is wrong with its YAML: (line, key, params), and the file's octets."""
 
     data: Any = None
     lines: Lines = field(default_factory=Lines)
     problems: list[tuple[int, str, dict[str, object]]] = field(default_factory=list)
+    source: bytes = b""
 
     def line(self, path: Place) -> int:
         """The line of a path, or of the nearest part of it that exists."""
@@ -122,8 +123,9 @@ def line_of(path: Place, lines: Mapping[Place, int]) -> int:
 def read(path: Path) -> Document:
     """Read one file. Nothing is raised for bad YAML: it is in `problems`."""
     document = Document()
+    document.source = path.read_bytes()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = document.source.decode("utf-8")
     except UnicodeDecodeError:
         document.problems.append((1, "yaml.encoding", {}))
         return document

@@ -13,6 +13,10 @@ import duckdb
 from analyzer.checks.base import HITS, ITS_DAY, Reach
 from analyzer.checks.bind import Prepared
 from analyzer.model import Outcome
+from analyzer.sql import append
+
+_Result = tuple[str, str, str | None, int, str | None]
+# (rule, outcome, missing, contacts, reason), as in `rule_results`.
 
 
 def judge(
@@ -29,10 +33,9 @@ def judge(
     """
     make_hits(con)
     binding = _binding(con, rules)
-    for prepared in rules:
-        if prepared not in binding:
-            # Its pack binds nobody here: no contact needs to be looked at.
-            con.execute("INSERT INTO rule_results SELECT ?, ?, NULL, count(*), NULL FROM contacts", [prepared.rule.ref, Outcome.NOT_APPLICABLE.value])
+    contacts = con.execute("SELECT count(*) FROM contacts").fetchall()[0][0]
+    # Of a rule whose pack binds nobody here no contact needs to be looked at.
+    results: list[_Result] = [(prepared.rule.ref, Outcome.NOT_APPLICABLE.value, None, contacts, None) for prepared in rules if prepared not in binding]
     rules = binding
     standings = _standings(con, rules)
     seconds: dict[str, float] = {}
@@ -40,14 +43,14 @@ def judge(
         progress(prepared.rule.ref, number, len(rules))
         began = time.perf_counter()
         try:
-            _run(con, prepared, standings[number - 1])
+            results += _run(con, prepared, standings[number - 1])
         except duckdb.Error as error:
             # Only the kind of failure is kept: DuckDB's message may quote a value of the logs.
             ref, total = prepared.rule.ref, sum(standings[number - 1].values())
             con.execute("DELETE FROM hits WHERE rule = ?", [ref])
-            con.execute("DELETE FROM rule_results WHERE rule = ?", [ref])
-            con.execute("INSERT INTO rule_results VALUES (?, ?, NULL, ?, ?)", [ref, Outcome.NOT_EVALUATED.value, total, type(error).__name__])
+            results.append((ref, Outcome.NOT_EVALUATED.value, None, total, type(error).__name__))
         seconds[prepared.rule.ref] = time.perf_counter() - began
+    append(con, "rule_results", results)
     return seconds
 
 
@@ -101,7 +104,8 @@ def _standings(con: duckdb.DuckDBPyConnection, rules: Sequence[Prepared]) -> lis
     return counted
 
 
-def _run(con: duckdb.DuckDBPyConnection, prepared: Prepared, standing: dict[str, int]) -> None:
+def _run(con: duckdb.DuckDBPyConnection, prepared: Prepared, standing: dict[str, int]) -> list[_Result]:
+    """What it says of the contacts; its hits go to `hits`."""
     ref = prepared.rule.ref
     con.execute(f"CREATE OR REPLACE TEMP TABLE found AS SELECT {HITS} FROM ({prepared.compiled.hits})")
     con.execute("INSERT INTO hits SELECT ?, * FROM found WHERE role <> 'undetermined'", [ref])
@@ -115,4 +119,4 @@ def _run(con: duckdb.DuckDBPyConnection, prepared: Prepared, standing: dict[str,
         raise AssertionError(f"{ref} judges more contacts than are in its scope")
     rows.append((Outcome.CLEAR.value, None, clear))
     rows += [(o.value, None, standing[o.value]) for o in (Outcome.NOT_APPLICABLE, Outcome.NOT_IN_FORCE)]
-    con.executemany("INSERT INTO rule_results VALUES (?, ?, ?, ?, NULL)", [[ref, o, m, n] for o, m, n in rows if n])
+    return [(ref, o, m, n, None) for o, m, n in rows if n]

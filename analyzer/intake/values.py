@@ -54,6 +54,11 @@ _SPOKEN = (
 ).replace("QUOTE", _QUOTE)
 
 
+def _let(name: str, value: str, body: str) -> str:
+    """SQL: `body`, in which `name` stands for `value`. Written out in its every place, a value within values takes longer to plan than to work out."""
+    return f"list_transform([{value}], lambda {name}: {body})[1]"
+
+
 def cell(raw: str) -> str:
     """A cell trimmed of blanks (also ideographic ones) and of a spreadsheet's leading apostrophe; '' is NULL."""
     return f"nullif(ltrim(trim({raw}, ' \t\u3000\u00a0'), ''''), '')"
@@ -97,24 +102,24 @@ def regular(raw: str) -> str:
     plain = f"trim(regexp_replace(regexp_replace({_half_width(raw)}, '{_WEEKDAY}', ' ', 'gi'), '{_ZONE_NAME}', ''))"
     plain = f"regexp_replace({plain}, '([时点])半', '\\1 30分')"
     year = f"(CASE p.y WHEN '元' THEN 1 ELSE p.y::INT END + CASE p.era WHEN '令和' THEN {_REIWA} ELSE {_ROC} END)"
-    era = f"list_transform([regexp_extract({plain}, '{_ERA}', ['era', 'y', 'rest'])], lambda p: CASE WHEN p.era <> '' THEN {year} || p.rest END)[1]"
-    plain = f"CASE WHEN regexp_matches({plain}, '民[国國]|令和') THEN coalesce({era}, {plain}) ELSE {plain} END"
+    era = _let("p", f"regexp_extract(spoken, '{_ERA}', ['era', 'y', 'rest'])", f"CASE WHEN p.era <> '' THEN {year} || p.rest END")
+    plain = _let("spoken", plain, f"CASE WHEN regexp_matches(spoken, '民[国國]|令和') THEN coalesce({era}, spoken) ELSE spoken END")
 
     def named(pattern: str, names: str) -> str:
         built = f"CASE WHEN length(p.y) = 2 THEN '20' || p.y ELSE p.y END || '-' || list_position({_MONTHS}, p.mon) || '-' || p.d || upper(p.rest)"
-        return f"list_transform([regexp_extract(lower({plain}), '{pattern}', {names})], lambda p: CASE WHEN p.d <> '' THEN {built} END)[1]"
+        return _let("p", f"regexp_extract(lower(plain), '{pattern}', {names})", f"CASE WHEN p.d <> '' THEN {built} END")
 
     clock = "' ' || p.h || ':' || p.m || ':' || coalesce(nullif(p.s, ''), '00') || p.off"
     built = f"p.y || '-' || p.b || '-' || p.d || CASE WHEN p.h = '' THEN '' ELSE {clock} END"
-    bare = f"regexp_extract({plain}, '{_BARE}', ['y', 'b', 'd', 'h', 'm', 's', 'off'])"
-    last = f"regexp_extract(lower({plain}), '{_YEAR_LAST}', ['mon', 'd', 'clock', 'off', 'y'])"
-    year_last = f"list_transform([{last}], lambda p: CASE WHEN p.d <> '' THEN p.y || '-' || list_position({_MONTHS}, p.mon) || '-' || p.d || ' ' || p.clock || upper(p.off) END)[1]"
-    return (
-        f"coalesce(CASE WHEN regexp_matches({plain}, '{_MONTH}', 'i')"
+    bare = _let("p", f"regexp_extract(plain, '{_BARE}', ['y', 'b', 'd', 'h', 'm', 's', 'off'])", f"CASE WHEN p.y <> '' THEN {built} END")
+    java = f"p.y || '-' || list_position({_MONTHS}, p.mon) || '-' || p.d || ' ' || p.clock || upper(p.off)"
+    year_last = _let("p", f"regexp_extract(lower(plain), '{_YEAR_LAST}', ['mon', 'd', 'clock', 'off', 'y'])", f"CASE WHEN p.d <> '' THEN {java} END")
+    return _let("plain", plain, (
+        f"coalesce(CASE WHEN regexp_matches(plain, '{_MONTH}', 'i')"
         f" THEN coalesce({named(_DAY_MONTH, _NAMES_DAY_MONTH)}, {named(_MONTH_DAY, _NAMES_MONTH_DAY)}, {year_last})"
-        f" WHEN regexp_matches({plain}, '^(19|20)[0-9]{{6}}') THEN list_transform([{bare}], lambda p: CASE WHEN p.y <> '' THEN {built} END)[1]"
-        f" WHEN regexp_matches({plain}, '{_ROC_BARE}') THEN regexp_replace({plain}, '{_ROC_BARE}', '\\1-\\2-\\3\\4') END, {plain})"
-    )
+        f" WHEN regexp_matches(plain, '^(19|20)[0-9]{{6}}') THEN {bare}"
+        f" WHEN regexp_matches(plain, '{_ROC_BARE}') THEN regexp_replace(plain, '{_ROC_BARE}', '\\1-\\2-\\3\\4') END, plain)"
+    ))  # fmt: skip
 
 
 _NAMES_DAY_MONTH, _NAMES_MONTH_DAY = "['d', 'mon', 'y', 'rest']", "['mon', 'd', 'y', 'rest']"
@@ -149,21 +154,19 @@ def _slow_time(raw: str, order: str) -> str:
         f" WHEN {morning} AND p.h::INT = 12 THEN 0 ELSE p.h::INT END)"
     )
     text = f"{ordered} || ' ' || {hour} || ':' || coalesce(nullif(p.m, ''), '00') || ':' || coalesce(nullif(p.s, ''), '00')"
-    shaped = f"list_transform([{parts(raw)}], lambda p: CASE WHEN p.a = '' THEN NULL ELSE try_cast({text} AS TIMESTAMP) END)[1]"
-    number = _figure(raw)
-    serial = f"TIMESTAMP '1899-12-30' + to_microseconds(round({number} * 86400)::BIGINT * 1000000)"
-    return (
-        f"CASE WHEN {number} BETWEEN 20000 AND 80000 THEN {serial}"
-        f" WHEN {number} BETWEEN 1e9 AND 4e9 THEN make_timestamp(({number} * 1000000)::BIGINT)"
-        f" WHEN {number} BETWEEN 1e12 AND 4e12 THEN make_timestamp(({number} * 1000)::BIGINT)"
-        f" WHEN {number} BETWEEN 1e15 AND 4e15 THEN make_timestamp({number}::BIGINT) ELSE {shaped} END"
-    )
+    shaped = _let("p", parts(raw), f"CASE WHEN p.a = '' THEN NULL ELSE try_cast({text} AS TIMESTAMP) END")
+    serial = "TIMESTAMP '1899-12-30' + to_microseconds(round(figure * 86400)::BIGINT * 1000000)"
+    return _let("figure", _figure(raw), (
+        f"CASE WHEN figure BETWEEN 20000 AND 80000 THEN {serial}"
+        " WHEN figure BETWEEN 1e9 AND 4e9 THEN make_timestamp((figure * 1000000)::BIGINT)"
+        " WHEN figure BETWEEN 1e12 AND 4e12 THEN make_timestamp((figure * 1000)::BIGINT)"
+        f" WHEN figure BETWEEN 1e15 AND 4e15 THEN make_timestamp(figure::BIGINT) ELSE {shaped} END"
+    ))  # fmt: skip
 
 
 def _figure(raw: str) -> str:
     """A cell that is a figure and nothing else, DOUBLE. Twelve and fourteen digits that begin with a year are a date and time."""
-    text = _half_width(raw)
-    return f"CASE WHEN regexp_full_match({text}, '(19|20)[0-9]{{10}}([0-9]{{2}})?') THEN NULL ELSE try_cast({text} AS DOUBLE) END"
+    return _let("text", _half_width(raw), "CASE WHEN regexp_full_match(text, '(19|20)[0-9]{10}([0-9]{2})?') THEN NULL ELSE try_cast(text AS DOUBLE) END")
 
 
 def time(raw: str, order: str, plain_only: bool) -> str:
@@ -179,27 +182,25 @@ def offset(raw: str, plain_only: bool) -> str:
     if plain_only:
         return "NULL::SMALLINT"
     stated = f"regexp_replace(regexp_replace(upper({parts(raw)}.off), '^(UTC|GMT)([+-])', '\\2'), '^([+-])([0-9])$', '\\10\\2')"
-    digits = f"replace(substr({stated}, 2), ':', '')"
-    minutes = f"(substr({digits}, 1, 2)::INT * 60 + coalesce(nullif(substr({digits}, 3, 2), '')::INT, 0))"
-    number = _figure(raw)
-    epoch = f"({number} BETWEEN 1e9 AND 4e9 OR {number} BETWEEN 1e12 AND 4e12 OR {number} BETWEEN 1e15 AND 4e15)"
+    minutes = _let("digits", "replace(substr(stated, 2), ':', '')", "substr(digits, 1, 2)::INT * 60 + coalesce(nullif(substr(digits, 3, 2), '')::INT, 0)")
+    said = f"CASE WHEN stated = '' THEN NULL WHEN {one_of('stated', ('Z', 'UTC', 'GMT'))} THEN 0 WHEN stated LIKE '-%' THEN -{minutes} ELSE {minutes} END"
+    epoch = "figure BETWEEN 1e9 AND 4e9 OR figure BETWEEN 1e12 AND 4e12 OR figure BETWEEN 1e15 AND 4e15"
     return (
-        f"CASE WHEN {is_plain_time(raw)} THEN NULL WHEN {epoch} THEN 0 WHEN {stated} = '' THEN NULL WHEN {one_of(stated, ('Z', 'UTC', 'GMT'))} THEN 0"
-        f" WHEN {stated} LIKE '-%' THEN -{minutes} ELSE {minutes} END::SMALLINT"
+        f"CASE WHEN {is_plain_time(raw)} THEN NULL WHEN {_let('figure', _figure(raw), epoch)} THEN 0 ELSE {_let('stated', stated, said)} END::SMALLINT"
     )
 
 
 def date_only(raw: str) -> str:
     """Whether a cell that holds a date gives no time of day (BOOLEAN): its hour is then not known, not midnight."""
-    number = _figure(raw)
-    timed = f"coalesce(({parts(raw)}).h <> '', false) OR coalesce({number} <> floor({number}) OR {number} >= 1e9, false)"
+    counted = _let("figure", _figure(raw), "figure <> floor(figure) OR figure >= 1e9")
+    timed = f"coalesce(({parts(raw)}).h <> '', false) OR coalesce({counted}, false)"
     return f"CASE WHEN {is_plain_time(raw)} THEN length({raw}) = 10 ELSE NOT ({timed}) END"
 
 
 def integer(raw: str) -> str:
     """BIGINT from "1,234", "12.0", "(3)", "逾期30天"; NULL for a part of one and beyond 32 bits."""
     number = f"try_cast(regexp_replace({_plain_number(raw)}, '^(逾期?|overdue|past due)', '', 'i') AS DOUBLE)"
-    whole = f"CASE WHEN {number} = floor({number}) THEN try_cast({number} AS INTEGER) END"
+    whole = _let("figure", number, "CASE WHEN figure = floor(figure) THEN try_cast(figure AS INTEGER) END")
     return f"CASE WHEN regexp_full_match({raw}, '-?[0-9]{{1,9}}') THEN {raw}::INTEGER ELSE {whole} END::BIGINT"
 
 
@@ -208,33 +209,31 @@ def seconds(raw: str, each: float = 1) -> str:
 
     `each`: how many seconds one is where a figure stands alone. NULL beyond 32 bits and below nought.
     """
-    value = f"regexp_replace(lower({_half_width(raw)}), '^(0 days? |pt)', '')"
 
     def told(pattern: str) -> str:
-        found = f"regexp_extract({value}, '{pattern}', ['h', 'm', 's'])"
         each_part = " + ".join(f"coalesce(try_cast(nullif(p.{part}, '') AS DOUBLE), 0) * {factor}" for part, factor in (("h", 3600), ("m", 60), ("s", 1)))
-        return f"list_transform([{found}], lambda p: CASE WHEN p.h || p.m || p.s <> '' THEN TRY(round({each_part})::INTEGER) END)[1]"
+        return _let("p", f"regexp_extract(value, '{pattern}', ['h', 'm', 's'])", f"CASE WHEN p.h || p.m || p.s <> '' THEN TRY(round({each_part})::INTEGER) END")
 
-    number = f"try_cast({_plain_number(raw)} AS DOUBLE)"
-    alone = f"WHEN {number} >= 0 THEN TRY(round({number} * {each})::INTEGER)"
+    spoken = _let("value", f"regexp_replace(lower({_half_width(raw)}), '^(0 days? |pt)', '')", f"coalesce({told(_CLOCK)}, {told(_SPOKEN)})")
+    alone = f"WHEN number >= 0 THEN TRY(round(number * {each})::INTEGER)"
     # A part of a day has many places; 0.5 alone may be anything.
-    part = f"WHEN {number} > 0 AND {number} < 1 AND length({_plain_number(raw)}) >= 6 THEN TRY(round({number} * 86400)::INTEGER) " if each == 1 else ""
-    fast = f"WHEN regexp_full_match({raw}, '[0-9]{{1,9}}') THEN {raw}::INTEGER " if each == 1 else ""
-    return f"CASE {fast}{part}{alone} ELSE coalesce({told(_CLOCK)}, {told(_SPOKEN)}) END::BIGINT"
+    part = "WHEN number > 0 AND number < 1 AND length(bare) >= 6 THEN TRY(round(number * 86400)::INTEGER) " if each == 1 else ""
+    slow = _let("bare", _plain_number(raw), _let("number", "try_cast(bare AS DOUBLE)", f"CASE {part}{alone} ELSE {spoken} END"))
+    return f"CASE WHEN regexp_full_match({raw}, '[0-9]{{1,9}}') THEN {raw}::INTEGER ELSE {slow} END::BIGINT" if each == 1 else f"{slow}::BIGINT"
 
 
 def decimal(raw: str, each: float = 1) -> str:
     """DECIMAL(18,2) from "¥1,234.50", "1.234,50", "(1 234.50)" and "100-" (negative), "1234.5元", "5万"; `each`: how much one is."""
     number = f"try_cast({_plain_number(raw)} AS DOUBLE)"
-    told = f"TRY(round(CASE WHEN regexp_matches({_half_width(raw)}, '万元?$') THEN {number} * 10000 ELSE {number} END * {each}, 2)::DECIMAL(18, 2))"
+    told = f"TRY(round({number} * CASE WHEN regexp_matches({_half_width(raw)}, '万元?$') THEN 10000 ELSE 1 END * {each}, 2)::DECIMAL(18, 2))"
     return told if each != 1 else f"coalesce(try_cast({raw} AS DECIMAL(18, 2)), {told})"
 
 
 def _plain_number(raw: str) -> str:
     bare = f"regexp_replace({_half_width(raw)}, '[¥￥$€£元圆整万天日期 ]|人民币|RMB|CNY|USD|HK|US|NT', '', 'g')"
     # A comma before one or two last digits is a decimal one, before three it parts thousands.
-    european = f"regexp_full_match({bare}, '[-(]?([0-9]{{1,3}}(\\.[0-9]{{3}})+|[0-9]+),[0-9]{{1,2}}[)-]?')"
-    bare = f"CASE WHEN {european} THEN replace(replace({bare}, '.', ''), ',', '.') ELSE replace({bare}, ',', '') END"
+    european = "regexp_full_match(bare, '[-(]?([0-9]{1,3}(\\.[0-9]{3})+|[0-9]+),[0-9]{1,2}[)-]?')"
+    bare = _let("bare", bare, f"CASE WHEN {european} THEN replace(replace(bare, '.', ''), ',', '.') ELSE replace(bare, ',', '') END")
     return f"regexp_replace(regexp_replace({bare}, '^\\((.*)\\)$', '-\\1'), '^([0-9.]+)-$', '-\\1')"
 
 
@@ -262,9 +261,10 @@ def boolean(raw: str) -> str:
 def identifier(raw: str) -> str:
     """An id as written, in half width; ="123" and 123.0 are 123. NULL where a spreadsheet has made it 1.2E+18 or an error: its digits are lost."""
     bare = f"regexp_replace(regexp_replace({_seen(raw)}, '^=\"(.*)\"$', '\\1'), '^([0-9]+)\\.0$', '\\1')"
-    lost = f"regexp_full_match({bare}, '[0-9](\\.[0-9]+)?[Ee]\\+[0-9]+|#[A-Z/0]+[!?]?') OR {_is_nothing(f'lower({bare})')}"
+    lost = f"regexp_full_match(bare, '[0-9](\\.[0-9]+)?[Ee]\\+[0-9]+|#[A-Z/0]+[!?]?') OR {_is_nothing('lower(bare)')}"
     plain = f"CASE WHEN length({raw}) <= 4 AND {_is_nothing(f'lower({raw})')} THEN NULL ELSE {raw} END"
-    return f"CASE WHEN regexp_full_match({raw}, '[0-9A-Za-z_-]+') THEN {plain} WHEN {lost} THEN NULL ELSE nullif({bare}, '') END"
+    slow = _let("bare", bare, f"CASE WHEN {lost} THEN NULL ELSE nullif(bare, '') END")
+    return f"CASE WHEN regexp_full_match({raw}, '[0-9A-Za-z_-]+') THEN {plain} ELSE {slow} END"
 
 
 def _seen(raw: str) -> str:
@@ -282,13 +282,13 @@ def number(raw: str) -> str:
     bare = f"regexp_replace({bare}, '\\s*(ext\\.?|extension|x|转|分机|#)\\s*[0-9]+$', '', 'i')"
     bare = f"regexp_replace({bare}, '^(0[0-9]{{2,3}}-[0-9]{{7,8}})-[0-9]{{1,6}}$', '\\1')"
     first = f"regexp_extract({bare}, '^([-+0-9(). ]+?)\\s*(?:[/;,、，；|].*)?$', 1)"
-    digits = f"translate({first}, ' -()./', '')"
-    north = f"regexp_full_match({digits}, '\\+1[2-9][0-9]{{9}}') OR (regexp_full_match({digits}, '1[2-9][0-9]{{9}}') AND regexp_matches({first}, '^1[-. (]'))"
-    mainland = f"regexp_replace(ltrim({digits}, '+'), '^(0{{0,2}}86|0)(1[3-9][0-9]{{9}})$', '\\2')"
+    north = "regexp_full_match(digits, '\\+1[2-9][0-9]{9}') OR (regexp_full_match(digits, '1[2-9][0-9]{9}') AND regexp_matches(first, '^1[-. (]'))"
+    mainland = "regexp_replace(ltrim(digits, '+'), '^(0{0,2}86|0)(1[3-9][0-9]{9})$', '\\2')"
     # An area code has its nought at home only.
     landline = f"regexp_replace(regexp_replace({mainland}, '^0{{0,2}}86(0[1-9][0-9]{{8,10}})$', '\\1'), '^0{{0,2}}86([2-9][0-9]{{8,10}})$', '0\\1')"
-    told = f"CASE WHEN {north} THEN right({digits}, 10) ELSE {landline} END"
-    return f"CASE WHEN regexp_full_match({raw}, '[1-9][0-9]{{6,10}}') THEN {raw} WHEN regexp_full_match({told}, '[0-9]{{3,15}}') THEN {told} END"
+    told = _let("digits", "translate(first, ' -()./', '')", f"CASE WHEN {north} THEN right(digits, 10) ELSE {landline} END")
+    slow = _let("first", first, _let("told", told, "CASE WHEN regexp_full_match(told, '[0-9]{3,15}') THEN told END"))
+    return f"CASE WHEN regexp_full_match({raw}, '[1-9][0-9]{{6,10}}') THEN {raw} ELSE {slow} END"
 
 
 def zone_list(raw: str) -> str:
