@@ -172,6 +172,21 @@ class Users(Strict):
             raise ValueError("people: two names are the same but for case or blanks")
         return self
 
+    def meant(self, said: str, action: str) -> str:
+        """The id of whoever is meant by an id or a name, blanks and case aside.
+
+        Raises:
+            UsageError: the file names everybody and nobody so, or he may not do that.
+        """
+        key = _key(said)
+        found = [(name, person.role) for name, person in self.people.items() if key in (_key(name), _key(person.name))]
+        if not found and self.claims.role:
+            # Whom the provider gives a role need not be in the file.
+            return said.strip()
+        if len(found) != 1 or not allowed(found[0][1], action):
+            raise UsageError(f"access.nobody_{action}", name=said.strip()[:80])
+        return found[0][0]
+
     def headers(self) -> dict[str, str]:
         """The proxy's headers that are read, each kept under its own name; none unless the file says proxy."""
         told = self.claims.model_dump()

@@ -24,6 +24,7 @@ from analyzer.checks.base import KEYS
 from analyzer.errors import UsageError
 from analyzer.findings import reproducing_sql
 from analyzer.review import FIRST, Reviews, entry_hash
+from analyzer.sql import literal
 from analyzer.tables import Sheet, csv_bytes, defused, jsonl_bytes, parquet_bytes, plain, write_whole, xlsx_bytes, zip_bytes
 
 _T = TypeVar("_T")
@@ -407,24 +408,36 @@ def _fill_windows(con: duckdb.DuckDBPyConnection) -> None:
 
     The ledgers of the other kinds hold every contact that was counted.
     """
-    con.execute("CREATE OR REPLACE TEMP TABLE windows (finding_id VARCHAR, seq BIGINT)")
+    for statement in _windows(con):
+        con.execute(statement)
+
+
+def _windows(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """The statements that make `windows`."""
+    made = ["CREATE OR REPLACE TEMP TABLE windows (finding_id VARCHAR, seq BIGINT)"]
     for rule, source, _, standing in _used(con):
         check = yamlfile.parse(source).data["check"]
         if check["kind"] != "share":
             continue
         unit = {"calendar_week": "week", "calendar_month": "month"}[check.get("window", "calendar_month")]
         same = " AND ".join(f"c.{KEYS[key]} IS NOT DISTINCT FROM l.{KEYS[key]}" for key in check["per"])
-        con.execute(
+        made.append(
             f"INSERT INTO windows SELECT f.finding_id, c.seq FROM findings f JOIN chosen USING (finding_id) JOIN finding_evidence e ON e.finding_id = f.finding_id AND e.role = 'breach'"
             f" JOIN contacts l ON l.seq = e.seq JOIN contacts c ON {same} AND date_trunc('{unit}', c.on_date) = date_trunc('{unit}', l.on_date)"
-            f" JOIN ({standing}) s ON s.seq = c.seq AND s.standing IN ('in_scope', 'undetermined') WHERE f.rule = ?",
-            [rule],
+            f" JOIN ({standing}) s ON s.seq = c.seq AND s.standing IN ('in_scope', 'undetermined') WHERE f.rule = {literal(rule)}"
         )
+    return made
+
+
+def _stated(sql: str, params: Sequence[object]) -> str:
+    """A statement with its parameters in their places, so that it can be run by itself."""
+    told = [f"[{', '.join(map(literal, value))}]" if isinstance(value, list) else literal(value) for value in params]
+    return "".join(part + value for part, value in zip(sql.split("?"), [*told, ""], strict=True))
 
 
 def _files(con: duckdb.DuckDBPyConnection, shown: Mapping[str, Sheet], selected: Mapping[str, list[str]], options: Options, redactor: redact.Redactor | None) -> dict[str, bytes]:
     """The files of an edition but the manifest; `shown` are its tables already."""
-    tables = {**shown, "ipe": _ipe(con, shown, selected, options.made_by)}
+    tables = {**shown, "ipe": _ipe(con, shown, selected, options.made_by, redactor)}
     if redactor is not None:
         tables["ipe"] = redactor.sheet(tables["ipe"])
     files = {f"{name}.csv": csv_bytes(sheet) for name, sheet in options.telling(tables)} | {f"{name}.jsonl": jsonl_bytes(tables[name]) for name in ("findings", "evidence")}
@@ -443,22 +456,23 @@ def _named(path: str, redactor: redact.Redactor | None) -> str:
     return redactor.name(path) if redactor else path
 
 
-def _ipe(con: duckdb.DuckDBPyConnection, tables: Mapping[str, Sheet], selected: Mapping[str, list[str]], made_by: str) -> Sheet:
+def _ipe(con: duckdb.DuckDBPyConnection, tables: Mapping[str, Sheet], selected: Mapping[str, list[str]], made_by: str, redactor: redact.Redactor | None = None) -> Sheet:
     """The reconciliation sheet (information produced by the entity): one row per list. When: as of the end of the run, so that the same run gives the same bytes."""
-    run = summary.run(con)
+    run = _run(con, redactor)
     columns = ("list", "source", "filters", "period_from", "period_to", "rows", "control", "total", "made_by", "as_of_utc", "query")
-    where, _ = summary.condition(selected)
+    chosen = _stated(*summary.condition(selected))
+    before = {"rejects": [_stated(*_tell_batches(selected))], **dict.fromkeys(("contacts", "window"), _windows(con))}
     rows: list[tuple[Any, ...]] = []
     for name, sheet in tables.items():
         control, dated = _CONTROLS.get(name, ("", ""))
         days = sorted(str(plain(d))[:10] for d in _values(sheet, dated) if d is not None)
         total = sum(int(v or 0) for v in _values(sheet, control)) if control else 0
         query = " ".join(_QUERIES[name].split()) if name in _QUERIES else ""
-        before = f"{_tell_batches(selected)[0]}; " if name == "rejects" else ""
+        told = "; ".join([f"CREATE OR REPLACE TEMP TABLE chosen AS SELECT finding_id FROM findings WHERE {chosen}", *before.get(name, []), query]) if query else ""
         source = f"{run['program']}; run {run['run_id']}; data {run['data_digest']}; rules {run['rules_digest']}"
         rows.append((
             name, source, json.dumps(selected, ensure_ascii=False), days[0] if days else "", days[-1] if days else "", len(sheet.rows), control, total, made_by, _finished(con),
-            f"CREATE TEMP TABLE chosen AS SELECT finding_id FROM findings WHERE {where}; {before}{query}" if query else "",
+            told,
         ))  # fmt: skip
     return Sheet("ipe", columns, rows)
 
@@ -510,9 +524,11 @@ def _manifest(
 
 
 def _run(con: duckdb.DuckDBPyConnection, redactor: redact.Redactor | None) -> dict[str, Any]:
-    """The run as it is told of outside: plain values, no identifier in a redacted edition."""
+    """The run as it is told of outside: plain values, no identifier in a redacted edition, nor the sum of its data."""
     run = {key: plain(value) for key, value in summary.run(con).items()}
-    return {key: redactor.texts([value])[0] if redactor and isinstance(value, str) else value for key, value in run.items()}
+    if redactor is None:
+        return run
+    return {key: redactor.digest(value) if key == "data_digest" and value else redactor.texts([value])[0] if isinstance(value, str) else value for key, value in run.items()}
 
 
 @dataclass(frozen=True)
@@ -520,7 +536,8 @@ class Verified:
     """What a check of a pack found.
 
     `wrong` says each thing that is not as it should be, as (key of the catalogue, what); `signature`: none, unchecked, good or bad;
-    `repeated`: findings whose SQL was run again; `unseen`: keys of the catalogue, each a thing that could not be compared.
+    `repeated`: findings whose SQL was run again; `unseen`: keys of the catalogue, each a thing that could not be compared; `lacking`: how many
+    findings of the run that the selection chooses are not in it; `later`: entries of the log of reviews about its findings that came after.
     """
 
     findings: int
@@ -530,6 +547,8 @@ class Verified:
     edition: str = "full"
     signature: str = "none"
     unseen: tuple[str, ...] = ()
+    lacking: int = 0
+    later: int = 0
 
 
 def verify(
@@ -540,7 +559,8 @@ def verify(
     Args:
         path: the pack, of either edition.
         run: with it each finding is found again by the run's own statement, never by the pack's (a rule's is run once for all its findings),
-            and every table and rule file of a full edition is made again and compared; of one that holds some contacts only, each row must be the run's.
+            and every table, statement and rule file is made again and compared, of a redacted edition but for its masks; of one that holds some
+            contacts only, each row must be the run's.
         reviews: the log of that run's reviews; with it the verdicts are compared.
         public_key: with it the signature is checked; a pack without one is then wrong.
         full: the full edition a redacted one was made with; with it the sums that tie the two are checked.
@@ -550,8 +570,7 @@ def verify(
     """
     if not path.is_file():
         raise UsageError("verify.no_file", name=path.name)
-    again: dict[str, list[tuple[str, str]]] = {}
-    unseen = list[str]()
+    again = _Again({}, [], [])
     try:
         with zipfile.ZipFile(path) as archive:
             text = archive.read(MANIFEST)
@@ -562,8 +581,8 @@ def verify(
             if not wrong and not pack_verifier.as_written(archive):
                 wrong = [("verify.archive", path.name)]
             elif not wrong and run is not None:
-                again, differs, unseen = _found_again(archive, manifest, run, edition, _entries(reviews))
-                wrong += differs
+                again = _found_again(archive, manifest, run, edition, _entries(reviews), path.name)
+                wrong += again.wrong
     except pack_verifier.DAMAGED as error:
         raise UsageError("verify.no_pack", name=path.name) from error
     state = "none" if signed is None else "unchecked"
@@ -572,8 +591,8 @@ def verify(
         wrong += [] if state == "good" else [("verify.signature" if signed is not None else "verify.unsigned", path.name)]
     if full is not None:
         wrong += _tied(manifest, full, path)
-        unseen += ["verify.unseen_content"]
-    return Verified(findings, files, len(again), tuple(wrong), edition, state, tuple(unseen))
+        again.unseen.append("verify.unseen_content")
+    return Verified(findings, files, len(again.hits), tuple(wrong), edition, state, tuple(again.unseen), again.lacking, again.later)
 
 
 # What a pack tells of the run alone; the others also depend on the log of reviews, on work papers and on who made it.
@@ -583,60 +602,144 @@ _OF_CONTACTS = ("findings", "evidence", "contacts", "window")
 _OF_WHOLE_FINDING = frozenset(["finding_id", "rule", "title_zh", "title_en", "severity", "strength", "effect", "known", "measured", "permitted", "episode", "rule_digest", "evidence_digest"])
 
 
+_MANIFEST_KEYS = frozenset(["partial", "format", "run", "selection", "rows", "files", "edition", "full_edition"])
+
+
+@dataclass
+class _Again:
+    """What a run says of a pack: each finding's contacts and roles by its own statement, what differs, what could not be compared, and see `Verified`."""
+
+    hits: dict[str, list[tuple[str, str]]]
+    wrong: list[tuple[str, str]]
+    unseen: list[str]
+    lacking: int = 0
+    later: int = 0
+
+
 def _found_again(
-    archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, edition: str, entries: Sequence[Mapping[str, Any]],
-) -> tuple[dict[str, list[tuple[str, str]]], list[tuple[str, str]], list[str]]:
-    """(each finding's contacts and roles by the run's own statement, what differs, what could not be compared)."""
-    partial = bool(manifest.get("partial"))
+    archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, edition: str, entries: Sequence[Mapping[str, Any]], name: str,
+) -> _Again:  # fmt: skip
+    partial, redacted = bool(manifest.get("partial")), edition == "redacted"
+    if not _same_run(manifest, run, redacted):
+        return _Again({}, [("verify.another_run", name)], [])
     evidence = pack_verifier.rows_of(archive, "evidence.jsonl")
     told = [str(row["finding_id"]) for row in pack_verifier.rows_of(archive, "findings.jsonl")]
     known = _known(run)
-    again = _hit_again(run, told, known)
-    differs, hidden = _compared(again, evidence, edition == "redacted", partial)
-    unseen = ["verify.unseen_contacts"] if hidden else []
-    if edition == "redacted":
-        # A selection that says everything can be compared even where its rows cannot.
-        if not manifest["selection"] and not partial:
-            differs += sorted({row[0] for row in run.execute("SELECT finding_id FROM findings").fetchall()} ^ set(told))
-        return again, [("verify.differs", finding) for finding in dict.fromkeys(differs)], ["verify.unseen_texts", "verify.unseen_statements", *unseen]
-    for finding in told:
-        _, hits, episode = known.get(finding, ("", "", ""))
-        if archive.read(f"sql/{finding}.sql").decode("utf-8", "replace") != reproducing_sql(hits, episode) + "\n":
-            differs.append(finding)
-    wrong = [("verify.differs", finding) for finding in dict.fromkeys(differs)]
+    found = _Again(_hit_again(run, told, known), [], ["verify.unseen_texts", "verify.unseen_statements"] if redacted else [])
+    differs, hidden = _compared(found.hits, evidence, redacted, partial)
+    found.unseen += ["verify.unseen_contacts"] if hidden else []
+    statements = {finding: reproducing_sql(known[finding][1], known[finding][2]) + "\n" if finding in known else "" for finding in told}
+    differs += [finding for finding, sql in statements.items() if not _agrees(archive.read(f"sql/{finding}.sql").decode("utf-8", "replace"), sql, redacted)]
+    found.wrong += [("verify.differs", finding) for finding in dict.fromkeys(differs)]
+    if set(manifest) - _MANIFEST_KEYS:
+        found.wrong.append(("verify.other", MANIFEST))
+    if archive.namelist().count(VERIFIER) and archive.read(VERIFIER) != Path(pack_verifier.__file__).read_bytes():
+        found.unseen.append("verify.unseen_verifier")
+    if any(redact.masked(value) for values in manifest["selection"].values() for value in values):
+        found.unseen.append("verify.unseen_selection")
+        return found
     try:
         mine = sheets(run, manifest["selection"])
     except UsageError:
-        return again, [*wrong, ("verify.other", "findings.csv")], unseen
+        found.wrong.append(("verify.other", "findings.csv"))
+        return found
     _fill_windows(run)
     mine |= {name: _sheet(run, name) for name in ("contacts", "window")}
+    found.lacking = len({row[0] for row in mine["findings"].rows} - set(told))
     theirs = {name: _cells(archive.read(f"{name}.csv")) for name in manifest["rows"]}
-    log = pack_verifier.rows_of(archive, pack_verifier.ACTION_LOG)
-    if not entries and log:
-        unseen.append("verify.unseen_verdicts")
-    elif [row["hash"] for row in log] != [entry["hash"] for entry in entries[: len(log)]]:
-        wrong.append(("verify.other", pack_verifier.ACTION_LOG))
+    _compare_log(archive, theirs, mine, entries, found, redacted, partial)
+    if len(theirs.get("sampling", [])) > 1:
+        found.unseen.append("verify.unseen_samples")
     if partial:
-        for name in _OF_CONTACTS:
-            told_rows, our_rows = (Counter(_whole_finding(lines) if name == "findings" else map(tuple, lines)) for lines in (theirs[name], _cells(csv_bytes(mine[name]))))
-            if told_rows - our_rows:
-                wrong.append(("verify.other", f"{name}.csv"))
+        found.unseen.append("verify.unseen_partial")
+        if not redacted:
+            for name in _OF_CONTACTS:
+                told_rows, our_rows = (Counter(_whole_finding(lines) if name == "findings" else map(tuple, lines)) for lines in (theirs[name], _cells(csv_bytes(mine[name]))))
+                if told_rows - our_rows:
+                    found.wrong.append(("verify.other", f"{name}.csv"))
     else:
-        wrong += [("verify.other", f"{name}.csv") for name in _OF_RUN if theirs[name] != _cells(csv_bytes(mine[name]))]
-        wrong += [("verify.other", f"{name}.jsonl") for name in ("findings", "evidence") if archive.read(f"{name}.jsonl") != jsonl_bytes(mine[name])]
-        # What the verdicts and the work papers say is theirs; what the reconciliation sheet says of all of them is worked out anew.
-        header, *lines = theirs["ipe"]
-        made_by = lines[0][header.index("made_by")] if lines else ""
-        order = [line[header.index("list")] for line in lines]
-        listed = {name: mine[name] if name in _OF_RUN else _as_told(name, theirs[name]) for name in order if name in theirs}
-        if theirs["ipe"] != _cells(csv_bytes(_ipe(run, listed, manifest["selection"], made_by))):
-            wrong.append(("verify.other", "ipe.csv"))
-    if entries and theirs["verdicts"] != _cells(csv_bytes(_verdicts(mine["findings"], entries[: len(log)]))) and not partial:
-        wrong.append(("verify.other", "verdicts.csv"))
+        _compare_tables(archive, manifest, run, theirs, mine, found, redacted)
+    _compare_rules(archive, manifest, run, found, redacted, partial)
+    return found
+
+
+def _same_run(manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, redacted: bool) -> bool:
+    """Whether the manifest tells of this run: all of it, but for masks; the sum of its data is keyed in a redacted edition."""
+    mine, told = _run(run, None), manifest["run"]
+    secret = redact.secret_of(run)
+    return set(told) == set(mine) and all(
+        _agrees(str(told[key]), str(value), redacted) or (redacted and key == "data_digest" and told[key] == redact.keyed(secret, str(value))) for key, value in mine.items()
+    )
+
+
+def _agrees(told: str, ours: str, redacted: bool) -> bool:
+    """Whether a text of a pack is ours; of a redacted edition, where it is not masked."""
+    return told == ours or (redacted and len(told) == len(ours) and all(a == b or redact.masked(a) or a == redact.BLACK for a, b in zip(told, ours, strict=True)))
+
+
+def _table_agrees(told: Sequence[Sequence[str]], sheet: Sheet, redacted: bool, secret: str) -> bool:
+    """Whether a table of a pack is ours; of a redacted edition, where it is not masked and with its sums keyed."""
+    ours = _cells(csv_bytes(sheet))
+    if not redacted or len(told) != len(ours):
+        return list(told) == ours
+    keyed = [name in redact.KEYED for name in sheet.columns]
+    return all(
+        len(a) == len(b) and all(_agrees(x, y, True) or (sums and x == redact.keyed(secret, y)) for x, y, sums in zip(a, b, keyed, strict=True))
+        for a, b in zip(told, ours, strict=True)
+    )
+
+
+def _compare_tables(
+    archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, theirs: Mapping[str, list[list[str]]], mine: Mapping[str, Sheet], found: _Again, redacted: bool,
+) -> None:  # fmt: skip
+    """Every table, and the names of all files."""
+    secret = redact.secret_of(run)
+    found.wrong += [("verify.other", f"{name}.csv") for name in _OF_RUN if name not in theirs or not _table_agrees(theirs[name], mine[name], redacted, secret)]
+    expected = {*(f"{name}.csv" for name in (*mine, "ipe")), "findings.jsonl", "evidence.jsonl", pack_verifier.ACTION_LOG, VERIFIER, *([] if redacted else [SECRET])}
+    named = {name for name in manifest["files"] if not name.startswith(("rules/", "sql/"))}
+    found.wrong += [("verify.other", name) for name in sorted(expected ^ named)]
+    if redacted:
+        return
+    found.wrong += [("verify.other", f"{name}.jsonl") for name in ("findings", "evidence") if archive.read(f"{name}.jsonl") != jsonl_bytes(mine[name])]
+    if SECRET in named and archive.read(SECRET) != f"{secret}\n".encode():
+        found.wrong.append(("verify.other", SECRET))
+    # What the verdicts and the work papers say is theirs; what the reconciliation sheet says of all of them is worked out anew.
+    header, *lines = theirs["ipe"]
+    made_by = lines[0][header.index("made_by")] if lines else ""
+    order = [line[header.index("list")] for line in lines]
+    listed = {name: mine[name] if name in _OF_RUN else _as_told(name, theirs[name]) for name in order if name in theirs}
+    if theirs["ipe"] != _cells(csv_bytes(_ipe(run, listed, manifest["selection"], made_by))):
+        found.wrong.append(("verify.other", "ipe.csv"))
+
+
+def _compare_log(
+    archive: zipfile.ZipFile, theirs: Mapping[str, list[list[str]]], mine: Mapping[str, Sheet], entries: Sequence[Mapping[str, Any]], found: _Again, redacted: bool, partial: bool,
+) -> None:  # fmt: skip
+    """The log of reviews and the verdicts of it."""
+    log = pack_verifier.rows_of(archive, pack_verifier.ACTION_LOG)
+    found.later = sum(entry["finding_id"] in found.hits for entry in entries[len(log) :])
+    if not entries and log:
+        found.unseen.append("verify.unseen_verdicts")
+    elif redacted:
+        # It is a chain of its own, whose entries are masked: as many of the same kind must be there.
+        told = [[row.get(name) for name in ("finding_id", "kind", "state")] for row in log if "actor" in row]
+        if told != [[entry[name] for name in ("finding_id", "kind", "state")] for entry in entries[: len(log)] if entry["finding_id"] in found.hits]:
+            found.wrong.append(("verify.other", pack_verifier.ACTION_LOG))
+    elif [row["hash"] for row in log] != [entry["hash"] for entry in entries[: len(log)]]:
+        found.wrong.append(("verify.other", pack_verifier.ACTION_LOG))
+    if entries and not redacted and not partial and theirs["verdicts"] != _cells(csv_bytes(_verdicts(mine["findings"], entries[: len(log)]))):
+        found.wrong.append(("verify.other", "verdicts.csv"))
+
+
+def _compare_rules(archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, found: _Again, redacted: bool, partial: bool) -> None:
+    """The rule files: as they were used."""
     sources = {f"rules/{rule}.yaml": source for rule, source, *_ in _used(run)}
     packed = {name: archive.read(name).decode("utf-8", "replace") for name in manifest["files"] if name.startswith("rules/")}
-    wrong += [("verify.other", name) for name in sorted({*sources, *packed}) if sources.get(name) != packed.get(name) and (name in packed or not partial)]
-    return again, wrong, [*(["verify.unseen_partial"] if partial else []), *unseen]
+    for name in sorted({*sources, *packed}):
+        if redact.masked(name) or (name not in packed and (partial or (redacted and any(map(redact.masked, packed))))):
+            continue
+        if not _agrees(packed.get(name, ""), sources.get(name, ""), redacted):
+            found.wrong.append(("verify.other", name))
 
 
 def _cells(data: bytes) -> list[list[str]]:

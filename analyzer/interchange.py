@@ -170,7 +170,7 @@ def oscal(found: Mapping[str, Sheet], run: Mapping[str, Any], whole: bool) -> by
             "start": _utc(run["started_utc"]), "end": collected,
             "props": _props(run, ("data_digest", "rules_digest")),
             "reviewed-controls": {"control-selections": [{"include-controls": [{"control-id": _token(ref)} for ref in rules]}]},
-            "observations": observations,
+            **({"observations": observations} if observations else {}),
             **({"findings": findings} if findings else {}),
         }],
         "back-matter": {"resources": [{"uuid": _uuid("plan", str(run["rules_digest"])), "title": "rules", "description": run["command"]}]},

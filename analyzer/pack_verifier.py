@@ -9,11 +9,16 @@ The first line of the answer says whether the pack is whole; each thing that is 
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__":
+    # Run inside a folder that somebody unpacked, what lies beside it must not pass for a module of Python.
+    sys.path[:] = sys.path[1:]
+
 import csv
 import io
 import json
 import struct
-import sys
 import zipfile
 import zlib
 from collections import Counter
@@ -178,6 +183,11 @@ def rows_of(archive: zipfile.ZipFile | Folder, name: str) -> list[dict[str, Any]
     return [json.loads(line) for line in archive.read(name).decode("utf-8").split("\n") if line]
 
 
+def visible(name: str) -> str:
+    """A name whose characters that move or hide others on a terminal are told by their numbers."""
+    return "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in name)
+
+
 def main(arguments: list[str]) -> int:
     """0: whole; 1: something is wrong; 2: no pack."""
     place = Path(arguments[0]) if arguments else Path(__file__).parent
@@ -193,11 +203,11 @@ def main(arguments: list[str]) -> int:
                 if not found and not as_written(archive):
                     found = [("archive", place.name)]
     except DAMAGED as error:
-        print(f"不是证据包 / not an evidence pack: {place.name} ({type(error).__name__})")
+        print(f"不是证据包 / not an evidence pack: {visible(place.name)} ({type(error).__name__})")
         return 2
     print("证据包完整 / the pack is whole" if not found else "证据包有误 / the pack is not whole")
     for kind, name in found:
-        print(f"{kind}: {name}")
+        print(f"{kind}: {visible(name)}")
     if SIGNATURE in names:
         print("签名未核对 / the signature was not checked (dunaudit verify --public-key)")
     return 1 if found else 0

@@ -1,8 +1,8 @@
 """The redacted edition: every identifier replaced by a mask of the same length, the same for the same person everywhere.
 
 What is replaced: the names, numbers and ids of the case base (cases, persons, numbers, agents, contacts, reviewers), wherever they stand
-and however they are written (full width, traditional script, with blanks, dots, dashes or unseen characters in between, figures in Chinese
-characters; numbers with and without the country's code, names without title or bracket, see `spellings`), and what Presidio with our
+and however they are written (full width, traditional script, with blanks, dots, dashes, symbols, unseen characters or plain tags in between, as codes of HTML, JSON and
+addresses, figures in Chinese characters; numbers with and without the country's code, names without title or bracket, see `spellings`), and what Presidio with our
 recognisers finds beside them (ID and card numbers, telephone numbers, addresses, mail). Since a mask is as long as what it hides, marked
 words keep their offsets.
 
@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import sha256
+from html.entities import html5
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ KEPT = frozenset(
 # Columns that hold the rules' and the program's own sentences. All others are looked through: people write what they like in them.
 OWN = frozenset(["title_zh", "title_en", "query", "source", "parameter"])
 BLACKENED = frozenset(["original"])
-_EVIDENCE_DIGEST = "evidence_digest"
+# Sums that would confirm a guess of what they are of: of evidence the ids, of a small file each of its numbers.
+KEYED = frozenset(["evidence_digest", "sha256"])
 _COLUMNS = frozenset(["text", "comment", "file", "mapped", "unmapped", "detail", "result", "stratum", "header"])
 # Columns of whole numbers, which no identifier is written into.
 FIGURES = frozenset(
@@ -72,7 +74,7 @@ FIGURES = frozenset(
      "rejected", "duplicate", "adds_up", "row_no", "duration_s", "dpd", "seq", "rows", "total", "size", "population", "knows", "stale",
      "paper", "allowed", "stratum_population", "stratum_size", "confidence", "tolerable", "expected"]
 )  # fmt: skip
-_WHOLE_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00)?)?")
+_WHOLE_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00|Z)?)?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FIGURES_IN_WORDS = {
     word: figure
@@ -83,7 +85,14 @@ _FIGURES_IN_WORDS = {
 _PARTING = "·•・.*_~|/\\^+=#&`'\"…()[]’‘´ʼˈ＇‧∙⋅․﹒\n\r"
 # Between figures every other mark and symbol does so too; between Latin letters a comma or semicolon, as in a name turned round.
 _PARTING_NAMES = ",;，；"
-_PARTING_CODES = re.compile(r"(?<=\d)(?:&nbsp;|&#160;|%20|%2d|<br ?/?>)+(?=\d)")
+# Letters that show nothing.
+_FILLERS = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)
+# A character written as a code, and tags that say nothing; one with words in it may hold a name.
+_CODE = re.compile(r"&#(\d{1,7});|&#x([0-9a-f]{1,6});|&([a-z]{2,8});|\\\\?u([0-9a-f]{4})|((?:%[0-9a-f]{2})+)|</?(?:b|i|u|s|em|strong|span|font|br|p|div|small|big|sub|sup|wbr|code|td|tr|h[1-6]) ?/?>")
+_BEGINS_CODE = tuple(map(ord, "&\\%<"))
+# A date, or a time of day behind one: its figures are no number, even if somebody has that number.
+_MOMENT = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?(?!\d)")
+_AROUND_MOMENT = 20
 # Latin letters that no decomposition makes plain.
 _PLAIN_LETTERS = {"đ": "d", "ø": "o", "ł": "l", "ß": "s", "ı": "i", "ħ": "h", "ŧ": "t"}
 # What of a statement and of a rule file is not ours: literals and comments; all but keys, words of closed lists and calls of functions.
@@ -134,11 +143,10 @@ class _Flat:
 
 def _flat(texts: Sequence[str]) -> _Flat:
     folded = _plain()[fold_characters(code_points(SEPARATOR.join(t.replace(SEPARATOR, " ") for t in texts)))]
-    gap = _kinds()[folded] & _GAP != 0
-    for code in _PARTING_CODES.finditer(folded.tobytes().decode("utf-32-le")):
-        gap[code.start() : code.end()] = True
-    kept = np.flatnonzero(~gap)
+    folded, ends = _decoded(folded)
+    kept = np.flatnonzero(_kinds()[folded] & _GAP == 0)
     points, first, last = join_split(folded[kept], kept)
+    last = ends[last]
     # Of what is left, the marks that part figures or names only.
     inner = _between(_kinds()[points])
     points, first, last = points[~inner], first[~inner], last[~inner]
@@ -146,7 +154,42 @@ def _flat(texts: Sequence[str]) -> _Flat:
     return _Flat(points.tobytes().decode("utf-32-le"), first, last, folded, np.concatenate([np.zeros(1, np.int64), ends + 1]))
 
 
-_GAP, _FIGURE, _ALNUM, _PART, _SPELT, _COMMA = 1, 2, 4, 8, 16, 32
+def _decoded(folded: Points) -> tuple[Points, Index]:
+    """Folded characters with codes as what they stand for and blanks behind it, tags as blanks; and where each character ends."""
+    ends = np.arange(len(folded), dtype=np.int64)
+    begins = np.flatnonzero(np.isin(folded, _BEGINS_CODE))
+    if not len(begins):
+        return folded, ends
+    folded, text, done = folded.copy(), folded.tobytes().decode("utf-32-le"), 0
+    for begin in begins.tolist():
+        code = _CODE.match(text, begin) if begin >= done else None
+        told = _meant(code) if code else None
+        if code is None or told is None:
+            continue
+        done = code.end()
+        folded[begin:done] = ord(" ")
+        at = begin
+        for char, size in told:
+            folded[at] = _plain()[fold_characters(code_points(char))][0]
+            ends[at] = at + size - 1
+            at += size
+    return folded, ends
+
+
+def _meant(code: re.Match[str]) -> list[tuple[str, int]] | None:
+    """(character, how many characters of the text stand for it) for each that a code means; none for a tag; None: it is no code."""
+    whole = len(code[0])
+    try:
+        if code[5]:
+            return [(char, 3 * len(char.encode())) for char in bytes.fromhex(code[5].replace("%", "")).decode()]
+        point = int(code[1]) if code[1] else int(code[2] or code[4], 16) if code[2] or code[4] else None
+        char = chr(point) if point is not None else html5.get(f"{code[3]};") if code[3] else ""
+    except (ValueError, OverflowError):
+        return None
+    return [] if char == "" else None if char is None or len(char) != 1 or char == SEPARATOR or 0xD800 <= ord(char) < 0xE000 else [(char, whole)]
+
+
+_GAP, _FIGURE, _ALNUM, _PART, _SPELT, _COMMA, _LETTER = 1, 2, 4, 8, 16, 32, 64
 
 
 @cache
@@ -170,11 +213,12 @@ def _plain() -> Points:
 @cache
 def _kinds() -> np.ndarray[Any, np.dtype[np.uint8]]:
     table = np.zeros(0x110000, dtype=np.uint8)
-    blanks = [p for p in range(0x3100) if unicodedata.category(chr(p)) in ("Cf", "Zs", "Pd", "Mn", "Me")]
-    variants = [*range(0xFE00, 0xFE10), *range(0xFE20, 0xFE30), 0xFEFF, 0xFE58, 0xFE63, 0xFF0D, ord("\t"), 0x2212, *range(0xE0000, 0xE0200)]
-    table[[*blanks, *variants, *map(ord, _PARTING)]] |= _GAP
+    # All that is neither a letter nor a figure nor a mark that people write between words; what ends a text has no kind.
+    nothing = [p for p in range(1, 0x20000) if (kind := unicodedata.category(chr(p)))[0] in "ZC" or kind in ("Pd", "Mn", "Me", "So", "Sk")]
+    table[[*nothing, *_FILLERS, 0x2212, *map(ord, _PARTING)]] |= _GAP
+    table[0xE0000:] |= _GAP
     table[[*map(ord, "0123456789")]] |= _FIGURE | _ALNUM
-    table[[*range(ord("a"), ord("z") + 1)]] |= _ALNUM
+    table[[*range(ord("a"), ord("z") + 1)]] |= _ALNUM | _LETTER
     marks = [p for p in (*range(0x2600), *range(0x3000, 0x3100), *range(0xFE10, 0x10000)) if unicodedata.category(chr(p))[0] in "PS" and not table[p] & _GAP]
     table[marks] |= _PART
     table[[*map(ord, _PARTING_NAMES)]] |= _COMMA
@@ -214,7 +258,7 @@ def normal_form(text: str) -> str:
     return _flat([text]).text
 
 
-_ANYWHERE, _NO_FIGURE_BESIDE, _NO_LETTER_BESIDE = 0, _FIGURE, _ALNUM
+_ANYWHERE, _NO_FIGURE_BESIDE, _NO_LETTER_BESIDE, _NO_SIGN_BESIDE = 0, _FIGURE, _LETTER, _ALNUM
 
 
 def _border(normal: str, kind: str) -> int | None:
@@ -226,7 +270,7 @@ def _border(normal: str, kind: str) -> int | None:
         return _ANYWHERE if sum(c.isalnum() for c in normal) >= 2 else None
     if kind == "name":
         return _NO_LETTER_BESIDE if len(normal) >= 3 else None
-    return _NO_LETTER_BESIDE if len(normal) >= 6 or (len(normal) >= 3 and any(c.isdigit() for c in normal)) else None
+    return _NO_SIGN_BESIDE if len(normal) >= 6 or (len(normal) >= 3 and any(c.isdigit() for c in normal)) else None
 
 
 class Redactor:
@@ -334,8 +378,8 @@ class Redactor:
         return self._masks[key][:length]
 
     def digest(self, value: str) -> str:
-        """What stands for a digest of evidence, as long as it: the thing itself would confirm a guess of the contacts' ids."""
-        made = linked_sum(self._secret, value.encode())[: len(value)]
+        """What stands for a digest (`KEYED`), as long as it."""
+        made = keyed(self._secret, value)
         self._kept.add(made)
         return made
 
@@ -388,7 +432,7 @@ class Redactor:
         return Sheet(sheet.name, sheet.columns, list(zip(*columns, strict=True)) if sheet.rows else [])
 
     def _column(self, name: str, values: list[Any]) -> list[Any]:
-        if name == _EVIDENCE_DIGEST:
+        if name in KEYED:
             return [self.digest(v) if v else v for v in values]
         if name in KEPT or name in FIGURES:
             return values
@@ -446,9 +490,12 @@ class Redactor:
             if border and start and kinds[start - 1] & border and _figures_before(flat.folded, kinds, start) not in self._before.get(normal, ()):
                 continue
             text = int(np.searchsorted(flat.starts, start, side="right")) - 1
-            if normal in self._capitals and not texts[text][start - int(flat.starts[text])].isupper():
+            start, end = start - int(flat.starts[text]), end - int(flat.starts[text])
+            if normal in self._capitals and not texts[text][start].isupper():
                 continue
-            found.setdefault(text, []).append((start - int(flat.starts[text]), end - int(flat.starts[text]), normal))
+            if normal.isdigit() and end - start > len(normal) and _in_a_moment(texts[text], start, end):
+                continue
+            found.setdefault(text, []).append((start, end, normal))
         return found
 
     def _patterns(self) -> tuple[ahocorasick_rs.AhoCorasick, list[str], ahocorasick_rs.AhoCorasick | None, list[str]]:
@@ -463,6 +510,12 @@ class Redactor:
         stem, _, ending = text.rpartition(".")
         alone = stem if stem and ending in _ENDINGS else text
         return alone in own_words() or alone in self._kept or bool(_WHOLE_MOMENT.fullmatch(text) or _DIGEST.fullmatch(text))
+
+
+def _in_a_moment(text: str, start: int, end: int) -> bool:
+    """Whether a place with marks in it is part of a date or time."""
+    begin = max(start - _AROUND_MOMENT, 0)
+    return any(m.start() + begin <= start and end <= m.end() + begin for m in _MOMENT.finditer(text[begin : end + _AROUND_MOMENT]))
 
 
 def _figures_before(folded: Points, kinds: np.ndarray[Any, np.dtype[np.uint8]], start: int) -> str:
@@ -632,6 +685,11 @@ def secret_of(con: duckdb.DuckDBPyConnection) -> str:
         " UNION ALL SELECT sha256(concat_ws('|', person_id, case_id, name)) FROM persons UNION ALL SELECT sha256(concat_ws('|', number, person_id)) FROM numbers)"
     ).fetchall()[0][0]
     return found
+
+
+def keyed(secret: str, digest: str) -> str:
+    """What stands for a digest in the redacted edition, as long as it."""
+    return linked_sum(secret, digest.encode())[: len(digest)]
 
 
 def linked_sum(secret: str, data: bytes) -> str:

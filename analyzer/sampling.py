@@ -20,7 +20,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -296,9 +296,34 @@ def read_paper(path: Path) -> list[dict[str, Any]]:
     header = [str(c) for c in lines[0]] if lines else []
     rows = [dict(zip(header, line, strict=False)) for line in lines[1:] if any(str(cell) for cell in line)]
     try:
-        return [_typed(row) for row in rows] if rows else _none(path)
-    except (KeyError, ValueError, TypeError) as error:
+        typed = [_typed(row) for row in rows] if rows else _none(path)
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise InputError("sampling.no_paper", name=path.name) from error
+    return _of_one_plan(path, typed)
+
+
+def _of_one_plan(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, where they tell of one plan that can be and whose number of deviations is the one that follows from it."""
+    first = rows[0]
+    differs = [name for name in _PLAN[:-2] if any(row[name] != first[name] for row in rows)]
+    if first["of"] not in OF or first["method"] not in METHODS:
+        differs += ["of" if first["of"] not in OF else "method"]
+    if not (0 < first["confidence"] < 1 and 0 < first["tolerable"] < 1 and 0 <= first["expected"] < 1):
+        differs += list(_SHARES)
+    elif not all(0 < row[many] <= row[whole] for row in rows for many, whole in (("size", "population"), ("stratum_size", "stratum_population"))):
+        differs += ["size"]
+    elif first["allowed"] not in _may_show(first):
+        differs += ["allowed"]
+    if differs:
+        raise InputError("sampling.plan", name=path.name, columns=", ".join(dict.fromkeys(differs)))
+    return rows
+
+
+def _may_show(plan: Mapping[str, Any]) -> set[int | None]:
+    """How many deviations a sample of that size and plan may show: by the formula, or where the size was given."""
+    population, size, confidence, tolerable = plan["population"], plan["size"], plan["confidence"], plan["tolerable"]
+    formula = attribute_size(population, confidence, tolerable, plan["expected"]) if plan["expected"] < tolerable else None
+    return {allowed(population, size, confidence, tolerable), *([formula[1]] if formula and formula[0] == size else [])}
 
 
 def _none(path: Path) -> list[dict[str, Any]]:
@@ -329,13 +354,36 @@ def sheet_of(papers: Iterable[Path]) -> Sheet:
     return Sheet("sampling", COLUMNS, [tuple((row | {"paper": number})[c] for c in COLUMNS) for number, path in enumerate(papers, start=1) for row in read_paper(path)])
 
 
-def judge(path: Path) -> Judged:
-    """What a filled-in work paper comes to.
+def _drawn_again(con: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the plan of a paper draws its items from this run. By what it was parted is not in the paper: any part that fits will do."""
+    first = rows[0]
+    try:
+        filters = json.loads(first["filters"])
+        parted = [None] if first["method"] != "stratified" else sorted(STRATA[first["of"]])
+        plan = Plan(
+            first["of"], first["method"], first["seed"], None if first["method"] == "attribute" else first["size"],
+            confidence=first["confidence"], tolerable=first["tolerable"], expected=first["expected"], filters=filters or None,
+        )  # fmt: skip
+        for strata in parted:
+            drawn = draw(con, replace(plan, strata=strata))
+            at = [drawn.paper.columns.index(name) for name in ("item_id", "stratum", "stratum_population")]
+            if drawn.population == first["population"] and [tuple(row[i] for i in at) for row in drawn.paper.rows] == [(row["item_id"], row["stratum"], row["stratum_population"]) for row in sorted(rows, key=lambda r: r["ordinal"])]:
+                return True
+    except (UsageError, ValueError, AttributeError, TypeError):
+        return False
+    return False
+
+
+def judge(path: Path, run: duckdb.DuckDBPyConnection | None = None) -> Judged:
+    """What a filled-in work paper comes to. `run`: the one it was drawn from; its items are then drawn again.
 
     Raises:
-        InputError: it is no work paper, rows are gone or there twice, or a result is not one of the words for it.
+        InputError: it is no work paper, its rows are of no one plan, gone or there twice, a result is not one of the words for it, or the run
+            gives other items.
     """
     rows = read_paper(path)
+    if run is not None and not _drawn_again(run, rows):
+        raise InputError("sampling.not_drawn", name=path.name)
     words = {word for known in (OK, DEVIATION, UNCLEAR) for word in known} | {""}
     for row in rows:
         if row["result"].lower() not in words:

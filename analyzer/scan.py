@@ -26,8 +26,8 @@ from analyzer.text.second_reader import ABOUT, THIRD, Recipient, SecondReader, s
 BATCH = 20_000
 SUSPECT = 0.85
 """From this score on the second reader alone raises a suspicion."""
-NOTED = ("call_note", "visit_note", "transcript")
-"""Channels of what was noted, or taken down, of a call or a visit."""
+BUSINESS = ("call_note", "visit_note", "transcript", "voicemail", "letter")
+"""Channels of the bench that are for collecting alone: see `model.BUSINESS`."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def judge_messages(messages: Sequence[Message], lexicons: Lexicons, reader: Seco
     texts = [m.text for m in messages]
     owes = np.array([bool(m.who.owes) for m in messages], dtype=np.bool_)
     finder = Finder(texts, lexicons, owes, keep_refused=why_not)
-    found, scores = settle(finder, [m.who for m in messages], reader, np.array([m.channel in NOTED for m in messages], dtype=np.bool_)) if reader else (finder.signals(), None)
+    found, scores = settle(finder, [m.who for m in messages], reader, np.array([m.channel in BUSINESS for m in messages], dtype=np.bool_)) if reader else (finder.signals(), None)
     segment.forget()
     labels: list[dict[str, None]] = [{} for _ in messages]
     told: list[list[dict[str, Any]]] = [[] for _ in messages]

@@ -23,7 +23,7 @@ from analyzer import leftovers, zones
 from analyzer.calendars import WorkDay
 from analyzer.errors import UsageError
 from analyzer.intake import Settings, input_table
-from analyzer.model import SPOKEN, UNNAMED
+from analyzer.model import BUSINESS, SPOKEN, UNNAMED
 from analyzer.rules import rules_folder
 from analyzer.sql import literal
 
@@ -299,10 +299,10 @@ def split(con: duckdb.DuckDBPyConnection) -> tuple[Part, ...]:
 
 
 def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = None, part: Part = WHOLE) -> str:
-    """SELECT of seq, text, owes, knows, noted for each contact with a text of ours, from the input tables.
+    """SELECT of seq, text, owes, knows, on_business for each contact with a text of ours, from the input tables.
 
     `owes`: whether the person contacted is bound by the debt (NULL: not known who it is). `knows`: whether a person
-    who is not knew of the loan on the date as written. `noted`: whether it is of a call or a visit. A customer's own messages (inbound, neither call nor visit) are left out. In `text`
+    who is not knew of the loan on the date as written. `on_business`: whether its channel is for collecting alone. A customer's own messages (inbound, neither call nor visit) are left out. In `text`
     the names of the case's debtor are hidden (`without_names`): no word is found in a name, and what is written from a template is the same text.
     """
     contacts = input_table(con, "contacts")
@@ -310,7 +310,7 @@ def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = 
     return (
         f"SELECT t.row_no + {_row_base(con, contacts, bases)} AS seq, {without_names('t.text', 'd.names')} AS text,"
         f" CASE WHEN {owes} THEN true WHEN {_BOUND} THEN true WHEN {_RELATION} IS NOT NULL THEN false END AS owes,"
-        f" CASE WHEN {owes} OR {_BOUND} THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows, {noted('t')} AS noted"
+        f" CASE WHEN {owes} OR {_BOUND} THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows, {on_business('t')} AS on_business"
         f" FROM {part.contacts(contacts)} t LEFT JOIN {part.of('memory.main.owners')} o ON {_OWNED}"
         f" LEFT JOIN {part.of('memory.main.relations')} n ON n.case_id = t.case_id AND n.person_id = t.person_id"
         f" LEFT JOIN {part.of('persons')} p ON p.person_id = coalesce(t.person_id, o.person_id) AND p.case_id = t.case_id"
@@ -332,9 +332,9 @@ def written_to_us(alias: str) -> str:
     return f"({alias}.direction = 'inbound' AND {alias}.channel NOT IN {literal(SPOKEN)})"
 
 
-def noted(alias: str) -> str:
-    """SQL: whether the text of a contact is what was noted, or taken down, of a call or a visit."""
-    return f"coalesce({alias}.channel IN {literal(SPOKEN)}, false)"
+def on_business(alias: str) -> str:
+    """SQL: whether the text of a contact is of a channel that is for collecting alone (`BUSINESS`)."""
+    return f"coalesce({alias}.channel IN {literal(BUSINESS)}, false)"
 
 
 def debtor_names(database: str = "") -> str:

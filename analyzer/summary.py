@@ -447,7 +447,7 @@ def contacts(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]
 
     Args:
         con: a run.
-        filters: dimensions of contacts, `case`, `contact`, `weekday` (1 Monday to 7), `hour`, `since`, `until`; `breaching` (any value): those that breach; `rule`
+        filters: dimensions of contacts, `case`, `contact`, `weekday` (1 Monday to 7), `hour`, `since`, `until`; `breaching` (any value): those that breach; `bound`: those that one of these rules judges or cannot decide; `rule`
             together with `outcome`, breach or undetermined: those of which a rule says so (its statement is run again); `undetermined`
             (any value): those that some rule cannot decide.
         limit: rows of the page.
@@ -459,7 +459,9 @@ def contacts(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]
     """
     where, params = ["true"], list[object]()
     asked = dict(filters or {})
-    rules, outcome = asked.pop("rule", None), asked.pop("outcome", None)
+    rules, outcome, bound = asked.pop("rule", None), asked.pop("outcome", None), asked.pop("bound", None)
+    if bound:
+        where.append(_bound(con, bound))
     if asked.pop("breaching", None):
         where.append(f"seq IN ({BREACHING})")
     if asked.pop("undetermined", None):
@@ -527,7 +529,7 @@ def hour_by_weekday(
 
     Args:
         con: a run.
-        rule: one rule; any of kind hours when None.
+        rule: one rule, with the contacts that it judges or cannot decide; any of kind hours when None, with all contacts.
         channels: only these; all when empty.
         vendors: only these, `NO_VALUE` for the lender itself; all when empty.
     """
@@ -537,6 +539,8 @@ def hour_by_weekday(
             sql, more = _one_of(name, _CONTACT_FILTERS, wanted)
             where.append(sql)
             params += more
+    if rule is not None:
+        where.append(_bound(con, [rule]))
     asked = rows(con, "SELECT hits_sql FROM rules WHERE kind = 'hours' AND (?::VARCHAR IS NULL OR rule = ?)", [rule, rule])
     said_of(con, (row["hits_sql"] for row in asked), [Outcome.UNDETERMINED.value], "open_hours")
     return rows(
@@ -550,6 +554,13 @@ def hour_by_weekday(
         """,
         [rule, rule, *params],
     )
+
+
+def _bound(con: duckdb.DuckDBPyConnection, rules: Sequence[str]) -> str:
+    """SQL: whether a contact is one that some of these rules judge, or cannot decide."""
+    found = rows(con, f"SELECT standing_sql FROM rules WHERE rule IN ({', '.join('?' * len(rules))}) ORDER BY rule", list(rules))
+    told = " UNION ALL ".join(f"SELECT seq FROM ({r['standing_sql']}) WHERE standing IN ('in_scope', 'undetermined')" for r in found)
+    return f"seq IN ({told})" if told else "false"
 
 
 def contact_values(con: duckdb.DuckDBPyConnection, name: str) -> list[str]:

@@ -24,7 +24,7 @@ from analyzer.text import TextReader, load_lexicons
 
 # As `store.spoken_to` gives them to an audit: the names of the case's debtor hidden.
 TEXTS = (
-    f"SELECT row_number() OVER () AS seq, {store.without_names('t.text', 'd.names')} AS text, true AS owes, NULL::BOOLEAN AS knows, {store.noted('t')} AS noted"
+    f"SELECT row_number() OVER () AS seq, {store.without_names('t.text', 'd.names')} AS text, true AS owes, NULL::BOOLEAN AS knows, {store.on_business('t')} AS on_business"
     " FROM read_csv($contacts, all_varchar = true) t LEFT JOIN (SELECT case_id, list(DISTINCT name)[:2] AS names FROM read_csv($persons, all_varchar = true)"
     " WHERE relation = 'self' GROUP BY case_id) d USING (case_id) WHERE t.text IS NOT NULL"
 )

@@ -307,6 +307,7 @@ claims: {user: X-Forwarded-User}
 two_level: [critical, high, medium, low]
 people:
   officer: {role: compliance_officer, name: "*王*主任"}
+  deputy: {role: compliance_officer, name: 李主任}
   second: {role: reviewer}
   auditor: {role: auditor}
   bound: {role: auditor, vendors: [甲公司]}
@@ -478,10 +479,25 @@ def test_a_suppression_answers_what_the_page_showed(own: Path, path: Path, tmp_p
     # Now he has seen it, and what he sends again counts.
     at.button(key=f"suppress_save_{finding}").click().run()
     assert not at.exception and not at.error and [e.kind for e in log.log()] == ["verdict", "suppress"]
-    # Who asked does not approve: the page says so, and nothing is written.
-    assert say("page.review.asked", "zh", until=log.log()[-1].told["until"], approver="李主任") in _shown(at)
-    at.button(key=f"approve_{finding}").click().run()
-    assert [e.value for e in at.error] == [plain(say("review.not_asked", "zh", finding=finding))] and [e.kind for e in log.log()] == ["verdict", "suppress"]
+    # By his name the person is meant whose login it is. Who asked is told that it waits, and has nothing to approve it with; who was asked has.
+    assert log.log()[-1].told["approver"] == "deputy" and say("page.review.asked", "zh", until=log.log()[-1].told["until"], approver="deputy") in _shown(at)
+    assert f"approve_{finding}" not in [b.key for b in at.button]
+    asked = _open(own, tmp_path, monkeypatch, "deputy", finding_id=finding)
+    asked.button(key=f"approve_{finding}").click().run()
+    assert not asked.exception and not asked.error and [e.kind for e in log.log()] == ["verdict", "suppress", "approve"]
+
+
+def test_tasks_go_to_people_whom_the_users_file_knows_and_who_may(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding, log = _finding(path, "K1"), review.Reviews(own)
+    at = _open(own, tmp_path, monkeypatch, "officer", finding_id=finding)
+    for whom, written in (("nobody@nowhere", 0), ("a1", 0), (" SECOND", 1)):
+        at.selectbox(key=f"review_state_{finding}").select("claimed")
+        at.text_input(key=f"review_assignee_{finding}").input(whom)
+        at.button(key=f"review_save_{finding}").click().run()
+        assert not at.exception and len(log.log()) == written and [e.value for e in at.error] == ([] if written else [plain(say("access.nobody_judge", "zh", name=whom))])
+    assert log.log()[-1].assignee == "second"
+    # Whoever may not assign has no field for it.
+    assert f"review_assignee_{finding}" not in [t.key for t in _open(own, tmp_path, monkeypatch, "second", finding_id=finding).text_input]
 
 
 def test_the_action_log_keeps_what_a_blind_review_must_not_know(own: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,7 +177,7 @@ def test_a_case_shows_its_contacts_and_what_they_broke(folder: Path, monkeypatch
     at = _open(folder, "zh", "case.py", monkeypatch, case_id="C7")
     assert not at.exception
     shown = at.dataframe[0].value
-    assert list(shown["违反"]) == ["cn-gbt-45251/civil-language"] and SCRIPT in shown["内容"].iloc[0]
+    assert list(shown["违反"]) == ["不得辱骂、威胁、曝光、轰炸或冒充"] and SCRIPT in shown["内容"].iloc[0]
     assert say("page.case_counts", "zh", contacts=1, broken=1) in [c.value for c in at.caption]
 
 
@@ -882,3 +882,65 @@ def test_in_a_browser_words_of_the_log_are_no_markdown(browser: Any, tmp_path: P
             assert page.locator("[href^=http][href*=evil], [href^=mailto], [src*=evil]").count() == 0
         page.close()
     assert asked and not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+
+
+def _copy(folder: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "runs"
+    copy.mkdir()
+    (copy / "small.duckdb").write_bytes((folder / "small.duckdb").read_bytes())
+    return copy
+
+
+def test_an_address_holds_the_finding_the_run_and_the_language(folder: Path, insult: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(folder, "en", "finding.py", monkeypatch, finding_id=insult)
+    assert not at.exception and {k: at.query_params[k] for k in ("finding", "run", "lang")} == {"finding": insult, "run": "small", "lang": "en"}
+    monkeypatch.setattr(sys, "argv", ["app.py", str(folder)])
+    anew = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for key, value in (("finding", insult), ("run", "small"), ("lang", "en")):
+        anew.query_params[key] = value
+    anew.run()
+    anew.query_params["finding"] = insult
+    anew.switch_page("analyzer/dashboards/finding.py").run()
+    assert not anew.exception and anew.title[0].value == say("page.finding", "en") and any(insult in c.value for c in anew.caption)
+    # What is no finding of this run is said, and no other is shown.
+    other = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    other.run()
+    other.query_params["finding"] = "0" * 16
+    other.switch_page("analyzer/dashboards/finding.py").run()
+    assert not other.exception and other.info and not other.header
+
+
+def test_one_person_asks_for_a_suppression_by_the_name_that_stands_there(folder: Path, insult: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = _copy(folder, tmp_path)
+    log = review.Reviews(copy / "small.duckdb")
+    at = _open(copy, "zh", "finding.py", monkeypatch, finding_id=insult)
+    at.text_input(key="review_actor").input("甲").run()
+    at.text_area(key=f"suppress_comment_{insult}").input("整改中")
+    at.text_input(key=f"suppress_approver_{insult}").input("乙")
+    at.button(key=f"suppress_save_{insult}").click().run()
+    assert not at.exception and not at.error and [(e.kind, e.actor) for e in log.log()] == [("suppress", "甲")]
+    # Only who was asked is offered to answer; what waits is in the asker's list, what holds in everybody's, and marked in the list of findings.
+    assert f"approve_{insult}" not in [b.key for b in at.button]
+    waiting = _open(copy, "zh", "review.py", monkeypatch, review_actor="甲", review_list="requested")
+    assert not waiting.exception and list(waiting.dataframe[0].value[say("column.approver", "zh")]) == ["乙"]
+    at.text_input(key="review_actor").input("乙").run()
+    at.button(key=f"approve_{insult}").click().run()
+    assert not at.exception and not at.error and log.log()[-1].kind == "approve"
+    listed = _open(copy, "zh", "findings.py", monkeypatch, findings_state="suppressed")
+    assert not listed.exception and [say("word.suppressed", "zh") in state for state in listed.dataframe[0].value[say("column.state", "zh")]] == [True]
+    told = _open(copy, "zh", "review.py", monkeypatch, review_actor="丙", review_list="suppressed").dataframe[0].value
+    assert list(told[say("column.comment", "zh")]) == ["整改中"] and all(told[say("column.until", "zh")])
+
+
+def test_findings_are_listed_by_where_they_stand(folder: Path, insult: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = _copy(folder, tmp_path)
+    with runs.connect(runs.locate(copy)) as con:
+        review.Reviews(copy / "small.duckdb").decide(con, insult, "甲", "escalated", "请看")
+        every = {r["finding_id"] for r in summary.findings(con, {"nature": ["breach"]})[0]}
+    for state, expected in (("escalated", {insult}), ("open", every - {insult}), ("", every)):
+        shown = _open(copy, "en", "findings.py", monkeypatch, findings_state=state)
+        assert not shown.exception and set(shown.dataframe[0].value[say("column.finding_id", "en")]) == expected, state
+    none = _open(copy, "en", "findings.py", monkeypatch, findings_state="remediated")
+    assert not none.exception and [i.value for i in none.info] == [say("page.no_findings", "en")]
+    queue = _open(copy, "en", "review.py", monkeypatch, review_actor="乙", review_list="escalated")
+    assert not queue.exception and list(queue.dataframe[0].value[say("column.finding_id", "en")]) == [insult]

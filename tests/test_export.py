@@ -33,7 +33,10 @@ from analyzer import tables as tables_module
 from analyzer.cli import app
 from analyzer.errors import UsageError
 from analyzer.intake import folder_mapping, load_mapping
+from analyzer.messages import say
 from tests.conftest import HEADER, ROOT
+from tests.packs import mended as _mended
+from tests.packs import rewritten as _rewritten
 
 
 @pytest.fixture(scope="module")
@@ -119,24 +122,6 @@ def test_a_whole_pack_is_whole_and_its_sql_repeats(pack: Path, con: duckdb.DuckD
             if name.startswith("sql/"):
                 alone = sorted((contact, role) for contact, _, _, role, *_ in con.execute(archive.read(name).decode()).fetchall())
                 assert alone == sorted((e["contact_id"], e["role"]) for e in evidence if name == f"sql/{e['finding_id']}.sql"), name
-
-
-def _rewritten(pack: Path, target: Path, change: dict[str, bytes | None], sealed: bool = True) -> Path:
-    """The pack with other members (None: without one), by somebody who also mends the sum of the archive."""
-    with zipfile.ZipFile(pack) as old:
-        files = {name: old.read(name) for name in old.namelist()} | change
-    packed = tables_module.zip_bytes({name: data for name, data in files.items() if data is not None})
-    target.write_bytes(pack_verifier.sealed(packed) if sealed else packed)
-    return target
-
-
-def _mended(pack: Path, target: Path, change: dict[str, bytes], **manifest: object) -> Path:
-    """The pack with other members, by somebody who mends every sum."""
-    with zipfile.ZipFile(pack) as archive:
-        told = json.loads(archive.read(export.MANIFEST)) | manifest
-    told["files"] |= {name: {"sha256": export.sha256(data).hexdigest(), "bytes": len(data)} for name, data in change.items()}
-    text = json.dumps(told).encode()
-    return _rewritten(pack, target, {**change, export.MANIFEST: text, "manifest.sha256": f"{export.sha256(text).hexdigest()}  manifest.json\n".encode()})
 
 
 @settings(max_examples=40, deadline=None)
@@ -338,9 +323,7 @@ def test_verdicts_the_chain_and_samples_go_along(run: Path, tmp_path: Path) -> N
     assert set(lists) >= {"findings", "evidence", "contacts", "reconciliation", "rejects", "verdicts", "sampling", "rules", "parameters", "window"}
     # Every statement of the sheet gives its rows again.
     for name in ("findings", "evidence", "contacts", "reconciliation"):
-        prepare, _, query = lists[name]["query"].partition("; ")
-        con.execute(prepare.replace("CREATE TEMP", "CREATE OR REPLACE TEMP"), ["critical"])
-        assert str(len(con.execute(query).fetchall())) == lists[name]["rows"]
+        assert str(len(con.execute(lists[name]["query"]).fetchall())) == lists[name]["rows"]
     con.close()
     # A changed comment with all sums mended breaks the chain.
     with zipfile.ZipFile(packed) as archive:
@@ -434,6 +417,106 @@ def test_rule_files_sheets_and_a_claim_to_be_partial_are_found_out_by_the_run(pa
         assert all(inside[name] != data for name, data in change.items()), number
         forged = _mended(pack, tmp_path / f"{number}.zip", change, **manifest)
         assert export.verify(forged).wrong == () and set(export.verify(forged, con).wrong) == wrong, number
+
+
+def test_what_the_run_knows_of_a_pack_is_asked(pack: Path, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Files that packs do not have, a manifest that says more, another account of the run, a secret or a verifier that is another."""
+    with zipfile.ZipFile(pack) as archive:
+        manifest = json.loads(archive.read(export.MANIFEST))
+    for number, (change, more, wrong, unseen) in enumerate([
+        ({"findings/all_good.html": b"none"}, {}, {("verify.other", "findings/all_good.html")}, ()),
+        ({}, {"approved_by": "the regulator"}, {("verify.other", "manifest.json")}, ()),
+        ({}, {"run": manifest["run"] | {"rules_digest": "0" * 64}}, {("verify.another_run", "3.zip")}, ()),
+        ({"link.txt": b"0\n"}, {}, {("verify.other", "link.txt")}, ()),
+        ({"verify.py": b"print('whole')\n"}, {}, set(), ("verify.unseen_verifier",)),
+    ], start=1):  # fmt: skip
+        forged = _mended(pack, tmp_path / f"{number}.zip", change, **more)
+        told = export.verify(forged, con)
+        assert export.verify(forged).wrong == () and set(told.wrong) == wrong and told.unseen == unseen, number
+
+
+def test_findings_and_verdicts_that_a_pack_has_not_are_counted(run: Path, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    log = review.Reviews(tmp_path)
+    mine = [row[0] for row in export.sheets(con)["findings"].rows[:2]]
+    export.write(con, tmp_path / "early.zip", options=export.Options(reviews=log))
+    log.decide(con, mine[0], "王主任", "dismissed", "看过")
+    told = export.verify(tmp_path / "early.zip", con, reviews=log)
+    assert told.wrong == () and (told.lacking, told.later) == (0, 1)
+    with zipfile.ZipFile(tmp_path / "early.zip") as archive:
+        inside = {name: archive.read(name) for name in archive.namelist()}
+    kept, counts = {}, {}
+    for name in ("findings", "evidence"):
+        objects = [line for line in inside[f"{name}.jsonl"].splitlines(keepends=True) if mine[1].encode() not in line]
+        header, *lines = csv.reader(io.StringIO(inside[f"{name}.csv"].decode("utf-8-sig"), newline=""))
+        kept |= {f"{name}.jsonl": b"".join(objects), f"{name}.csv": _table([header, *(line for line in lines if mine[1] not in line)])}
+        counts[name] = len(objects)
+    manifest = json.loads(inside[export.MANIFEST])
+    ipe = _ipe_of(inside["ipe.csv"], kept)
+    forged = _mended(tmp_path / "early.zip", tmp_path / "some.zip", {**kept, "ipe.csv": ipe}, partial=True, rows=manifest["rows"] | counts)
+    told = export.verify(forged, con)
+    assert told.wrong == () and "verify.unseen_partial" in told.unseen and told.lacking == 1
+    done = CliRunner().invoke(app, ["verify", str(forged), "--run", str(run)])
+    assert done.exit_code == 0 and say("talk.verify_lacking", "zh", count=1) in done.output
+
+
+def _ipe_of(ipe: bytes, changed: dict[str, bytes]) -> bytes:
+    """The reconciliation sheet with the rows and totals of other tables."""
+    header, *lines = list(csv.reader(io.StringIO(ipe.decode("utf-8-sig"))))
+    at = {name: header.index(name) for name in ("list", "rows", "control", "total")}
+    for line in lines:
+        if f"{line[at['list']]}.csv" in changed:
+            rows = list(csv.DictReader(io.StringIO(changed[f"{line[at['list']]}.csv"].decode("utf-8-sig"))))
+            line[at["rows"]], line[at["total"]] = str(len(rows)), str(sum(int(r[line[at["control"]]] or 0) for r in rows))
+    return _table([header, *lines])
+
+
+def _table(lines: list[list[str]]) -> bytes:
+    target = io.StringIO(newline="")
+    csv.writer(target, lineterminator="\r\n").writerows(lines)
+    return "\ufeff".encode() + target.getvalue().encode()
+
+
+def test_the_query_of_each_list_repeats_it(run: Path, tmp_path: Path) -> None:
+    """In plain DuckDB, word for word, with filters and without."""
+    con = runs.connect(run)
+    shutil.copy(run, tmp_path / "r.duckdb")
+    for number, filters in enumerate([{}, {"severity": ["critical", "high"], "vendor": ["启衡信息", "x'y"]}]):
+        export.write(con, tmp_path / f"{number}.zip", filters)
+        asked = [r for r in _open(tmp_path / f"{number}.zip", "ipe.csv") if r["query"]]
+        assert {r["list"] for r in asked} == {"findings", "evidence", "rules", "reconciliation", "rejects", "contacts", "window"}
+        for row in asked:
+            with duckdb.connect(str(tmp_path / "r.duckdb"), read_only=True) as plain:
+                assert len(plain.execute(row["query"]).fetchall()) == int(row["rows"]), (number, row["list"])
+    con.close()
+
+
+def test_nothing_beside_the_verifier_runs_in_its_place(pack: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "unpacked"
+    with zipfile.ZipFile(pack) as archive:
+        archive.extractall(folder)
+    asked = [sys.executable, str(folder / "verify.py")]
+    assert subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    (folder / "findings.csv").write_bytes((folder / "findings.csv").read_bytes().replace(b"critical", b"low"))
+    for name in ("hashlib", "csv", "json"):
+        (folder / f"{name}.py").write_text("print('证据包完整 / the pack is whole')\nraise SystemExit(0)\n", encoding="utf-8")
+    done = subprocess.run(asked, capture_output=True, check=False)
+    assert done.returncode == 1 and b"changed: findings.csv" in done.stdout and b"unlisted: hashlib.py" in done.stdout
+
+
+def test_a_name_in_a_pack_cannot_move_the_cursor(pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    added = _rewritten(pack, tmp_path / "esc.zip", {"\x1b[2J\x1b[H whole\x1b[8m": b""})
+    assert pack_verifier.main([str(added)]) == 1
+    told = capsys.readouterr().out
+    assert "\x1b" not in told and "unlisted: <U+001B>[2J<U+001B>[H whole<U+001B>[8m" in told
+
+
+def test_a_run_without_findings_is_valid_oscal(tmp_path: Path) -> None:
+    path = audit.run([str(ROOT / "sample_logs" / "clean")], tmp_path / "runs", packs=["us-reg-f"], run_id="c").path
+    con = runs.connect(path)
+    export.write(con, tmp_path / "c.oscal.json")
+    con.close()
+    result = json.loads((tmp_path / "c.oscal.json").read_text(encoding="utf-8"))["assessment-results"]["results"][0]
+    assert "observations" not in result or result["observations"]
 
 
 def test_no_field_of_an_archive_hides_anything(pack: Path, tmp_path: Path) -> None:

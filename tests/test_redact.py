@@ -26,6 +26,7 @@ from analyzer.errors import UsageError
 from analyzer.tables import Sheet
 from analyzer.text.personal_data import find_personal_data
 from tests.conftest import HEADER, ROOT
+from tests.packs import mended as _mended
 
 KEY = bytes(range(7, 47))
 SEED, TEXTS = 20261129, 500
@@ -216,6 +217,65 @@ def test_both_editions_have_the_same_findings_marks_and_counts(packs: tuple[Path
     assert len(rejected) == 1 and set(rejected[0]["original"]) <= set('█|,;，；。.-:—·_“”" \n\u3000\u200b')
     # Another run's full edition is not the one it was made with.
     assert export.verify(redacted, full=redacted).wrong == (("verify.other_full", "redacted.zip"),)
+
+
+def test_what_is_not_masked_of_a_redacted_edition_is_compared_with_the_run(packs: tuple[Path, Path], con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    redacted = packs[1]
+    with zipfile.ZipFile(redacted) as archive:
+        inside = {name: archive.read(name) for name in archive.namelist()}
+    rule = next(name for name in inside if name.startswith("rules/") and b"severity: high" in inside[name])
+    for number, (change, wrong) in enumerate([
+        ({rule: inside[rule].replace(b"severity: high", b"severity: low ")}, {rule}),
+        ({name: inside[name].replace(b"high", b"low ") for name in ("findings.csv", "findings.jsonl")}, {"findings.csv"}),
+        ({"note.txt": b"all good"}, {"note.txt"}),
+    ]):  # fmt: skip
+        assert all(inside.get(name) != data for name, data in change.items()), number
+        told = export.verify(_mended(redacted, tmp_path / f"{number}.zip", change), con)
+        assert set(told.wrong) == {("verify.other", name) for name in wrong}, number
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "王\u2028建\u2029国", "王\x0b建\x0c国", "王\x85建国", "王\u3164建国", "王\u2800建国", "王📞建⭐国", "王\ue000建国", "<b>王</b>建<br/>国", "&#29579;&#x5efa;国", "%E7%8E%8B建国", "\\u738b\\u5efa国", "王&#12288;建&thinsp;国",
+        "138\u20281234\u20285678", "138\x0b12345678", "138➖1234➖5678", "138<b>1234</b>5678", "138%201234%205678", "%31%33812345678", "MariaSantos88", "ｍａｒｉａ santos2nd", "Santos2026",
+    ],
+)  # fmt: skip
+def test_signs_and_codes_between_and_for_letters_hide_nobody(written: str) -> None:
+    known = redact.Redactor(KEY, [("name", "王建国", "a"), ("number", "13812345678", "a"), ("name", "Maria Santos", "b")])
+    text = f"催收：{written}，欠款"
+    [shown] = known.texts([text])
+    assert len(shown) == len(text) and shown.startswith("催收：") and shown.endswith("，欠款") and known.holds([text])
+    left = shown.removeprefix("催收：").removesuffix("，欠款")
+    assert not any(part in left for part in ("王", "建国", "1234", "Maria", "Santos", "santos", "29579", "E7")), shown
+    assert not known.holds([shown])
+
+
+def test_what_a_tag_or_a_code_holds_is_looked_through() -> None:
+    known = redact.Redactor(KEY, [("name", "王建国", "a"), ("number", "13812345678", "a"), ("name", "Li Span", "b")])
+    for text in ('<a href="tel:13812345678">电话</a>', '<i title="王建国">他</i>', "<Li Span>", "100%25 &amp; %zz &nosuch; &#99999999;", "a\\u12"):
+        assert known.holds([text]) is any(name in text for name in ("13812345678", "王建国", "Li Span")), text
+
+
+def test_a_number_like_a_date_does_not_take_dates_away() -> None:
+    """Collectors are numbered 140101 or 202603, telephones 20260301: the program's own times hold the same figures."""
+    known = redact.Redactor(KEY, [("id", "140101", "a"), ("id", "202603", "b"), ("number", "20260301", "c")])
+    for text in ("2026-03-01T14:01:01Z", "K1 2026-03-01 14:01:01 breach", "K1|2026-03-01", "2026-03-01 14:01:01"):
+        assert known.texts([text]) == [text] and not known.holds([text]), text
+    for text in ("坐席140101", "坐席14-01-01", "编号202603", "电话2026 0301", "2026-0301"):
+        assert known.holds([text]) and known.texts([text]) != [text], text
+
+
+def test_sums_of_the_files_read_are_keyed(packs: tuple[Path, Path]) -> None:
+    """Who has the redacted edition could else try all numbers of a small file until its sum fits."""
+    told = []
+    for pack in packs:
+        with zipfile.ZipFile(pack) as archive:
+            rows = list(csv.DictReader(io.StringIO(archive.read("reconciliation.csv").decode("utf-8-sig"), newline="")))
+            whole = b"".join(archive.read(name) for name in archive.namelist())
+            told.append(({r["sha256"] for r in rows}, json.loads(archive.read("manifest.json"))["run"]["data_digest"], whole))
+    (full, digest, _), (masked, other, redacted) = told
+    assert len(full) == len(masked) == 5 and not full & masked and digest != other and not any(one.encode() in redacted for one in (*full, digest))
 
 
 def test_a_person_has_one_mask_whose_first_two_symbols_are_everywhere(world: World, packs: tuple[Path, Path], key: Path, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from analyzer import audit, legible, report, runs, summary
+from analyzer import audit, legible, report, review, runs, summary
 from analyzer.cli import app
 from analyzer.errors import UsageError
 from analyzer.intake import folder_mapping, load_mapping
@@ -371,3 +371,35 @@ def test_the_command(path: Path, tmp_path: Path) -> None:
         done = call("--to", str(tmp_path / "b.pdf"), "--severity", "critical", *wrong)
         assert done.exit_code == 2 and done.stderr.count("\n") == 1, done.output
     assert not (tmp_path / "b.pdf").exists()
+
+
+def test_hours_are_those_of_the_contacts_that_the_rule_is_about(con: duckdb.DuckDBPyConnection) -> None:
+    """A contact under another law is neither outside nor inside the hours of this one."""
+    every = summary.totals(con)["contacts"]
+    rules = [r for r in summary.hours_rules(con) if r["judged"]]
+    assert {r["rule"].split("/")[0] for r in rules} >= {"cn-gbt-45251", "us-reg-f"}
+    for rule in rules:
+        cells = summary.hour_by_weekday(con, rule["rule"])
+        assert sum(c["contacts"] for c in cells) == rule["judged"] + rule["undetermined"] < every
+        assert sum(c["outside"] for c in cells) == rule["breach"]
+        for cell in [c for c in cells if c["outside"]]:
+            asked = {"bound": [rule["rule"]], "weekday": [str(cell["weekday"])], "hour": [str(cell["hour"])]}
+            assert summary.contacts(con, asked, 0, 0)[1] == cell["contacts"]
+    assert sum(c["contacts"] for c in summary.hour_by_weekday(con)) == every
+
+
+@pytest.mark.parametrize("most", [200, 0])
+def test_verdicts_stand_in_the_report(most: int, path: Path, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    log, finding = review.Reviews(tmp_path), summary.findings(con, {}, "severity", 1, 0)[0][0]["finding_id"]
+    before = report.report(con, "zh", sheets_most=most, reviews=log)
+    assert before == report.report(con, "zh", sheets_most=most), "nobody has written: nothing is told"
+    log.decide(con, finding, "王主任", "dismissed", "客户约定的<b>时间")
+    made = report.report(con, "zh", sheets_most=most, reviews=log)
+    told = f"{say('word.dismissed', 'zh')} | 王主任 | "
+    page = Page(report.render(made, "html").decode())
+    assert told in page.text and "客户约定的<b>时间" in page.text and page.text.count("王主任") == 1
+    assert page.text.count(say("word.open", "zh")) >= (len(made.sheets) - 1 if most else 1)
+    for form in ("pdf", "docx"):
+        assert report.render(made, form) != report.render(before, form)
+    done = CliRunner().invoke(app, ["report", "--to", str(tmp_path / "r.html"), "--run", str(path), "--lang", "zh"])
+    assert done.exit_code == 0 and "王主任" not in (tmp_path / "r.html").read_text(encoding="utf-8"), "of the run's own folder there is no log"

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from hashlib import sha256
@@ -231,6 +232,36 @@ def test_a_paper_that_was_changed_is_refused(con: duckdb.DuckDBPyConnection, tmp
             sampling.judge(tmp_path / name)
     with pytest.raises(UsageError):
         sampling.write_paper(drawn, tmp_path / "p.doc", MADE)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "every"),
+    [("tolerable", "nan", True), ("population", "inf", True), ("tolerable", "0.2", True), ("confidence", "0.5", True), ("confidence", "1.5", True), ("population", "3", True), ("of", "王建国 13800138000", True), ("method", "by hand", True), ("seed", "other", False), ("allowed", "9", True)],
+)  # fmt: skip
+def test_a_plan_that_was_changed_is_refused(column: str, value: str, every: bool, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Also where a pack is to take the paper along: what it says of its plan leaves unmasked."""
+    path = _fill(_paper(con, of="contacts"), tmp_path / "p.csv", [])
+    header, *lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+    for line in lines if every else lines[:1]:
+        line[header.index(column)] = value
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *lines])
+    for asked in (lambda: sampling.judge(path), lambda: sampling.sheet_of([path])):
+        with pytest.raises(InputError) as error:
+            asked()
+        assert error.value.key in ("sampling.plan", "sampling.no_paper")
+
+
+@pytest.mark.parametrize("plan", [{"of": "contacts"}, {"of": "contacts", "method": "attribute"}, {"of": "findings", "method": "stratified", "strata": "rule", "size": 20}, {"of": "contacts", "method": "stratified", "strata": "team"}])
+def test_a_paper_is_drawn_again_from_its_run(plan: dict[str, Any], con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    drawn = _paper(con, **plan)
+    path = _fill(drawn, tmp_path / "p.csv", ["ok"] * drawn.size)
+    assert sampling.judge(path, con) == sampling.judge(path)
+    at = drawn.paper.columns.index("item_id")
+    swapped = replace(drawn, paper=replace(drawn.paper, rows=[(*row[:at], "another", *row[at + 1 :]) if place == 0 else row for place, row in enumerate(drawn.paper.rows)]))
+    with pytest.raises(InputError) as error:
+        sampling.judge(_fill(swapped, tmp_path / "q.csv", ["ok"] * drawn.size), con)
+    assert error.value.key == "sampling.not_drawn"
 
 
 def test_a_size_is_not_enlarged_by_binary_fractions() -> None:

@@ -89,15 +89,15 @@ def test_reading_by_shape_finds_what_reading_each_finds(words: Words, known: int
 
 def test_the_same_text_written_and_noted_is_read_twice() -> None:
     batch = batch_of(["欠8元", "欠9元", "欠7元"])
-    noted = pa.record_batch([*batch.columns[:4], pa.array([True, False, False])], schema=TEXTS)
+    on_business = pa.record_batch([*batch.columns[:4], pa.array([True, False, False])], schema=TEXTS)
     shapes = Shapes(())
-    assert [row["noted"] for part in shapes.new([noted]) for row in part.to_pylist()] == [True, False]
+    assert [row["on_business"] for part in shapes.new([on_business]) for row in part.to_pylist()] == [True, False]
 
 
 def test_texts_that_were_read_are_let_go() -> None:
     """Which text has which shape is kept to the end; not with it the texts, of which a column of the database's batch would keep all."""
     with duckdb.connect() as con:
-        given = con.sql("SELECT i AS seq, '欠' || i || '元' AS text, true AS owes, NULL::BOOLEAN AS knows, false AS noted FROM range(100) t(i)").to_arrow_reader(100).read_next_batch()
+        given = con.sql("SELECT i AS seq, '欠' || i || '元' AS text, true AS owes, NULL::BOOLEAN AS knows, false AS on_business FROM range(100) t(i)").to_arrow_reader(100).read_next_batch()
     shapes = Shapes(())
     list(shapes.new([given]))
     kept = shapes.read(pa.Table.from_batches([], SIGNALS)).shapes

@@ -440,7 +440,7 @@ def test_what_is_nearly_a_pattern_is_settled_by_the_second_reader(tmp_path: Path
     assert told(-4, 30) == [(5, True)] == told(2, 0), "neither without a sure reader nor outside of collection"
 
 
-def test_what_is_noted_of_a_call_or_a_visit_speaks_of_collection(tmp_path: Path, words: Words) -> None:
+def test_what_only_a_collector_writes_speaks_of_collection(tmp_path: Path, words: Words) -> None:
     """Be it short, but more than a word; a message has to say so itself."""
     assert words.reader is not None
     biases = np.full(len(LABELS) + 1, -30, np.float32)
@@ -449,15 +449,15 @@ def test_what_is_noted_of_a_call_or_a_visit_speaks_of_collection(tmp_path: Path,
     finder = Finder(["跟他说你个废物", "跟他说你个废物", "你个废物"], words.lexicons)
     found, scores = settle(finder, [Recipient(True)] * 3, reader, np.array([True, False, True]))
     assert {(s.text, s.label) for s in found if s.counts} == {(0, "abuse")} and scores[:, ABOUT].tolist() == [1.0, *[pytest.approx(0.0, abs=1e-6)] * 2]
-    lines = [json.dumps({"text": "跟他说你个废物", "recipient": "borrower", "channel": channel}).encode() for channel in ("call_note", "visit_note", "transcript", "sms", "wechat", None)]
+    lines = [json.dumps({"text": "跟他说你个废物", "recipient": "borrower", "channel": channel}).encode() for channel in ("call_note", "visit_note", "transcript", "voicemail", "letter", "sms", "wechat", None)]
     told = scan.judge_messages(list(scan.read_messages(lines)), words.lexicons, reader)
-    assert [v.labels for v in told] == [("abuse",)] * 3 + [()] * 3
+    assert [v.labels for v in told] == [("abuse",)] * 5 + [()] * 3
     con = duckdb.connect(":memory:")
     store.create_tables(con)
-    for channel in ("call", "ai_call", "visit", "sms", "wechat", None):
+    for channel in ("call", "ai_call", "visit", "voicemail", "letter", "legal", "sms", "wechat", "im", "email", None):
         con.execute(f"INSERT INTO {input_table(con, 'contacts')} (batch_id, row_no, contact_id, case_id, channel, text) VALUES (1, 1, 'a', 'b', ?, 'c')", [channel])
     store.derive_cases(con, Settings(), {1: "Asia/Shanghai"})
-    assert sorted(con.execute(f"SELECT noted FROM ({store.spoken_to(con)})").fetchall()) == [(False,)] * 3 + [(True,)] * 3
+    assert sorted(con.execute(f"SELECT on_business FROM ({store.spoken_to(con)})").fetchall()) == [(False,)] * 5 + [(True,)] * 6
     con.close()
 
 

@@ -84,7 +84,7 @@ def export_(
             target = _in(target, path, "html")
             ending = target.suffix.lower().lstrip(".")
             with runs.connect(path) as con:
-                told = _reported(report.report(con, language(), chosen), target, None, ending if ending in report.FORMATS else "html", json_)
+                told = _reported(report.report(con, language(), chosen, reviews=log), target, None, ending if ending in report.FORMATS else "html", json_)
             log.act(who, "export", path.stem, edition=edition, format=form, findings=told)
             return
         form = {"pack": "zip"}.get(form or "", form)
@@ -99,7 +99,7 @@ def export_(
             with runs.connect(path) as con, progress_bar(json_) as progress:
                 options = export.Options(edition, key, sign, log, tuple(sample or ()), by, progress)
                 if each is not None:
-                    written = export.write_each(con, target, each, "html" if report_only else form or "zip", chosen, options, _reports(con) if report_only else None)
+                    written = export.write_each(con, target, each, "html" if report_only else form or "zip", chosen, options, _reports(con, log) if report_only else None)
                 else:
                     target = _in(target, path, {"oscal": "oscal.json"}.get(form or "", form or ""))
                     written = {target.name: export.write(con, target, chosen, options, form)}
@@ -119,11 +119,11 @@ def _all_used(given_in_vain: Mapping[str, bool]) -> None:
             raise UsageError("export.in_vain", option=option)
 
 
-def _reports(con: duckdb.DuckDBPyConnection) -> export.Writer:
+def _reports(con: duckdb.DuckDBPyConnection, log: review.Reviews) -> export.Writer:
     """Writes a report of what some filters choose, as HTML."""
 
     def write(target: Path, chosen: Mapping[str, Sequence[str]]) -> dict[str, int]:
-        made = report.report(con, language(), chosen)
+        made = report.report(con, language(), chosen, reviews=log)
         report.write(made, target, None, "html")
         return _told(made)
 
@@ -165,6 +165,7 @@ def report_(
     lang: Annotated[str | None, typer.Option("--lang", help=help_("report_lang"))] = None,
     fonts: Annotated[Path | None, typer.Option("--fonts", help=help_("report_fonts"))] = None,
     sheets: Annotated[int, typer.Option("--sheets", min=0, help=help_("report_sheets"))] = report.SHEETS,
+    url: ReviewsUrl = "",
     json_: Json = False,
 ) -> None:
     """See the catalogue."""
@@ -172,9 +173,10 @@ def report_(
     with errors():
         if lang is not None and lang not in LANGUAGES:
             raise UsageError("usage.lang", asked=lang)
-        with runs.connect(runs.locate(run, name)) as con:
+        path = runs.locate(run, name)
+        with runs.connect(path) as con:
             chosen = summary.meant(con, chosen)
-            made = report.report(con, lang or language(), chosen, (day(since), day(until)), sheets)
+            made = report.report(con, lang or language(), chosen, (day(since), day(until)), sheets, review.Reviews(path, url))
         _reported(made, to, fonts, None, json_)
 
 
@@ -199,6 +201,9 @@ def verify_(
                 talk(t(kind, name=what))
             for kind in (f"verify.signature_{told.signature}", *told.unseen):
                 talk(t(kind))
+            for key, count in (("talk.verify_lacking", told.lacking), ("talk.verify_later", told.later)):
+                if count:
+                    talk(t(key, count=count))
             talk(t("talk.verified", findings=told.findings, files=told.files, repeated=told.repeated, wrong=len(told.wrong)))
     if told.wrong:
         raise typer.Exit(ExitCode.BREACHES)
@@ -218,19 +223,20 @@ def sample_(
     to: Annotated[Path | None, typer.Option("--to", help=help_("sample_to"))] = None,
     paper: Annotated[Path | None, typer.Option("--judge", help=help_("sample_judge"))] = None,
     rule: RuleFilter = None,
-    run: RunFolder = Path("runs"),
+    run: Annotated[Path | None, typer.Option("--run", "--runs", help=help_("sample_run"))] = None,
     name: RunName = None,
     json_: Json = False,
 ) -> None:
     """See the catalogue."""
     with errors():
         if paper is not None:
-            told = sampling.judge(paper)
+            with runs.connect(runs.locate(run, name)) if run is not None else nullcontext() as con:
+                told = sampling.judge(paper, con)
         elif to is None:
             raise UsageError("usage.no_target")
         else:
             # A seed nobody chose is as good, so long as it is told.
-            with runs.connect(runs.locate(run, name)) as con:
+            with runs.connect(runs.locate(run or Path("runs"), name)) as con:
                 chosen = summary.meant(con, given(rule=rule))
                 plan = sampling.Plan(of, method, seed or str(secrets.randbelow(2**32)), size, reason, strata, confidence, tolerable, expected, chosen or None)
                 drawn = sampling.draw(con, plan, language())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from html import escape
 from importlib import import_module
@@ -117,6 +117,8 @@ def choose_language() -> None:
     remember("lang", asked if asked in LANGUAGES else default_lang(), LANGUAGES)
     st.radio(t("page.lang"), LANGUAGES, format_func=_LANGUAGE_NAMES.__getitem__, key="lang", horizontal=True, label_visibility="collapsed", on_change=_renamed)
     keep("lang")
+    # The address says it too, so that the page comes back as it was when it is loaded anew.
+    st.query_params["lang"] = st.session_state["lang"]
 
 
 def _renamed() -> None:
@@ -152,9 +154,11 @@ def choose_run(folder: Path) -> bool:
         current = runs.locate(folder).stem
         have = runs.list_runs(folder)[::-1]
         if have:
-            remember("run", current, have)
+            asked = st.query_params.get("run", "")
+            remember("run", asked if asked in have else current, have)
             current = st.selectbox(t("page.run"), have, key="run", on_change=forget)
             keep("run")
+            st.query_params["run"] = current
         st.session_state["run_path"] = str(runs.locate(folder, current))
         told = ask(summary.run)
     except DunAuditError as error:
@@ -367,8 +371,16 @@ def facts(values: Mapping[str, object]) -> None:
 
 def standing(one: review.Standing) -> str:
     """Where a finding stands, and why that does not count yet or any more."""
-    marks = (("waiting", one.waiting), ("stale", one.stale), ("appealed", one.appeal is not None))
-    return " · ".join([t(f"word.{one.state}"), *(t(f"word.{mark}") for mark, on in marks if on)])
+    return " · ".join([t(f"word.{one.state}"), *(t(f"word.{mark}") for mark in marks_of(one, datetime.now(UTC).date()))])
+
+
+MARKS = ("waiting", "stale", "appealed", "suppressed")
+
+
+def marks_of(one: review.Standing, today: date) -> list[str]:
+    """Those of `MARKS` that qualify a finding's state."""
+    told = (one.waiting, one.stale, one.appeal is not None, one.suppressed(today))
+    return [mark for mark, on in zip(MARKS, told, strict=True) if on]
 
 
 # Tables and charts

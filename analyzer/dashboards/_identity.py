@@ -59,6 +59,16 @@ def may(action: str) -> bool:
     return access.allowed(me().role, action)
 
 
+def meant(said: str, action: str) -> str:
+    """The id of whoever is meant, where a users file knows people; else what was said.
+
+    Raises:
+        UsageError: nobody is, or he may not do that.
+    """
+    path = users_file()
+    return said if path is None or not said.strip() else _users(path, path.stat().st_mtime_ns).meant(said, action)
+
+
 def blind_to() -> str:
     """Who must not read the verdicts that he is to give again without them; nobody, where the person in view judges nothing."""
     return me().id if may("judge") else ""

@@ -30,7 +30,7 @@ def whole_report(path: Path, language: str, filters: Filters, user: access.User)
     period = tuple(date.fromisoformat(filters[name][0]) if name in filters else None for name in DATES)
     reveals = access.allowed(user.role, "reveal")
     with access.connect(path, access.scope(user)) as con:
-        made = report.report(con, language, {k: v for k, v in filters.items() if k not in DATES}, (period[0], period[1]))
+        made = report.report(con, language, {k: v for k, v in filters.items() if k not in DATES}, (period[0], period[1]), reviews=review.Reviews(path))
         if not reveals:
             made = replace(made, sheets=tuple(replace(sheet, told=tuple(_covered(con, one) for one in sheet.told)) for sheet in made.sheets))
         review.Reviews(path).act(user.id, "export", path.stem, format="html", filters=filters, findings=made.population.findings, edition="full" if reveals else "covered")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from analyzer import access
 from analyzer.dashboards._blocks import ask, keep, remember, sentence, t
-from analyzer.dashboards._identity import me
+from analyzer.dashboards._identity import me, meant
 from analyzer.errors import UsageError
 
 T = TypeVar("T")
@@ -26,10 +26,13 @@ def actor(key: str = "review_actor") -> str:
     return name
 
 
-def writer() -> str:
-    """Who writes in a form without that field: see `actor`, whose field stands above it."""
-    user = me()
-    return user.id if user.role != access.LOCAL else str(st.session_state.get("review_actor", ""))
+def named(said: str, action: str) -> str | None:
+    """The id of whoever is meant to do something; None, with the reason on the page, where nobody is."""
+    try:
+        return meant(said, action)
+    except UsageError as error:
+        st.error(sentence(error))
+        return None
 
 
 def wrote(write: Callable[..., T], *args: object) -> T | None:

@@ -122,13 +122,16 @@ def one(agent: str, log: review.Reviews, tasks: list[review.Task], wanted: Any) 
         st.subheader(t("page.agent_rules"))
         table(rules, RULES, t("page.agent_rules"))
     weeks = ask(summary.agent_trend, agent, wanted)
-    data = [{"since": r["since"].isoformat(), **{k: r[k] for k in ("rate", "contacts", "breaching_contacts", "undetermined")}} for r in weeks]
-    st.subheader(t("page.trend"))
+    # A week without contacts has no rate: the line has a gap there.
+    found = {r["since"]: {k: r[k] for k in ("rate", "contacts", "breaching_contacts", "undetermined")} for r in weeks}
+    every = [min(found) + timedelta(days=7 * n) for n in range((max(found) - min(found)).days // 7 + 1)] if found else []
+    data = [{"since": day.isoformat(), **found.get(day, {"rate": None, "contacts": 0, "breaching_contacts": 0, "undetermined": 0})} for day in every]
+    st.subheader(t("page.agent_trend"))
     chart = alt.Chart(alt.InlineData(values=data), height=200).mark_line(point=True, color=BLUE).encode(
         x=alt.X("since:O", title=t("column.since"), axis=alt.Axis(labelAngle=0, labelOverlap=True)), y=alt.Y("rate:Q", title=t("column.rate"), axis=alt.Axis(format="%")),
         tooltip=[alt.Tooltip("since:N", title=field("since")), *(alt.Tooltip(f"{k}:Q", title=field(k)) for k in ("breaching_contacts", "contacts", "undetermined"))],
     )  # fmt: skip
-    draw(chart, t("page.trend"))
+    draw(chart, t("page.agent_trend"))
     coaching(log, tasks, agent, rules)
     filters = {"agent": [agent], "nature": ["breach"]}
     examples, total = ask(summary.findings, filters, "severity", EXAMPLES, 0)

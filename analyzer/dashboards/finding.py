@@ -31,7 +31,7 @@ from analyzer.dashboards._blocks import (
     table,
 )
 from analyzer.dashboards._identity import blind_to, may, me
-from analyzer.dashboards._writing import actor, writer, wrote
+from analyzer.dashboards._writing import actor, named, wrote
 from analyzer.errors import UsageError
 
 LEDGER = (
@@ -104,7 +104,7 @@ def judge(told: explain.Explained) -> None:
     if finding in log.blind_tasks(blind_to()):
         # Neither the first verdict nor who gave it is shown to who is to give a second one without it.
         st.info(t("page.review.blind"))
-        verdict(log, told, 0, blind=True)
+        verdict(log, told, 0, actor(), blind=True)
         return
     standing = log.standings([told.finding])[finding]
     marks(standing)
@@ -115,16 +115,18 @@ def judge(told: explain.Explained) -> None:
     else:
         st.caption(t("page.review.none"))
     seen = seen_at(finding, standing.seen)
+    # Outside of the forms: each of them is sent by whoever stands here.
+    who = actor() if any(map(may, ("judge", "assign", "suppress", "appeal"))) else ""
     if may("judge") or may("assign"):
-        verdict(log, told, seen)
+        verdict(log, told, seen, who)
     if may("suppress"):
-        if standing.asked(datetime.now(UTC).date()):
-            answer(log, told, seen)
+        if standing.asked(datetime.now(UTC).date(), who):
+            answer(log, told, seen, who)
         with st.expander(t("page.review.suppress")):
-            suppress(log, told, seen)
+            suppress(log, told, seen, who)
     if may("appeal"):
         with st.expander(t("page.review.appeal")):
-            appeal(log, told)
+            appeal(log, told, who)
 
 
 def marks(standing: review.Standing) -> None:
@@ -161,30 +163,33 @@ def save(finding: str, write: Callable[..., object], *args: object) -> None:
         st.rerun()
 
 
-def verdict(log: review.Reviews, told: explain.Explained, seen: int, blind: bool = False) -> None:
-    """The form for a verdict; for who may only give tasks, one with nothing but the task. `seen`: see `seen_at`."""
+def verdict(log: review.Reviews, told: explain.Explained, seen: int, who: str, blind: bool = False) -> None:
+    """The form for a verdict; for who may only give tasks, one with nothing but the task. `seen`: see `seen_at`; `who` sends it."""
     finding, states = told.finding["finding_id"], review.DECIDED if blind else review.STATES if may("judge") else ("claimed",)
     with st.form(f"review_{finding}", clear_on_submit=False):
-        left, right, last = st.columns(3)
+        left, right = st.columns(2)
         words = {s: t(f"word.{s}") for s in states}
         usual = states.index("confirmed") if "confirmed" in states else 0
         state = left.selectbox(t("column.state"), states, index=usual, format_func=words.__getitem__, key=f"review_state_{finding}")
-        with right:
-            who = actor()
-        assignee = "" if blind else last.text_input(t("column.assignee"), key=f"review_assignee_{finding}")
+        assignee = right.text_input(t("column.assignee"), key=f"review_assignee_{finding}") if may("assign") and not blind else ""
         comment = st.text_area(t("column.comment"), key=f"review_comment_{finding}", max_chars=review.LONGEST_COMMENT)
         sent = st.form_submit_button(t("page.review.save"), key=f"review_save_{finding}")
     if not sent:
         return
     user = me()
     access.require(user, "assign" if state == "claimed" and not may("judge") else "judge")
+    if assignee.strip():
+        access.require(user, "assign")
+    whose = named(assignee, "judge")
+    if whose is None:
+        return
     if blind:
         save(finding, log.judge_blind, finding, who, state, comment)
     else:
-        save(finding, log.decide, finding, who, state, comment, assignee, seen, user.two_level)
+        save(finding, log.decide, finding, who, state, comment, whose, seen, user.two_level)
 
 
-def suppress(log: review.Reviews, told: explain.Explained, seen: int) -> None:
+def suppress(log: review.Reviews, told: explain.Explained, seen: int, who: str) -> None:
     finding = told.finding["finding_id"]
     with st.form(f"suppress_{finding}"):
         left, right = st.columns(2)
@@ -194,10 +199,11 @@ def suppress(log: review.Reviews, told: explain.Explained, seen: int) -> None:
         sent = st.form_submit_button(t("page.review.suppress"), key=f"suppress_save_{finding}")
     if sent:
         access.require(me(), "suppress")
-        save(finding, log.suppress, finding, writer(), comment, approver, until, seen)
+        if (by := named(approver, "suppress")) is not None:
+            save(finding, log.suppress, finding, who, comment, by, until, seen)
 
 
-def answer(log: review.Reviews, told: explain.Explained, seen: int) -> None:
+def answer(log: review.Reviews, told: explain.Explained, seen: int, who: str) -> None:
     """The form of who was asked to approve a suppression."""
     finding = told.finding["finding_id"]
     with st.form(f"answer_{finding}"):
@@ -207,17 +213,17 @@ def answer(log: review.Reviews, told: explain.Explained, seen: int) -> None:
         refused = right.form_submit_button(t("page.review.refuse"), key=f"refuse_{finding}")
     if granted or refused:
         access.require(me(), "suppress")
-        save(finding, log.answer, finding, writer(), granted, comment, seen)
+        save(finding, log.answer, finding, who, granted, comment, seen)
 
 
-def appeal(log: review.Reviews, told: explain.Explained) -> None:
+def appeal(log: review.Reviews, told: explain.Explained, who: str) -> None:
     finding = told.finding["finding_id"]
     with st.form(f"appeal_{finding}"):
         comment = st.text_area(t("column.comment"), key=f"appeal_comment_{finding}", max_chars=review.LONGEST_COMMENT)
         sent = st.form_submit_button(t("page.review.appeal"), key=f"appeal_save_{finding}")
     if sent:
         access.require(me(), "appeal")
-        save(finding, log.appeal, finding, writer(), comment)
+        save(finding, log.appeal, finding, who, comment)
 
 
 def with_names(told: explain.Explained) -> tuple[explain.Explained, bool]:
@@ -287,11 +293,15 @@ def show(told: explain.Explained) -> None:
 
 def main() -> None:
     st.title(t("page.finding"))
+    if "finding_id" not in st.session_state and (asked := st.query_params.get("finding")):
+        # An address that somebody kept or sent, or the page that was loaded anew.
+        st.session_state["finding_id"] = asked
     if "finding_id" not in st.session_state:
         go(0)
     if "finding_id" not in st.session_state:
         st.info(t("page.no_findings"))
         return
+    st.query_params["finding"] = st.session_state["finding_id"]
     steps(ask(summary.findings, *query(), 0, 0)[1])
     try:
         told = ask(explain.explain, st.session_state["finding_id"])

@@ -12,12 +12,14 @@ from analyzer import access, review, summary
 from analyzer.dashboards._blocks import (
     DATES,
     FILTERS,
+    MARKS,
     MORE_FILTERS,
     NATURE,
     ask,
     ask_once,
     filter_key,
     lang,
+    marks_of,
     named,
     open_picked,
     paragraph,
@@ -33,11 +35,14 @@ from analyzer.dashboards._identity import blind_to, may, me
 from analyzer.dashboards._taking import exported, whole_report
 from analyzer.dashboards._views import LONGEST_NAME, View, Views
 from analyzer.dashboards._writing import actor, wrote
+from analyzer.dashboards._writing import named as known
 from analyzer.errors import UsageError
 
 SORTS = ("severity", "-time", "time", "rule", "-breaches")
 COLUMNS = ("severity", "state", "title", "first_local", "case_id", "vendor", "agent_id", "channel", "breaches", "evidence", "measured", "permitted", "finding_id")
 ROWS, MOST_NAMED = 50, 50
+# What no finding is called.
+NOWHERE = "-"
 # What the selection can be taken away as: ending, and the kind of file that a browser is told.
 FORMATS = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "zip": "application/zip"}
 Filters = dict[str, list[str]]
@@ -97,6 +102,22 @@ def choose(titles: dict[str, str]) -> tuple[Filters, str]:
         st.warning(plain(t("page.findings.nowhere", values=t("page.comma").join(nowhere))))
     sort = places[-1].selectbox(t("page.sort"), SORTS, format_func=orders.__getitem__, key="findings_sort", persist_state="session")
     return filters, sort
+
+
+def by_state(log: review.Reviews, filters: Filters) -> Filters:
+    """The filters, narrowed to the findings that stand as is chosen; those that somebody has to review blind look untouched to him."""
+    words = {"": t("page.all"), **{state: t(f"word.{state}") for state in (*review.STATES, *MARKS)}}
+    chosen = st.selectbox(t("column.state"), list(words), format_func=words.__getitem__, key="findings_state", persist_state="session")
+    if not chosen:
+        return filters
+    hidden, today = set(log.blind_tasks(blind_to())), datetime.now(UTC).date()
+    standings = {finding: one for finding, one in ask(log.all_standings).items() if finding not in hidden}
+    if chosen == "open":
+        touched = [finding for finding, one in standings.items() if one.state != "open"]
+        return filters | ({summary.EXCEPT: sorted({*touched, *filters.get(summary.EXCEPT, [])})} if touched else {})
+    fits = {finding for finding, one in standings.items() if one.state == chosen or chosen in marks_of(one, today)}
+    asked = filters.get("finding")
+    return filters | {"finding": sorted(fits if asked is None else fits & set(asked)) or [NOWHERE]}
 
 
 def my_views() -> list[View]:
@@ -171,7 +192,8 @@ def judge_all(path: Path, filters: Filters, total: int) -> None:
             sent = st.form_submit_button(t("page.bulk.judge"), key="bulk_send")
         if sent:
             access.require(user, "bulk")
-            told(wrote(log.decide_all, filters, who, state, comment, assignee, user.two_level))
+            if (whose := known(assignee, "judge")) is not None:
+                told(wrote(log.decide_all, filters, who, state, comment, whose, user.two_level))
         if not may("suppress"):
             return
         with st.form("bulk_suppress"):
@@ -182,7 +204,8 @@ def judge_all(path: Path, filters: Filters, total: int) -> None:
             sent = st.form_submit_button(t("page.bulk.suppress"), key="bulk_suppress_send")
         if sent:
             access.require(user, "suppress")
-            told(wrote(log.suppress_all, filters, who, reason, approver, until))
+            if (by := known(approver, "suppress")) is not None:
+                told(wrote(log.suppress_all, filters, who, reason, by, until))
 
 
 def told(done: review.Bulk | None) -> None:
@@ -201,7 +224,7 @@ def main() -> None:
     begin()
     beyond = scope()
     filters, sort = choose(titles)
-    filters |= beyond
+    filters = by_state(review.Reviews(path), filters | beyond)
     views(filters, sort)
     _, total = ask(summary.findings, filters, sort, 0, 0)
     if not total:

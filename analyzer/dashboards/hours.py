@@ -137,7 +137,7 @@ def main() -> None:
     if cell:
         title = t("page.hours.cell", weekday=t(f"page.weekday.{cell[0]}"), span=t("page.hours.span", opens=f"{cell[1]:02}:00", closes=f"{cell[1] + 1:02}:00"))
         st.subheader(title)
-        contact_pages(filters | {"weekday": [str(cell[0])], "hour": [str(cell[1])]}, "hours_contacts", title)
+        contact_pages(filters | ({"bound": [rule["rule"]]} if rule else {}) | {"weekday": [str(cell[0])], "hour": [str(cell[1])]}, "hours_contacts", title)
 
 
 main()

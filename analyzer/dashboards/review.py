@@ -14,6 +14,7 @@ from analyzer.dashboards._identity import blind_to, may
 from analyzer.dashboards._writing import actor, sent
 
 COLUMNS = ("severity", "state", "title", "first_local", "case_id", "vendor", "agent_id", "assignee", "finding_id")
+SUPPRESSION = ("until", "approver", "comment")
 BLIND = ("severity", "title", "first_local", "case_id", "channel", "finding_id")
 CONTACT = ("contact_id", "local_at", "case_id", "agent_id", "vendor", "channel", "direction", "outcome", "relation", "dpd")
 # The first so many of a list; who works through it sees the rest come up.
@@ -35,9 +36,17 @@ def waits(who: str) -> Mapping[str, Callable[[review.Standing], bool]]:
         "second": lambda one: one.waiting and one.entry is not None and not one.entry.by(who),
         "appealed": lambda one: one.appeal is not None,
         "stale": lambda one: one.stale,
+        "escalated": lambda one: one.state == "escalated",
         "asked": lambda one: one.asked(today, who),
+        "requested": lambda one: one.asked(today) and one.request is not None and one.request.by(who),
         "suppressed": lambda one: one.suppressed(today),
     }
+
+
+def waits_for(one: review.Standing) -> Row:
+    """What is told of a suppression, or of the request for one."""
+    entry = one.suppression or one.request
+    return {"until": entry.told["until"], "approver": entry.told["approver"], "comment": entry.comment} if entry else dict.fromkeys(SUPPRESSION, "")
 
 
 def waiting(log: review.Reviews) -> None:
@@ -53,9 +62,9 @@ def waiting(log: review.Reviews) -> None:
         return
     filters = {"finding": ids}
     rows, total = ask(summary.findings, filters, "severity", ROWS, 0)
-    told = [r | {"title": r[f"title_{lang()}"], "state": standing(standings[r["finding_id"]]), "assignee": standings[r["finding_id"]].assignee} for r in rows]
+    told = [r | {"title": r[f"title_{lang()}"], "state": standing(standings[r["finding_id"]]), "assignee": standings[r["finding_id"]].assignee} | waits_for(standings[r["finding_id"]]) for r in rows]
     st.caption(t("page.range", first=1, last=len(rows), total=total))
-    event = table(told, COLUMNS, t("page.review.waiting"), on_select="rerun", selection_mode="single-row", key=f"review_waiting_{chosen}")
+    event = table(told, (*COLUMNS[:-1], *(SUPPRESSION if chosen in ("asked", "requested", "suppressed") else ()), COLUMNS[-1]), t("page.review.waiting"), on_select="rerun", selection_mode="single-row", key=f"review_waiting_{chosen}")
     open_picked(event, told, 0, (filters, "severity"))
     if chosen == "asked" and may("suppress"):
         answer_all(log, ids, who)

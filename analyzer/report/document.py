@@ -236,7 +236,7 @@ def _sheet(report: Report, number: int, sheet: Sheet, t: Say) -> list[Block]:
     blocks.append(Paragraph(_BETWEEN.join([name, *(t("page.named", name=_named(k, t), value=t(f"word.{getattr(r, k)}")) for k in ("severity", "strength", "effect", "known"))]), "note"))
     blocks += [Heading(t("report.criteria"), 3), Paragraph(visible(sheet.why)), *(_clause(cite, t) for cite in sheet.told[0].citations)]
     blocks.append(Heading(t("report.condition"), 3))
-    blocks += _group(sheet, t) if report.grouped else _facts(sheet.told[0], t)
+    blocks += _group(report, sheet, t) if report.grouped else _facts(report, sheet.told[0], t)
     for told in sheet.told:
         if report.grouped:
             blocks.append(Paragraph(t("report.example", finding=told.finding["finding_id"]), "head"))
@@ -257,19 +257,35 @@ def _clause(cite: Mapping[str, Any], t: Say) -> Paragraph:
     return Paragraph(t("page.named", name=t("explain.clause"), value=_BETWEEN.join(said) + note))
 
 
-def _facts(told: Explained, t: Say) -> list[Block]:
+def _verdict(report: Report, finding: str, t: Say) -> str:
+    """Where a finding stands, and who said so when and why."""
+    one = report.standings.get(finding)
+    if one is None:
+        return t("word.open")
+    told = [t(f"word.{one.state}"), *(t(f"word.{mark}") for mark, on in (("waiting", one.waiting), ("stale", one.stale), ("appealed", one.appeal is not None)) if on)]
+    for entry in (one.entry, one.second):
+        told += [part for part in (entry.actor, f"{str(entry.at_utc)[:16].replace('T', ' ')} UTC", entry.comment) if part] if entry else []
+    return visible(_BETWEEN.join(told))
+
+
+def _facts(report: Report, told: Explained, t: Say) -> list[Block]:
     f = told.finding
     said = t("report.happened", measured=t.words(f["measured"]), permitted=f["permitted"] or "–", breaches=f["breaches"], evidence=f["evidence"])
     names = ("finding_id", "case_id", "debtor_id", "person_id", "first_local", "agent_id", "team", "vendor", "channel", "account_class", "stage")
-    return [Paragraph(said), Facts(tuple((_named(name, t), _word(f[name], t) if name in ("channel", "stage") else _value(f[name])) for name in names if f[name] is not None))]
+    reviewed = ((t("page.review"), _verdict(report, f["finding_id"], t)),) if report.standings else ()
+    return [Paragraph(said), Facts((*((_named(name, t), _word(f[name], t) if name in ("channel", "stage") else _value(f[name])) for name in names if f[name] is not None), *reviewed))]
 
 
-def _group(sheet: Sheet, t: Say) -> list[Block]:
-    columns = ("finding_id", "case_id", "agent_id", "vendor", "first_local", "breaches", "measured", "permitted")
+def _group(report: Report, sheet: Sheet, t: Say) -> list[Block]:
+    columns: tuple[str, ...] = ("finding_id", "case_id", "agent_id", "vendor", "first_local", "breaches", "measured", "permitted")
     rows = [[*(_value(f[k]) for k in columns[:6]), t.words(f["measured"]), _value(f["permitted"])] for f in sheet.findings]
+    widths: tuple[int, ...] = (16, 12, 9, 12, 15, 8, 14, 14)
+    if report.standings:
+        columns, widths = (*columns, "state"), (*widths, 14)
+        rows = [[*row, _verdict(report, f["finding_id"], t)] for row, f in zip(rows, sheet.findings, strict=True)]
     shown = t("report.group_all", total=f"{sheet.total:,}") if len(rows) == sheet.total else t("report.group_first", shown=f"{len(rows):,}", total=f"{sheet.total:,}")
     more = [Paragraph(t("report.group_ledgers", shown=len(sheet.told), total=f"{sheet.total:,}"), "note")] if len(sheet.told) < sheet.total else []
-    return [Paragraph(shown), _table("group", columns, (16, 12, 9, 12, 15, 8, 14, 14), rows, t, (5,)), *more]
+    return [Paragraph(shown), _table("group", columns, widths, rows, t, (5,)), *more]
 
 
 def _ledger(told: Explained, t: Say) -> list[Block]:
@@ -311,9 +327,14 @@ def _index(report: Report, t: Say) -> tuple[str, list[Block]]:
         return t("report.annex_findings"), [Paragraph(_BETWEEN.join(per)), Paragraph(t("report.listed_there"))]
     listed = [(number, sheet, f) for number, sheet in enumerate(report.sheets, start=1) for f in sheet.findings]
     rows = [[f["finding_id"], str(number), sheet.result.rule, t(f"word.{f['severity']}"), _value(f["case_id"]), _value(f["agent_id"]), _value(f["first_local"])] for number, sheet, f in listed]
+    columns: tuple[str, ...] = ("finding_id", "sheet", "rule", "severity", "case_id", "agent_id", "first_local")
+    widths: tuple[int, ...] = (18, 7, 28, 9, 13, 9, 16)
+    if report.standings:
+        columns, widths = (*columns, "state"), (*widths, 12)
+        rows = [[*row, t(f"word.{report.standings[f['finding_id']].state}")] for row, (_, _, f) in zip(rows, listed, strict=True)]
     blocks: list[Block] = [Paragraph(f"{t('report.group_all', total=f'{len(rows):,}')} {_BETWEEN.join(per)}")]
     if rows:
-        blocks.append(_table("index", ("finding_id", "sheet", "rule", "severity", "case_id", "agent_id", "first_local"), (18, 7, 28, 9, 13, 9, 16), rows, t, (1,)))
+        blocks.append(_table("index", columns, widths, rows, t, (1,)))
     return t("report.annex_findings"), blocks
 
 

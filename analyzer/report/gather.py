@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -12,6 +12,7 @@ import duckdb
 from analyzer import explain, summary
 from analyzer.model import Outcome
 from analyzer.report.selection import Row, Selection, outcomes, pick
+from analyzer.review import Reviews, Standing
 from analyzer.rules import SEVERITIES, read_head
 
 # Up to so many findings have a sheet each; more are grouped, a sheet per rule.
@@ -105,6 +106,8 @@ class Report:
     sheets: tuple[Sheet, ...]
     grouped: bool
     sheets_most: int
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    """Where the findings of the sheets stand by the log of reviews; empty where nobody has written about any of them."""
 
 
 def report(
@@ -113,6 +116,7 @@ def report(
     filters: Mapping[str, Sequence[str]] | None = None,
     period: tuple[date | None, date | None] = (None, None),
     sheets_most: int = SHEETS,
+    reviews: Reviews | None = None,
 ) -> Report:
     """Gather a report.
 
@@ -122,6 +126,7 @@ def report(
         filters: as `summary.findings` takes them. Those on rules choose rules, the others the contacts they are counted over as well.
         period: first and last date, by the contacts' own dates, both included; None: no end.
         sheets_most: up to so many findings have a sheet each, more a sheet per rule.
+        reviews: the log whose verdicts are told.
 
     Raises:
         UsageError: no contact or no rule fits, or the period ends before it begins.
@@ -131,11 +136,17 @@ def report(
     results = _results(con, lang, outcomes(con, selection))
     population = _population(con, selection)
     grouped = population.findings > sheets_most
+    made = tuple(_sheets(con, lang, {r.rule: r for r in results}, grouped))
     return Report(
         lang, summary.run(con), selection, population, summary.completeness(con), tuple(summary.batches(con)), tuple(summary.rejected(con)),
         tuple(r for r in results if r.applies), tuple(r for r in results if not r.applies), _severities(con), tuple(_weeks(con)),
-        tuple(_sheets(con, lang, {r.rule: r for r in results}, grouped)), grouped, sheets_most,
+        made, grouped, sheets_most, _standings(made, reviews),
     )  # fmt: skip
+
+
+def _standings(sheets: Sequence[Sheet], reviews: Reviews | None) -> Mapping[str, Standing]:
+    found = reviews.standings([row for sheet in sheets for row in sheet.findings]) if reviews else {}
+    return found if any(one.seen for one in found.values()) else {}
 
 
 def _population(con: duckdb.DuckDBPyConnection, selection: Selection) -> Population:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # A superset of all that the recognisers can find, for RE2.
 CANDIDATE = (
-    r"[0-9０-９](?:[ \-—.·_*/]{0,3}[0-9０-９]){6}|[A-Z][0-9０-９]{6} ?[(（]?[0-9A]|[A-Z]{5}[0-9]{4}[A-Z]|@|＠|(?i:微信|薇信|威信|v信|wechat|weixin|\bqq\b|扣扣|企鹅|护照|passport|通行证|回乡证|台胞证|车牌|牌照|"
-    r"住址|地址|家住|住在|\baddress\b|\blives at\b|[路街巷弄道同区园苑寓村][^，。,;；\n]{0,8}[0-9０-９一二三四五六七八九十百](?:号|栋|幢|座|弄|组)|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-Z][A-Z0-9·]{5,7}|"
+    r"[0-9０-９](?:[ \-—.·_*/]{0,3}[0-9０-９]){6}|[A-Z][0-9０-９]{6} ?[(（]?[0-9A]|[A-Z]{5}[0-9]{4}[A-Z]|@|＠|(?i:微信|薇信|威信|v信|wechat|weixin|\b[vw]x\b|加微|\bqq\b|扣扣|企鹅|护照|護照|passport|通行证|回乡证|台胞证|车牌|牌照|"
+    r"住址|地址|家住|住在|\baddress\b|\blives at\b|[路街巷弄道同区區园園苑寓村][^，。,;；\n]{0,8}[0-9０-９一二三四五六七八九十百] ?(?:[号號]|[栋棟]|幢|座|弄|[组組])|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-Z][A-Z0-9·]{5,7}|"
     r"[0-9][A-Za-z]?,? (?:[A-Za-z']+ ){1,3}(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|court|ct|close|way|place|crescent|boulevard|blvd|terrace)\b|\b[A-Z]{2} ?[0-9]{2})"
 )
 # Long figures that are announced as something else may pass a card's checksum by chance (one in ten does), and a payee's own

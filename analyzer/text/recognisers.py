@@ -119,10 +119,11 @@ class _After(EntityRecognizer):
         return found
 
 
+_MAIL, _HOST, _TOLD = r"[A-Za-z0-9Ａ-Ｚａ-ｚ０-９._%+\-．＿]", r"[A-Za-z0-9Ａ-Ｚａ-ｚ０-９\-]", r"(?: is |[是为為:： (（\-]{0,3})"
 _NUMBER_BEFORE, _NUMBER_AFTER = r"(?<![0-9０-９A-Za-z*＊])", r"(?![0-9０-９*＊])"
 _ADDRESS = (
-    r"(?:[\u4e00-\u9fff]{2,8}(?:省|市|自治区|自治州|区|县|镇|乡|街道|村|社区)){0,4}[\u4e00-\u9fffA-Za-z0-9]{1,12}(?:路|街|巷|弄|大道|胡同|小区|花园|苑|公寓|家园|新村|村)"
-    r"[\u4e00-\u9fff]{0,6}[0-9０-９一二三四五六七八九十百]{1,5}(?:号楼|号院|号|栋|幢|座|弄|组)(?:[0-9０-９一二三四五六七八九十A-Za-z\-]{0,6}(?:单元|号楼|栋|幢|座|楼|层|室|户|号)?){0,4}"
+    r"(?:[\u4e00-\u9fff]{2,8}(?:省|市|自治[区區]|自治州|[区區]|[县縣]|[镇鎮]|[乡鄉]|街道|村|社[区區])){0,4}[\u4e00-\u9fffA-Za-z0-9]{1,12}(?:路|街|巷|弄|大道|胡同|小[区區]|花[园園]|苑|公寓|家[园園]|新村|村)"
+    r"[\u4e00-\u9fff]{0,6} ?[0-9０-９一二三四五六七八九十百]{1,5} ?(?:[号號][楼樓]|[号號]院|[号號]|[栋棟]|幢|座|弄|[组組])(?:[0-9０-９一二三四五六七八九十A-Za-z\-]{0,6}(?:[单單]元|[号號][楼樓]|[栋棟]|幢|座|[楼樓]|[层層]|室|[户戶]|[号號])?){0,4}"
 )
 
 
@@ -131,14 +132,18 @@ def recognisers() -> list[Any]:
     found: list[Any] = []
     resident = rf"{_NUMBER_BEFORE}{_D}(?:{_GAP}{_D}){{16}}{_GAP}[0-9０-９XxＸｘ]{_NUMBER_AFTER}"
     card = rf"{_NUMBER_BEFORE}{_D}(?:[ \-—.·]?{_D}){{11,18}}{_NUMBER_AFTER}"
-    mobile = rf"{_NUMBER_BEFORE}(?:\+?86[ \-]?)?[1１][3-9３-９]{_D}[ \-]?{_D}{{4}}[ \-]?{_D}{{4}}{_NUMBER_AFTER}"
+    mobile = rf"{_NUMBER_BEFORE}(?:(?:\+|00)?86[ \-]?|0)?[1１][3-9３-９]{_D}[ \-]?{_D}{{4}}[ \-]?{_D}{{4}}{_NUMBER_AFTER}"
     for language in ("zh", "en"):
         found += [
             _Checked("CN_RESIDENT_ID", language, [("18 digits", resident, 0.5)], ["身份证", "证件", "id", "identity"], is_resident_id),
             _Checked("BANK_CARD", language, [("12-19 digits", card, 0.4)], ["卡号", "银行卡", "信用卡", "card"], is_card),
             _Checked("CN_MOBILE", language, [("11 digits", mobile, 0.6)], ["手机", "电话", "联系", "致电", "mobile", "phone"]),
-            _Checked("EMAIL", language, [("address", r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,4}(?![A-Za-z0-9])", 0.8)], []),
-            _After("WECHAT", language, r"(?:微信|薇信|V信|WeChat)(?:号|ID)?[是为:： ]{0,3}([A-Za-z][A-Za-z0-9_\-]{5,19})(?![A-Za-z0-9])", 0.7),
+            _Checked("EMAIL", language, [("address", rf"(?<!{_MAIL}){_MAIL}{{1,64}}[@＠]{_HOST}{{1,63}}(?:[.．]{_HOST}{{1,63}}){{1,4}}(?![A-Za-z0-9])", 0.8),
+                                         ("with blanks", rf"(?<!{_MAIL}){_MAIL}{{1,64}} ?[@＠] ?{_HOST}{{1,63}} ?[.．] ?(?:com|cn|net|org|edu|gov)(?![A-Za-z0-9])", 0.7)], []),
+            _After("WECHAT", language, rf"(?:微信|薇信|威信|V信|WeChat|weixin)(?:[号號][码碼]?| ?ID)?{_TOLD}([A-Za-z][A-Za-z0-9_\-]{{5,19}})(?![A-Za-z0-9])", 0.7),
+            # Two letters, or a verb, announce only what looks like a name somebody gave himself.
+            _After("WECHAT", language, rf"(?:(?<![A-Za-z])[VW]X|加微)(?:[号號][码碼]?)?{_TOLD}(?=[A-Za-z\-]{{0,19}}[0-9_])([A-Za-z][A-Za-z0-9_\-]{{5,19}})(?![A-Za-z0-9])", 0.7),
+            _Checked("EN_PHONE", language, [("international", rf"(?<![0-9０-９A-Za-z])\+[1-9]{_D}{{0,2}}(?:[ \-]?{_D}){{7,12}}{_NUMBER_AFTER}", 0.55)], ["phone", "call", "mobile", "电话"]),
             _Checked("NATIONAL_ID", language, [("Hong Kong", rf"(?<![A-Za-z0-9])[A-Z]{{1,2}}{_D}{{6}} ?[(（]?[0-9０-９AＡ][)）]?(?![A-Za-z0-9])", 0.4)], ["hkid", "身份证", "identity"], is_hong_kong_id),
             _Checked("NATIONAL_ID", language, [("Singapore", rf"(?<![A-Za-z0-9])[STFGM]{_D}{{7}}[A-Z](?![A-Za-z0-9])", 0.5)], ["nric", "fin"], is_singapore_id),
             _Checked("NATIONAL_ID", language, [("Taiwan", rf"(?<![A-Za-z0-9])[A-Z][12]{_D}{{8}}(?![A-Za-z0-9])", 0.4)], ["身分證", "身份证"], is_taiwan_id),
@@ -146,9 +151,9 @@ def recognisers() -> list[Any]:
             _After("QQ", language, r"(?:QQ|扣扣|企鹅)(?:号|号码)?[是为:： ]{0,3}([1-9][0-9]{4,10})(?![0-9])", 0.7),
         ]
     found += [
-        _Checked("CN_LANDLINE", "zh", [("area code", rf"{_NUMBER_BEFORE}(?:0(?:10|2\d)[ \-]{_D}{{8}}|0[3-9]\d{{2}}[ \-]{_D}{{7,8}}){_NUMBER_AFTER}", 0.5)], ["电话", "座机", "固话"]),
+        _Checked("CN_LANDLINE", "zh", [("area code", rf"{_NUMBER_BEFORE}(?:[(（]?0(?:10|2\d)[)） \-]{{0,2}}{_D}{{8}}|[(（]?0[3-9]\d{{2}}[)） \-]{{0,2}}{_D}{{7,8}}){_NUMBER_AFTER}", 0.5)], ["电话", "座机", "固话"]),
         _Checked("CN_PLATE", "zh", [("plate", r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][·\- ]?[A-HJ-NP-Z0-9]{5,6}(?![A-Za-z0-9])", 0.6)], ["车牌", "牌照"]),
-        _After("PASSPORT", "zh", r"护照(?:号码|号)?[是为:： ]{0,3}([EeGgDdSsPp][A-Za-z]?[0-9]{7,8})(?![0-9])", 0.8),
+        _After("PASSPORT", "zh", r"[护護]照(?:[号號][码碼]|[号號])?[是为為:： ]{0,3}([EeGgDdSsPp][A-Za-z]?[0-9]{7,8})(?![0-9])", 0.8),
         _After("TRAVEL_PERMIT", "zh", r"(?:通行证|回乡证|台胞证)(?:号码|号)?[是为:： ]{0,3}([CcHhMmTtLlWw]?[0-9]{8,10})(?![0-9])", 0.8),
         _Checked("CN_ADDRESS", "zh", [("street and number", _ADDRESS, 0.6)], ["住址", "地址", "家住", "住在"]),
         _Checked("US_SSN", "en", [("ddd-dd-dddd", rf"{_NUMBER_BEFORE}\d{{3}}[- ]\d{{2}}[- ]\d{{4}}{_NUMBER_AFTER}", 0.6)], ["ssn", "social", "security"], _not_ssn),

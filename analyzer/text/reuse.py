@@ -11,14 +11,14 @@ from pathlib import Path
 import duckdb
 
 from analyzer.sql import literal
-from analyzer.store import WHOLE, Part, debtor_names, noted, spoken_to, without_names, written_to_us
+from analyzer.store import WHOLE, Part, debtor_names, on_business, spoken_to, without_names, written_to_us
 
 OLD = "earlier"
 """The name under which the earlier run is attached."""
 # Whether a person knew on a date is kept in a run by the recipient's calendar, and was asked by the log's: those texts are read again.
 _READ = f"""
     SELECT md5_number({without_names("c.text", "d.names")}) AS text, CASE WHEN c.party IN ('debtor', 'obliged') THEN true WHEN c.party = 'third_party' THEN false END AS owes,
-           CASE WHEN c.party IN ('debtor', 'obliged') THEN NULL ELSE c.knows END AS knows, {noted("c")} AS noted, min(c.seq) AS old_seq
+           CASE WHEN c.party IN ('debtor', 'obliged') THEN NULL ELSE c.knows END AS knows, {on_business("c")} AS on_business, min(c.seq) AS old_seq
     FROM {OLD}.contacts c LEFT JOIN ({debtor_names(f"{OLD}.")}) d ON d.case_id = c.case_id
     WHERE c.text IS NOT NULL AND {written_to_us("c")} IS NOT TRUE
       AND NOT EXISTS (SELECT 1 FROM {OLD}.persons p WHERE p.case_id = c.case_id AND p.person_id = c.person_id AND p.knows_since IS NOT NULL)
@@ -37,7 +37,7 @@ def find_read(con: duckdb.DuckDBPyConnection) -> int:
     """Make memory.main.read_before (seq, old_seq): the contacts of the input tables whose text the earlier run has read; how many they are."""
     con.execute(
         f"CREATE OR REPLACE TABLE memory.main.read_before AS SELECT s.seq, o.old_seq FROM ({spoken_to(con)}) s JOIN ({_READ}) o"
-        " ON o.text = md5_number(s.text) AND o.owes IS NOT DISTINCT FROM s.owes AND o.knows IS NOT DISTINCT FROM s.knows AND o.noted = s.noted"
+        " ON o.text = md5_number(s.text) AND o.owes IS NOT DISTINCT FROM s.owes AND o.knows IS NOT DISTINCT FROM s.knows AND o.on_business = s.on_business"
     )
     return int(con.execute("SELECT count(*) FROM memory.main.read_before").fetchall()[0][0])
 

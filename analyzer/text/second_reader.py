@@ -52,7 +52,7 @@ _EVEN, _LEAST = 0.5, 1e-6
 # Sure words do not count below this score, given by the whole text and by so many characters of their sentence on either side. Chosen on the
 # development and the ordinary sets: about half of the false alarms go there, and macro-F1 does not (docs/words-report.md).
 OVERRULED, AROUND = 0.25, 30
-SPEAKS = 0.999
+SPEAKS = 0.9992
 """A label needs its threshold in a text that so surely speaks of collection; elsewhere the log-odds that are lacking on top of it: private chatter shares its
 words with every breach. Chosen on the development and the ordinary sets (docs/words-report.md)."""
 A_NOTE = 7
@@ -299,17 +299,17 @@ def normalise_plain(text: str) -> Normal:
     return Normal(points, here, here, zero, zero, points)
 
 
-def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader, noted: npt.NDArray[np.bool_] | None = None) -> tuple[list[Signal], Scores]:
+def settle(finder: Finder, recipients: Sequence[Recipient], reader: SecondReader, on_business: npt.NDArray[np.bool_] | None = None) -> tuple[list[Signal], Scores]:
     """The signals of a finder's texts as the reader leaves them (`SecondReader.decided`), and the scores of each text.
 
-    `noted`: per text whether it is of a call or a visit: what a collector records speaks of collection (`A_NOTE`).
+    `on_business`: per text whether its channel is for collecting alone, like the note of a call: then it speaks of collection (`A_NOTE`).
 
     Every text is scored at once, and doubtful words are looked for only where the score lets them count, since there are many;
     with the finder's `keep_refused` everywhere.
     """
     scores = reader.scores(features(finder.normal, recipients, finder.sets()))
-    if noted is not None:
-        scores[noted & np.array([len(text) >= A_NOTE for text in finder.texts], dtype=np.bool_), ABOUT] = 1
+    if on_business is not None:
+        scores[on_business & np.array([len(text) >= A_NOTE for text in finder.texts], dtype=np.bool_), ABOUT] = 1
     needed, left = reader.needed(scores[:, ABOUT]), reader.agrees(scores)
     found = finder.signals(None if finder.keeps_refused else left)
     column = {label: number for number, label in enumerate(LABELS)}

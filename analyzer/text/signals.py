@@ -16,8 +16,8 @@ from analyzer.text.personal_data import PERSONAL_DATA, find_personal_data
 from analyzer.text.second_reader import Recipient, Words, settle
 
 BATCH = 20_000
-TEXTS = pa.schema([("seq", pa.int64()), ("text", pa.string()), ("owes", pa.bool_()), ("knows", pa.bool_()), ("noted", pa.bool_())])
-"""A batch of texts: whose they are, what they say, whether the recipient owes the debt and knows of it (null: unknown), and whether they are of a call or a visit."""
+TEXTS = pa.schema([("seq", pa.int64()), ("text", pa.string()), ("owes", pa.bool_()), ("knows", pa.bool_()), ("on_business", pa.bool_())])
+"""A batch of texts: whose they are, what they say, whether the recipient owes the debt and knows of it (null: unknown), and whether their channel is for collecting alone."""
 SIGNALS = pa.schema([
     ("seq", pa.int64()), ("concept", pa.string()), ("label", pa.string()), ("detail", pa.string()), ("start_at", pa.int32()),
     ("end_at", pa.int32()), ("words", pa.string()), ("speaker", pa.string()), ("negated", pa.bool_()), ("counts", pa.bool_()),
@@ -41,10 +41,10 @@ def signals_of(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     texts = batch.column(1).to_pylist()
     owes = batch.column(2).to_pylist()
     knows = batch.column(3).to_pylist()
-    noted = batch.column(4).to_numpy(zero_copy_only=False)
+    on_business = batch.column(4).to_numpy(zero_copy_only=False)
     finder = Finder(texts, words.lexicons, np.array([bool(o) for o in owes], dtype=np.bool_))
     told = list(map(Recipient, owes, knows))
-    found = settle(finder, told, words.reader, noted)[0] if words.reader else finder.signals()
+    found = settle(finder, told, words.reader, on_business)[0] if words.reader else finder.signals()
     segment.forget()
     if words.entities:
         found += _personal(texts, words.entities)
