@@ -107,7 +107,7 @@ def choose(titles: dict[str, str]) -> tuple[Filters, str]:
 def by_state(log: review.Reviews, filters: Filters) -> Filters:
     """The filters, narrowed to the findings that stand as is chosen; those that somebody has to review blind look untouched to him."""
     words = {"": t("page.all"), **{state: t(f"word.{state}") for state in (*review.STATES, *MARKS)}}
-    chosen = st.selectbox(t("column.state"), list(words), format_func=words.__getitem__, key="findings_state", persist_state="session")
+    chosen = st.columns(3)[0].selectbox(t("column.state"), list(words), format_func=words.__getitem__, key="findings_state", persist_state="session")
     if not chosen:
         return filters
     hidden, today = set(log.blind_tasks(blind_to())), datetime.now(UTC).date()

@@ -71,7 +71,7 @@ def heat_map(cells: list[Row], rule: Row | None) -> Any:
         for n in range(1, 8) for hour in range(24)
     ]  # fmt: skip
     base = alt.Chart(alt.InlineData(values=data), height=300).encode(
-        x=alt.X("hour:O", title=t("column.hour"), axis=alt.Axis(labelAngle=0)), y=alt.Y("weekday:O", title=None, sort=days),
+        x=alt.X("hour:O", title=t("column.hour"), axis=alt.Axis(labelAngle=0), scale=alt.Scale(domain=list(range(24)))), y=alt.Y("weekday:O", title=None, sort=days),
         tooltip=[
             alt.Tooltip("weekday:N", title=field("weekday")), alt.Tooltip("hour:O", title=field("hour")), alt.Tooltip("permitted:N", title=field("permitted")),
             alt.Tooltip("contacts:Q", title=field("contacts"), format=","), alt.Tooltip("outside:Q", title=t("page.outside"), format=","), alt.Tooltip("undetermined:Q", title=field("undetermined"), format=","),
