@@ -6,6 +6,7 @@ Placeholders are Python format fields. `say` is the only way to a sentence; a ke
 from __future__ import annotations
 
 import os
+import re
 
 LANGUAGES = ("zh", "en")
 LANG_VARIABLE = "DUNAUDIT_LANG"
@@ -266,6 +267,8 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "word.event_outsourcing_notice": ("委外告知", "notice of outsourcing"),
     "word.event_validation_notice": ("验证通知", "validation notice"),
     "word.event_verification": ("债务核实", "debt verified"),
+    "word.day": ("一日次数", "in a day:"),
+    "word.gap": ("间隔", "apart by"),
     "word.kind_verdict": ("结论", "verdict"),
     "word.kind_second": ("第二人", "second person"),
     "word.kind_assign": ("分派", "task"),
@@ -1685,8 +1688,16 @@ def say(key: str, lang: str, **params: object) -> str:
 
 def say_words(listed: str | None, lang: str) -> str:
     """Words of closed lists and names of columns joined by |, each in `lang`; what is neither (a time, a count) stays as it is."""
-    told = ((word, next((key for key in (f"word.{word}", f"page.field.{word}") if key in _CATALOGUE), None)) for word in (listed or "").split("|"))
-    return ", ".join(say(key, lang) if key else word for word, key in told)
+    return ", ".join(_say_word(word, lang) for word in (listed or "").split("|"))
+
+
+def _say_word(word: str, lang: str) -> str:
+    """One of them; a word before a figure is said too: `day 7`."""
+    key = next((key for key in (f"word.{word}", f"page.field.{word}") if key in _CATALOGUE), None)
+    head, _, figure = word.partition(" ")
+    if key is None and re.fullmatch(r"[0-9:]+", figure) and f"word.{head}" in _CATALOGUE:
+        return f"{say(f'word.{head}', lang)} {figure}"
+    return say(key, lang) if key else word
 
 
 def default_lang() -> str:

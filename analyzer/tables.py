@@ -91,11 +91,22 @@ def jsonl_bytes(sheet: Sheet) -> bytes:
 
 
 def parquet_bytes(sheet: Sheet) -> bytes:
-    """Parquet with the types of the values."""
+    """Parquet with the types of the values; a column without any has the type of its name, so that parts of one table can be put together."""
     columns = list(zip(*sheet.rows, strict=True)) or [() for _ in sheet.columns]
     out = io.BytesIO()
-    parquet.write_table(pa.table([pa.array(list(c)) for c in columns], names=list(sheet.columns)), out, compression="zstd")
+    typed = [pa.array(list(c), type=_type_of(name) if all(v is None for v in c) else None) for name, c in zip(sheet.columns, columns, strict=True)]
+    parquet.write_table(pa.table(typed, names=list(sheet.columns)), out, compression="zstd")
     return out.getvalue()
+
+
+_WHOLE = frozenset(["ordinal", "breaches", "evidence", "findings", "duration_s", "dpd", "row_no", "seq", "rows", "total", "bytes", "header_row", "rows_read", "loaded", "rejected", "duplicate"])
+
+
+def _type_of(name: str) -> pa.DataType:
+    """What a column holds, by its name."""
+    if name.endswith(("_utc", "_local", "local_at")):
+        return pa.timestamp("us")
+    return pa.date32() if name.endswith("_date") else pa.int64() if name in _WHOLE or name.endswith("_contacts") else pa.string()
 
 
 def xlsx_bytes(found: Iterable[Sheet], created: datetime) -> bytes:

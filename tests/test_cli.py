@@ -164,3 +164,9 @@ def test_packs_may_be_named_with_commas_or_blanks() -> None:
     told = [CliRunner().invoke(app, ["rules", "test", *given, "--json"]) for given in (["kr,vn"], ["kr", "vn"])]
     assert [t.exit_code for t in told] == [0, 0]
     assert told[0].stdout == told[1].stdout and json.loads(told[0].stdout)["cases"] == sum(len(r.cases) for p in rules.select(rules.rules_folder(), ["kr", "vn"]) for r in p.rules)
+
+
+@pytest.mark.parametrize(("words", "lang"), [(["--lang", "en", "export", "--help"], "en"), (["--lang=en", "--help"], "en"), (["export", "--help"], "zh"), (["report", "--lang", "en", "--help"], "zh")])
+def test_help_speaks_the_language_that_is_asked_for(words: list[str], lang: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "analyzer.cli", *words], capture_output=True, text=True, encoding="utf-8", check=True, env={**os.environ, "DUNAUDIT_LANG": "zh"})
+    assert any("\u4e00" <= c <= "\u9fff" for c in done.stdout) is (lang == "zh")

@@ -20,6 +20,7 @@ from typing import Any
 
 import duckdb
 import jsonschema
+import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -85,6 +86,14 @@ def test_the_formats_agree_cell_by_cell(con: duckdb.DuckDBPyConnection, tmp_path
                     assert shown == value.replace(microsecond=0), key
                 else:
                     assert (shown if shown != "" else None) == (value if value != "" else None) or isinstance(value, date), (key, value, cell)
+
+
+def test_parts_of_a_table_can_be_put_together() -> None:
+    """A column without a value has the type that it has elsewhere."""
+    full = tables_module.Sheet("findings", ("finding_id", "first_utc", "on_date", "breaches", "vendor"), [("a", datetime(2026, 3, 1), date(2026, 3, 1), 2, "v")])
+    for rows in ([("b", None, None, None, None)], []):
+        part = tables_module.Sheet("findings", full.columns, rows)
+        assert pq.read_table(io.BytesIO(tables_module.parquet_bytes(part))).schema == pq.read_table(io.BytesIO(tables_module.parquet_bytes(full))).schema
 
 
 def test_the_same_selection_gives_the_same_bytes(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

@@ -45,3 +45,8 @@ def test_no_sentence_stands_outside_the_catalogue() -> None:
 def test_every_concept_that_signals_has_a_name_in_both_languages() -> None:
     for concept in lexicon_ids(ROOT / "rules" / "lexicon"):
         assert f"word.{concept}" in messages._CATALOGUE, concept
+
+
+def test_a_word_before_a_figure_is_said_too() -> None:
+    assert messages.say_words("day 7|gap 00:03:20", "en") == "in a day: 7, apart by 00:03:20" and messages.say_words("day 7", "zh") == "一日次数 7"
+    assert messages.say_words("2026-03-01 10:00:00|nobody 7", "zh") == "2026-03-01 10:00:00, nobody 7"

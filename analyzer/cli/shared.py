@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,13 +22,26 @@ from rich.text import Text
 
 from analyzer.errors import DunAuditError, UsageError
 from analyzer.legible import visible
-from analyzer.messages import default_lang, say
+from analyzer.messages import LANGUAGES, default_lang, say
 from analyzer.model import Rule
 
 
 def help_(name: str) -> str:
-    """The help text of a command or option, in the language of the surroundings."""
-    return say(f"help.{name}", default_lang())
+    """The help text of a command or option, in the language asked for before the command, or that of the surroundings."""
+    return say(f"help.{name}", _asked())
+
+
+@cache
+def _asked() -> str:
+    """Help is put together before anything is parsed: what `--lang` says is looked for in the words of the command line before the first that is no option."""
+    words = iter(sys.argv[1:])
+    for word in words:
+        told = next(words, "") if word == "--lang" else word.removeprefix("--lang=")
+        if told in LANGUAGES and word.startswith("--lang"):
+            return told
+        if not word.startswith("-"):
+            break
+    return default_lang()
 
 
 _spoken = {"lang": default_lang()}
