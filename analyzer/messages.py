@@ -1019,6 +1019,8 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "page.trend": ("每周发现", "Findings by week"),
     "page.by_rule": ("逐条规则", "By rule"),
     "page.by_rule_help": ("违规率 = 违规 ÷ 已判断（违规 + 合规）。无法判断与未能检查的联系不算合规。", "Breach rate = breach / judged (breach + clear). Contacts that are undetermined or not evaluated do not count as clear."),
+    "page.overview.undetermined_here": ("此处的“无法判断”不含已违反别条规则的联系（它们已算在违规里），所以合计可能少于上面的数。", "Undetermined here leaves out contacts that breach another rule (they count as breaching), so that the sum may be less than the figure above."),
+    "page.field.contract": ("合同约定", "what the contract says"),
     "page.by_dimension": ("按维度比较", "Compare"),
     "page.dimension": ("维度", "Dimension"),
     "page.dimension_share": ("违规联系占全部联系（下限：无法判断的也在分母里）", "breaching contacts of all contacts (a floor: the undetermined are among them)"),

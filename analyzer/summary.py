@@ -399,12 +399,13 @@ def whole_run(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnect
         cursor.close()
 
 
-def said_of(con: duckdb.DuckDBPyConnection, statements: Iterable[str], outcomes: Sequence[str], table: str) -> None:
-    """Make the temporary table `table` (seq): the contacts of the whole run of which one of the statements says one of the outcomes."""
+def said_of(con: duckdb.DuckDBPyConnection, statements: Iterable[str], outcomes: Sequence[str], table: str, missing: Sequence[str] = ()) -> None:
+    """Make the temporary table `table` (seq): the contacts of the whole run of which one of the statements says one of the outcomes, for want of these
+    fields (joined by |, empty: of none) where some are given."""
     con.execute(f"CREATE OR REPLACE TEMP TABLE {table} (seq BIGINT)")
     with whole_run(con) as judge:
         for statement in statements:
-            found = judge.sql(f"SELECT DISTINCT seq FROM ({statement}) WHERE list_contains(?, role)", params=[list(outcomes)]).to_arrow_table()
+            found = judge.sql(f"SELECT DISTINCT seq FROM ({statement}) WHERE list_contains(?, role) AND (len(?::VARCHAR[]) = 0 OR list_contains(?, coalesce(missing, '')))", params=[list(outcomes), list(missing), list(missing)]).to_arrow_table()
             con.register("said_given", found)
             con.execute(f"INSERT INTO {table} SELECT * FROM said_given")
             con.unregister("said_given")
@@ -448,7 +449,7 @@ def contacts(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]
     Args:
         con: a run.
         filters: dimensions of contacts, `case`, `contact`, `weekday` (1 Monday to 7), `hour`, `since`, `until`; `breaching` (any value): those that breach; `bound`: those that one of these rules judges or cannot decide; `rule`
-            together with `outcome`, breach or undetermined: those of which a rule says so (its statement is run again); `undetermined`
+            together with `outcome`, breach or undetermined: those of which a rule says so (its statement is run again), with `missing` for want of these fields; `undetermined`
             (any value): those that some rule cannot decide.
         limit: rows of the page.
         offset: rows before it.
@@ -459,7 +460,7 @@ def contacts(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]
     """
     where, params = ["true"], list[object]()
     asked = dict(filters or {})
-    rules, outcome, bound = asked.pop("rule", None), asked.pop("outcome", None), asked.pop("bound", None)
+    rules, outcome, bound, missing = (asked.pop(name, None) for name in ("rule", "outcome", "bound", "missing"))
     if bound:
         where.append(_bound(con, bound))
     if asked.pop("breaching", None):
@@ -469,7 +470,7 @@ def contacts(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]
         where.append("seq IN (SELECT seq FROM wanting)")
     if rules and outcome:
         found = rows(con, f"SELECT hits_sql FROM rules WHERE rule IN ({', '.join('?' * len(rules))})", list(rules))
-        said_of(con, (r["hits_sql"] for r in found), outcome, "said")
+        said_of(con, (r["hits_sql"] for r in found), outcome, "said", missing or ())
         where.append("seq IN (SELECT seq FROM said)")
     for name, wanted in asked.items():
         sql, more = _one_of(name, _CONTACT_FILTERS, wanted)

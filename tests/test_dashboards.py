@@ -944,3 +944,16 @@ def test_findings_are_listed_by_where_they_stand(folder: Path, insult: str, tmp_
     assert not none.exception and [i.value for i in none.info] == [say("page.no_findings", "en")]
     queue = _open(copy, "en", "review.py", monkeypatch, review_actor="乙", review_list="escalated")
     assert not queue.exception and list(queue.dataframe[0].value[say("column.finding_id", "en")]) == [insult]
+
+
+def test_a_row_of_what_is_to_do_opens_the_contacts_it_counts(tmp_path: Path) -> None:
+    """Of one rule some want a fact, others another: each row its own."""
+    rows = "".join(f"c{n},K{n},2026-03-0{n} 10:00:00,{channel},呼出,{outcome},本人,,A1\n" for n, (channel, outcome) in enumerate([("电话", ""), ("短信", "已送达"), ("微信", "已送达"), ("电话", "接通")], start=1))
+    (tmp_path / "calls.csv").write_text(f"contact_id,案件编号,通话时间,渠道,方向,结果,与借款人关系,内容,催收员\n{rows}", encoding="utf-8")
+    path = audit.run([str(tmp_path / "calls.csv")], tmp_path / "runs", packs=["cn-gbt-45251", "lender-playbook"], run_id="r").path
+    with runs.connect(path) as con:
+        told = summary.undetermined(con)
+        assert len(told) > len({r["rule"] for r in told}) > 3, "a rule has two rows"
+        for row in told:
+            asked = {"rule": [row["rule"]], "outcome": ["undetermined"], "missing": [row["missing"] or ""]}
+            assert summary.contacts(con, asked, 0, 0)[1] == row["contacts"], row

@@ -21,6 +21,7 @@ from analyzer.dashboards._blocks import (
     ask,
     ask_once,
     ask_run,
+    completeness_line,
     draw_to_pick,
     field,
     lang,
@@ -221,6 +222,8 @@ def by_dimension(wanted: Any) -> None:
     columns = [name, *counts, "rate"]
     row = picked_row(table(lines, columns, t("page.dimension_all"), on_select="rerun", selection_mode="single-row", key=f"overview_{name}_table", height=320 if len(lines) > 8 else "auto"), rows)
     st.caption(t("page.overview.pick"))
+    if "undetermined" in counts:
+        st.caption(t("page.overview.undetermined_here"))
     wanted = pick["value"] if pick else (row["value"] or summary.NO_VALUE) if row else None
     if wanted is not None:
         open_findings(BREACHES | {name: [wanted]})
@@ -263,13 +266,13 @@ def to_do(titles: dict[str, str]) -> None:
         return
     comma = t("page.comma")
     lines = [
-        r | {"title": titles[r["rule"]], "missing": comma.join(field(m) for m in r["missing"].split("|")) if r["missing"] else t("page.todo_review")}
+        r | {"title": titles[r["rule"]], "fields": r["missing"] or "", "missing": comma.join(dict.fromkeys(field(m) for m in r["missing"].split("|"))) if r["missing"] else t("page.todo_review")}
         for r in rows
     ]
     picked = picked_row(table(lines, ["title", "missing", "contacts", "rule"], t("page.todo"), on_select="rerun", selection_mode="single-row", key="overview_todo"), lines)
     st.caption(t("page.todo_help"))
     if picked:
-        open_contacts({"rule": [picked["rule"]], "outcome": ["undetermined"]}, t("page.contacts.undetermined", title=picked["title"]))
+        open_contacts({"rule": [picked["rule"]], "outcome": ["undetermined"], "missing": [picked["fields"]]}, t("page.contacts.undetermined", title=picked["title"]))
 
 
 def main() -> None:
@@ -277,6 +280,7 @@ def main() -> None:
     totals = ask_once(summary.totals)
     if not totals["contacts"]:
         st.info(t("page.empty_run"))
+        completeness_line()
         return
     rules = ask_once(summary.by_rule)
     titles = {r["rule"]: r[f"title_{lang()}"] for r in rules}
