@@ -957,3 +957,11 @@ def test_a_row_of_what_is_to_do_opens_the_contacts_it_counts(tmp_path: Path) -> 
         for row in told:
             asked = {"rule": [row["rule"]], "outcome": ["undetermined"], "missing": [row["missing"] or ""]}
             assert summary.contacts(con, asked, 0, 0)[1] == row["contacts"], row
+
+
+def test_what_was_chosen_is_there_again(near: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _open(near, "zh", "overview.py", monkeypatch)
+    at.selectbox(key="overview_dimension").select("agent").run()
+    at.switch_page("analyzer/dashboards/findings.py").run()
+    at.switch_page("analyzer/dashboards/overview.py").run()
+    assert not at.exception and at.selectbox(key="overview_dimension").value == "agent"

@@ -103,7 +103,7 @@ def main() -> None:
     near()
     st.header(t("page.early_warning.rising"))
     st.caption(t("page.early_warning.rising_help", **{k: f"{lost[k]:,}" for k in ("undetermined", "undated", "agentless", "contacts")}))
-    days = st.selectbox(t("page.early_warning.days"), PERIODS, index=PERIODS.index(early_warning.DAYS), key="warning_days", width=260)
+    days = st.selectbox(t("page.early_warning.days"), PERIODS, index=PERIODS.index(early_warning.DAYS), key="warning_days", persist_state="session", width=260)
     for by in early_warning.GROUPS:
         rising(by, days)
 

@@ -234,7 +234,7 @@ def main() -> None:
     asked = f"{path.stem}_{sort}_{hash(str(sorted(filters.items())))}"
     pages = -(-total // ROWS)
     above = st.container()
-    page = st.pagination(pages, key=f"findings_page_{asked}") if pages > 1 else 1
+    page = st.pagination(pages, key=f"findings_page_{asked}", persist_state="session") if pages > 1 else 1
     offset = (page - 1) * ROWS
     rows, _ = ask(summary.findings, filters, sort, ROWS, offset)
     standings = review.Reviews(path).standings(rows, blind_to=blind_to())

@@ -146,7 +146,7 @@ def week_filters(since: str) -> dict[str, list[str]]:
 def trend(wanting: dict[str, dict[object, int]] | None) -> None:
     st.subheader(t("page.trend"))
     words = {name: t(f"column.{name}") for name in summary.SPLITS}
-    by = st.segmented_control(t("page.overview.split"), summary.SPLITS, format_func=words.__getitem__, default=summary.SPLITS[0], key="overview_split") or summary.SPLITS[0]
+    by = st.segmented_control(t("page.overview.split"), summary.SPLITS, format_func=words.__getitem__, default=summary.SPLITS[0], key="overview_split", persist_state="session") or summary.SPLITS[0]
     rows = ask(summary.trend, "week", by)
     if not rows:
         st.caption(t("page.overview.no_dates"))
@@ -198,7 +198,7 @@ def by_rule(rows: list[Row], titles: dict[str, str]) -> None:
 def by_dimension(wanted: Any) -> None:
     st.subheader(t("page.by_dimension"))
     words = {d: field(d) for d in DIMENSIONS}
-    name = st.selectbox(t("page.dimension"), DIMENSIONS, format_func=words.__getitem__, key="overview_dimension", width=260)
+    name = st.selectbox(t("page.dimension"), DIMENSIONS, format_func=words.__getitem__, key="overview_dimension", width=260, persist_state="session")
     rows = ask(summary.by_dimension, name, wanted)
     title, counts = t("page.dimension_share"), ("breaching_contacts", "contacts", *(() if wanted is None else ("undetermined",)), "findings")
     data = [

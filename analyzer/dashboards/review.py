@@ -55,7 +55,7 @@ def waiting(log: review.Reviews) -> None:
     standings = {finding: one for finding, one in ask(log.all_standings).items() if finding not in hidden}
     lists = {name: [finding for finding, one in standings.items() if fits(one)] for name, fits in waits(who).items()}
     words = {name: f"{t(f'page.review.waits_{name}')} {len(found):,}" for name, found in lists.items()}
-    chosen = st.segmented_control(t("page.review.waiting"), list(lists), format_func=words.__getitem__, default="mine", key="review_list", label_visibility="collapsed") or "mine"
+    chosen = st.segmented_control(t("page.review.waiting"), list(lists), format_func=words.__getitem__, default="mine", key="review_list", persist_state="session", label_visibility="collapsed") or "mine"
     ids = sorted(lists[chosen])
     if not ids:
         st.write(t("page.review.waits_none"))
@@ -172,7 +172,7 @@ def main() -> None:
     st.title(t("page.review"))
     sections = [name for name, (action, _) in SECTIONS.items() if may(action)]
     names = {name: t(f"page.review.tab_{name}") for name in sections}
-    section = st.segmented_control(t("page.review"), sections, format_func=names.__getitem__, default=sections[0], key="review_section", label_visibility="collapsed") or sections[0]
+    section = st.segmented_control(t("page.review"), sections, format_func=names.__getitem__, default=sections[0], key="review_section", persist_state="session", label_visibility="collapsed") or sections[0]
     st.caption(t(f"page.review.{section}_help"))
     SECTIONS[section][1](review.Reviews(run_path()))
 
