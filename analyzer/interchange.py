@@ -57,7 +57,8 @@ def sarif(found: Mapping[str, Sheet], run: Mapping[str, Any]) -> bytes:
     """A SARIF log (OASIS, version 2.1.0) of one run: a result per finding, its contacts as locations in the files read.
 
     Only a breach of a prohibition is of kind `fail`; a presumption, a review or an advice is of kind `review`. What could not be
-    judged stands with its rule, as `undetermined_contacts` and `not_evaluated_contacts`.
+    judged stands with its rule, as `undetermined_contacts` and `not_evaluated_contacts`. A person's last verdict is the property `verdict`; one that
+    lets the finding go is a suppression with its reason.
 
     Args:
         found: the tables of `export.sheets`.
@@ -65,7 +66,7 @@ def sarif(found: Mapping[str, Sheet], run: Mapping[str, Any]) -> bytes:
     """
     rules = list(_rows(found["rules"]))
     place = {rule["rule"]: number for number, rule in enumerate(rules)}
-    ledger = _evidence(found["evidence"])
+    ledger, verdicts = _evidence(found["evidence"]), _verdicts(found["verdicts"])
     results = []
     for finding in _rows(found["findings"]):
         near = rules[place[finding["rule"]]]["kind"] == NEAR_MISS
@@ -76,7 +77,8 @@ def sarif(found: Mapping[str, Sheet], run: Mapping[str, Any]) -> bytes:
             "locations": [_location(row) for row in ledger[finding["finding_id"]] if row["role"] == "breach"][:10],
             "relatedLocations": [_location(row) | {"id": row["ordinal"]} for row in ledger[finding["finding_id"]]],
             "partialFingerprints": {"finding/v1": finding["finding_id"], "evidence/v1": finding["evidence_digest"]},
-            "properties": {k: v for k, v in finding.items() if k not in ("rule", "title_zh", "title_en")},
+            "properties": {k: v for k, v in finding.items() if k not in ("rule", "title_zh", "title_en")} | _property(verdicts.get(finding["finding_id"])),
+            **_suppressed(verdicts.get(finding["finding_id"])),
         })  # fmt: skip
     log = {
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
@@ -104,6 +106,30 @@ def sarif(found: Mapping[str, Sheet], run: Mapping[str, Any]) -> bytes:
     return _bytes(log)
 
 
+# Verdicts that let a finding go.
+_LET_GO = ("dismissed", "acceptable")
+
+
+def _verdicts(sheet: Sheet) -> dict[str, dict[str, Any]]:
+    """The last verdict on each finding; where a second person has spoken, his word."""
+    return {row["finding_id"]: row for row in _rows(sheet) if row["kind"] in ("verdict", "second") and row["state"] != "claimed"}
+
+
+def _property(verdict: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"verdict": {name: verdict[name] for name in ("state", "actor", "at_utc", "comment", "stale")}} if verdict else {}
+
+
+def _remark(verdict: Mapping[str, Any] | None) -> dict[str, str]:
+    told = [str(verdict[name]) for name in ("state", "actor", "at_utc", "comment") if verdict[name]] + (["stale"] if verdict["stale"] else []) if verdict else []
+    return {"remarks": " | ".join(told)} if told else {}
+
+
+def _suppressed(verdict: Mapping[str, Any] | None) -> dict[str, Any]:
+    if verdict is None or verdict["state"] not in _LET_GO:
+        return {}
+    return {"suppressions": [{"kind": "external", "status": "underReview" if verdict["stale"] else "accepted", **({"justification": verdict["comment"]} if verdict["comment"] else {})}]}
+
+
 def _location(row: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"logicalLocations": [{"name": str(row["contact_id"]), "kind": "contact"}], "properties": {"role": row["role"]}}
     if row["file"] is not None:
@@ -124,7 +150,7 @@ def oscal(found: Mapping[str, Sheet], run: Mapping[str, Any], whole: bool) -> by
         whole: whether the selection is the whole run.
     """
     rules = {rule["rule"]: rule for rule in _rows(found["rules"])}
-    ledger = _evidence(found["evidence"])
+    ledger, verdicts = _evidence(found["evidence"]), _verdicts(found["verdicts"])
     collected = _utc(run["finished_utc"])
     observations: list[dict[str, Any]] = []
     of_rule = defaultdict(list)
@@ -140,6 +166,7 @@ def oscal(found: Mapping[str, Sheet], run: Mapping[str, Any], whole: bool) -> by
             "relevant-evidence": [{
                 "href": f"{quote(str(row['file'] or 'contacts'))}#{row['row_no'] or ''}", "description": f"{row['contact_id']} {row['at_utc'] or '-'} {row['role']}",
             } for row in ledger[finding["finding_id"]]],
+            **_remark(verdicts.get(finding["finding_id"])),
         })  # fmt: skip
     for ref, rule in rules.items():
         open_ = (rule["undetermined_contacts"] or 0) + (rule["not_evaluated_contacts"] or 0)

@@ -519,6 +519,23 @@ def test_a_name_in_a_pack_cannot_move_the_cursor(pack: Path, tmp_path: Path, cap
     assert "\x1b" not in told and "unlisted: <U+001B>[2J<U+001B>[H whole<U+001B>[8m" in told
 
 
+def test_verdicts_stand_in_sarif_and_oscal(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    log = review.Reviews(tmp_path)
+    let_go, kept, other = (row[0] for row in export.sheets(con)["findings"].rows[:3])
+    log.decide(con, let_go, "王主任", "confirmed", "先看")
+    log.decide(con, let_go, "李主任", "dismissed", "客户约定的时间")
+    log.decide(con, kept, "王主任", "confirmed", "")
+    log.decide(con, other, "王主任", "claimed")
+    options = export.Options(reviews=log)
+    for name in ("v.sarif", "v.oscal.json"):
+        export.write(con, tmp_path / name, options=options)
+    results = {r["properties"]["finding_id"]: r for r in json.loads((tmp_path / "v.sarif").read_text(encoding="utf-8"))["runs"][0]["results"]}
+    assert results[let_go]["suppressions"] == [{"kind": "external", "status": "accepted", "justification": "客户约定的时间"}] and results[let_go]["properties"]["verdict"]["actor"] == "李主任"
+    assert results[kept]["properties"]["verdict"]["state"] == "confirmed" and "suppressions" not in results[kept] and "verdict" not in results[other]["properties"]
+    observed = json.loads((tmp_path / "v.oscal.json").read_text(encoding="utf-8"))["assessment-results"]["results"][0]["observations"]
+    assert sorted(o["remarks"].split(" | ")[:2] for o in observed if "remarks" in o) == [["confirmed", "王主任"], ["dismissed", "李主任"]]
+
+
 def test_a_run_without_findings_is_valid_oscal(tmp_path: Path) -> None:
     path = audit.run([str(ROOT / "sample_logs" / "clean")], tmp_path / "runs", packs=["us-reg-f"], run_id="c").path
     con = runs.connect(path)
