@@ -213,7 +213,7 @@ def write(
 ) -> dict[str, int]:  # fmt: skip
     """Write a selection; `form`, or else what the name ends with, says how. Rows written, by table.
 
-    CSV and JSON Lines hold the findings and, beside them, `<name>.evidence.<ending>`; Parquet likewise; XLSX has a sheet each; SARIF and
+    CSV and JSON Lines hold the findings and, beside them, `<name>.evidence.<ending>` and, where somebody has judged one, `<name>.verdicts.<ending>`; Parquet likewise; XLSX has a sheet each; SARIF and
     OSCAL (also `.json`) are one document (`interchange`); a ZIP is an evidence pack (`pack`). Files are whole or not there.
 
     Raises:
@@ -243,7 +243,8 @@ def write(
             files = {target: interchange.sarif(shown, run) if ending == "sarif" else interchange.oscal(shown, run, not filters)}
         else:
             encode: Callable[[Sheet], bytes] = {"csv": csv_bytes, "jsonl": jsonl_bytes, "parquet": parquet_bytes}[ending]
-            files = {target: encode(shown["findings"]), target.with_name(f"{target.stem}.evidence{target.suffix or f'.{ending}'}"): encode(shown["evidence"])}
+            beside = ["evidence", *(["verdicts"] if shown["verdicts"].rows else [])]
+            files = {target: encode(shown["findings"])} | {target.with_name(f"{target.stem}.{name}{target.suffix or f'.{ending}'}"): encode(shown[name]) for name in beside}
         if redactor is not None:
             _swept(redactor, {f"{number}.{'json' if ending in ('sarif', 'oscal') else ending}": data for number, data in enumerate(files.values())}, target.name)
     if redactor is not None and redactor.holds([target.name]):

@@ -519,7 +519,7 @@ def test_a_name_in_a_pack_cannot_move_the_cursor(pack: Path, tmp_path: Path, cap
     assert "\x1b" not in told and "unlisted: <U+001B>[2J<U+001B>[H whole<U+001B>[8m" in told
 
 
-def test_verdicts_stand_in_sarif_and_oscal(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_verdicts_go_along_in_every_format(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     log = review.Reviews(tmp_path)
     let_go, kept, other = (row[0] for row in export.sheets(con)["findings"].rows[:3])
     log.decide(con, let_go, "王主任", "confirmed", "先看")
@@ -527,8 +527,13 @@ def test_verdicts_stand_in_sarif_and_oscal(con: duckdb.DuckDBPyConnection, tmp_p
     log.decide(con, kept, "王主任", "confirmed", "")
     log.decide(con, other, "王主任", "claimed")
     options = export.Options(reviews=log)
-    for name in ("v.sarif", "v.oscal.json"):
+    for name in ("v.sarif", "v.oscal.json", "v.csv", "v.jsonl", "v.parquet"):
         export.write(con, tmp_path / name, options=options)
+    told = [json.loads(line) for line in (tmp_path / "v.verdicts.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(r["finding_id"], r["actor"], r["state"], r["comment"]) for r in told] == [(let_go, "王主任", "confirmed", "先看"), (let_go, "李主任", "dismissed", "客户约定的时间"), (kept, "王主任", "confirmed", ""), (other, "王主任", "claimed", "")]
+    assert next(list(r) for r in csv.DictReader(io.StringIO((tmp_path / "v.verdicts.csv").read_bytes().decode("utf-8-sig")))) == list(told[0]) == pq.read_table(tmp_path / "v.verdicts.parquet").column_names
+    export.write(con, tmp_path / "n.csv")
+    assert not (tmp_path / "n.verdicts.csv").exists(), "nobody has judged: nothing beside it"
     results = {r["properties"]["finding_id"]: r for r in json.loads((tmp_path / "v.sarif").read_text(encoding="utf-8"))["runs"][0]["results"]}
     assert results[let_go]["suppressions"] == [{"kind": "external", "status": "accepted", "justification": "客户约定的时间"}] and results[let_go]["properties"]["verdict"]["actor"] == "李主任"
     assert results[kept]["properties"]["verdict"]["state"] == "confirmed" and "suppressions" not in results[kept] and "verdict" not in results[other]["properties"]
