@@ -926,6 +926,8 @@ def test_one_person_asks_for_a_suppression_by_the_name_that_stands_there(folder:
     at.text_input(key="review_actor").input("乙").run()
     at.button(key=f"approve_{insult}").click().run()
     assert not at.exception and not at.error and log.log()[-1].kind == "approve"
+    counted = say("page.named", "zh", name=say("word.suppressed", "zh"), value="1")
+    assert counted in [c.value for c in _open(copy, "zh", "overview.py", monkeypatch).caption] and counted not in [c.value for c in _open(folder, "zh", "overview.py", monkeypatch).caption]
     listed = _open(copy, "zh", "findings.py", monkeypatch, findings_state="suppressed")
     assert not listed.exception and [say("word.suppressed", "zh") in state for state in listed.dataframe[0].value[say("column.state", "zh")]] == [True]
     told = _open(copy, "zh", "review.py", monkeypatch, review_actor="丙", review_list="suppressed").dataframe[0].value

@@ -245,6 +245,10 @@ def backlog(findings: int) -> None:
     figure(left, "page.overview.waiting", f"{waiting:,} / {findings:,}", open_waiting if waiting else None, percent(waiting / findings) if findings else "")
     known = [r["oldest"] for r in rows if r["oldest"] is not None]
     figure(right, "page.overview.oldest", t("page.overview.days", days=f"{max(known):,}") if known else t("page.none"))
+    marks = ask(log.counts) if standings else {}
+    told = [t("page.named", name=t(f"word.{mark}"), value=f"{marks[mark]:,}") for mark in ("escalated", "suppressed", "waiting", "stale", "appealed") if marks.get(mark)]
+    if told:
+        st.caption(t("page.comma").join(told))
     if not rows:
         return
     ages = {age: t("page.overview.age_to", days=age) for age in summary.AGES} | {None: t("page.overview.age_over", days=summary.AGES[-1]), -1: t("page.overview.age_unknown")}
