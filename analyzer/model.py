@@ -26,9 +26,10 @@ LOCAL = "local"
 # What stands for a collector where the log names neither agency nor lender.
 UNNAMED = "(unknown)"
 SPOKEN = ("call", "ai_call", "visit")
-BUSINESS = (*SPOKEN, "voicemail", "letter", "legal")
-"""Channels whose texts there are only because somebody collects: what is noted or taken down of a call or a visit, left on a machine, or posted."""
 """Channels in which both sides speak: what came in by another is the other side's own words."""
+BUSINESS = (*SPOKEN, "voicemail", "letter")
+"""Channels whose texts there are only because somebody collects: what is noted or taken down of a call or a visit, left on a machine, or posted. Not what is recorded of
+legal steps: a summons that was served is no threat of one."""
 
 
 class ExitCode(IntEnum):

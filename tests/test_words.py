@@ -457,7 +457,7 @@ def test_what_only_a_collector_writes_speaks_of_collection(tmp_path: Path, words
     for channel in ("call", "ai_call", "visit", "voicemail", "letter", "legal", "sms", "wechat", "im", "email", None):
         con.execute(f"INSERT INTO {input_table(con, 'contacts')} (batch_id, row_no, contact_id, case_id, channel, text) VALUES (1, 1, 'a', 'b', ?, 'c')", [channel])
     store.derive_cases(con, Settings(), {1: "Asia/Shanghai"})
-    assert sorted(con.execute(f"SELECT on_business FROM ({store.spoken_to(con)})").fetchall()) == [(False,)] * 5 + [(True,)] * 6
+    assert sorted(con.execute(f"SELECT on_business FROM ({store.spoken_to(con)})").fetchall()) == [(False,)] * 6 + [(True,)] * 5
     con.close()
 
 
