@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import sha256
 from html.entities import html5
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -90,6 +90,7 @@ _FILLERS = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)
 # A character written as a code, and tags that say nothing; one with words in it may hold a name.
 _CODE = re.compile(r"&#(\d{1,7});|&#x([0-9a-f]{1,6});|&([a-z]{2,8});|\\\\?u([0-9a-f]{4})|((?:%[0-9a-f]{2})+)|</?(?:b|i|u|s|em|strong|span|font|br|p|div|small|big|sub|sup|wbr|code|td|tr|h[1-6]) ?/?>")
 _BEGINS_CODE = tuple(map(ord, "&\\%<"))
+_SIGNS_OF_CODES = "&\\%<＆＼％＜"
 # A date, or a time of day behind one: its figures are no number, even if somebody has that number.
 _MOMENT = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?(?!\d)")
 _AROUND_MOMENT = 20
@@ -141,9 +142,10 @@ class _Flat:
     starts: Index
 
 
-def _flat(texts: Sequence[str]) -> _Flat:
+def _flat(texts: Sequence[str], codes: bool = False) -> _Flat:
+    """`codes`: with codes as what they stand for (`_decoded`)."""
     folded = _plain()[fold_characters(code_points(SEPARATOR.join(t.replace(SEPARATOR, " ") for t in texts)))]
-    folded, ends = _decoded(folded)
+    folded, ends = _decoded(folded) if codes else (folded, np.arange(len(folded), dtype=np.int64))
     kept = np.flatnonzero(_kinds()[folded] & _GAP == 0)
     points, first, last = join_split(folded[kept], kept)
     last = ends[last]
@@ -155,7 +157,10 @@ def _flat(texts: Sequence[str]) -> _Flat:
 
 
 def _decoded(folded: Points) -> tuple[Points, Index]:
-    """Folded characters with codes as what they stand for and blanks behind it, tags as blanks; and where each character ends."""
+    """Folded characters with codes as what they stand for and blanks behind it, tags as blanks; and where each character ends.
+
+    What looks like a code may be none: in 10%13812345678 a number follows a percentage. So texts are looked through with it and without.
+    """
     ends = np.arange(len(folded), dtype=np.int64)
     begins = np.flatnonzero(np.isin(folded, _BEGINS_CODE))
     if not len(begins):
@@ -177,16 +182,18 @@ def _decoded(folded: Points) -> tuple[Points, Index]:
 
 
 def _meant(code: re.Match[str]) -> list[tuple[str, int]] | None:
-    """(character, how many characters of the text stand for it) for each that a code means; none for a tag; None: it is no code."""
-    whole = len(code[0])
-    try:
-        if code[5]:
-            return [(char, 3 * len(char.encode())) for char in bytes.fromhex(code[5].replace("%", "")).decode()]
-        point = int(code[1]) if code[1] else int(code[2] or code[4], 16) if code[2] or code[4] else None
-        char = chr(point) if point is not None else html5.get(f"{code[3]};") if code[3] else ""
-    except (ValueError, OverflowError):
-        return None
-    return [] if char == "" else None if char is None or len(char) != 1 or char == SEPARATOR or 0xD800 <= ord(char) < 0xE000 else [(char, whole)]
+    """(character, how many characters of the text stand for it) for each that a code means; none for a tag, and for a code that means nothing; None: it is no code."""
+    if code[5]:
+        try:
+            # What parts texts from each other is in none of them.
+            return [(char, 3 * len(char.encode())) for char in bytes.fromhex(code[5].replace("%", "")).decode().replace(SEPARATOR, " ")]
+        except UnicodeDecodeError:
+            return []
+    if code[3]:
+        named = html5.get(f"{code[3]};", "")
+        return [(named, len(code[0]))] if len(named) == 1 else None
+    point = int(code[1]) if code[1] else int(code[2] or code[4] or "0", 16)
+    return [(chr(point), len(code[0]))] if 0 < point < 0xD800 or 0xE000 <= point < 0x110000 else []
 
 
 _GAP, _FIGURE, _ALNUM, _PART, _SPELT, _COMMA, _LETTER = 1, 2, 4, 8, 16, 32, 64
@@ -471,11 +478,20 @@ class Redactor:
         return any(self._search(batch) for batch in _batches(list(dict.fromkeys(texts))))
 
     def _search(self, texts: Sequence[str]) -> dict[int, list[tuple[int, int, str]]]:
-        """Per number of a text, where identifiers stand in it: start, end, normal form. One pass over all texts."""
+        """Per number of a text, where identifiers stand in it: start, end, normal form. One pass over all texts, and one over those that may hold codes."""
         if not self._borders:
             return {}
+        kept = ["" if self._stays(t) else t for t in texts]
+        found = self._hits(kept, False)
+        coded = [number for number, text in enumerate(kept) if any(sign in text for sign in _SIGNS_OF_CODES)]
+        for number, hits in self._hits([kept[number] for number in coded], True).items() if coded else ():
+            known = found.setdefault(coded[number], [])
+            known += [hit for hit in hits if hit not in known]
+        return found
+
+    def _hits(self, texts: Sequence[str], codes: bool) -> dict[int, list[tuple[int, int, str]]]:
         plain, normals, figures, figure_normals = self._patterns()
-        flat = _flat(["" if self._stays(t) else t for t in texts])
+        flat = _flat(texts, codes)
         found: dict[int, list[tuple[int, int, str]]] = {}
         matches = [(normals[i], s, e) for i, s, e in plain.find_matches_as_indexes(flat.text, overlapping=True)]
         if figures is not None:
@@ -553,8 +569,8 @@ def _found(texts: Sequence[str]) -> list[tuple[int, int, int, str]]:
 def _found_in_normal_form(texts: Sequence[str]) -> list[tuple[int, int, int, str]]:
     """ID, card and mobile numbers that only show when what parts their figures is taken away; where they stand in the texts."""
     found = []
-    for batch_start in range(0, len(texts), _AT_ONCE):
-        flat = _flat(texts[batch_start : batch_start + _AT_ONCE])
+    for batch_start, codes in product(range(0, len(texts), _AT_ONCE), (False, True)):
+        flat = _flat(texts[batch_start : batch_start + _AT_ONCE], codes)
         normals = flat.text.split(SEPARATOR)
         begins = np.concatenate([[0], np.cumsum([len(n) + 1 for n in normals])])
         for hit in personal_data.find_personal_data(normals, entities=_PARTED):

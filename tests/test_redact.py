@@ -251,6 +251,19 @@ def test_signs_and_codes_between_and_for_letters_hide_nobody(written: str) -> No
     assert not known.holds([shown])
 
 
+def test_a_code_for_nothing_parts_no_text_from_the_next() -> None:
+    known = redact.Redactor(KEY, [("name", "王建国", "a")])
+    for nothing in ("%00", "&#0;", "&#x0;", "\\u0000", "\x00", "%e4%00", "&#xd800;", "&#1114112;"):
+        first, second = known.texts([f"甲{nothing}乙", f"{nothing}找王建国，王{nothing}建国"])
+        assert known.holds([f"王{nothing}建国"]) and first == f"甲{nothing}乙" and second.startswith(f"{nothing}找") and "王" not in second and len(second) == 2 * len(nothing) + 8, nothing
+
+
+def test_what_looks_like_a_code_may_be_none() -> None:
+    known = redact.Redactor(KEY, [("number", "13812345678", "a")])
+    for text in ("优惠10%13812345678", "&13812345678;", "\\u1381 2345678", "A&B;13812345678"):
+        assert known.holds([text]) and known.texts([text]) != [text], text
+
+
 def test_what_a_tag_or_a_code_holds_is_looked_through() -> None:
     known = redact.Redactor(KEY, [("name", "王建国", "a"), ("number", "13812345678", "a"), ("name", "Li Span", "b")])
     for text in ('<a href="tel:13812345678">电话</a>', '<i title="王建国">他</i>', "<Li Span>", "100%25 &amp; %zz &nosuch; &#99999999;", "a\\u12"):
