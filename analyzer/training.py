@@ -117,6 +117,7 @@ def fit(seen: csr_matrix, truth: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.i
     single example has is left out.
     """
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
     many = np.bincount(seen.indices, minlength=WIDTH)
     known = many > 1
@@ -132,7 +133,9 @@ def fit(seen: csr_matrix, truth: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.i
         weighed = {1: _FOR, 0: 1.0} if number < ABOUT else "balanced"
         said = truth[:, number] >= 0
         model = LogisticRegression(C=_STRENGTH, max_iter=_STEPS, tol=_TOLERANCE, class_weight=weighed)
-        model.fit(x[said], truth[said, number], sample_weight=weight_of[said])
+        # With one thread: how many there are changes the order in which sums are made, and with it the last of thousands of steps.
+        with threadpool_limits(1):
+            model.fit(x[said], truth[said, number], sample_weight=weight_of[said])
         # Rounded to eight bits: what the last bits of a sum depend on (the order of threads, the processor) goes with them.
         weight = model.coef_[0] * rarity
         step[number] = np.float32(round(float(np.abs(weight).max()) / 127, 4))
