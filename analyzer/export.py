@@ -208,6 +208,15 @@ def _verdicts(findings: Sheet, entries: Sequence[Mapping[str, Any]]) -> Sheet:
     return Sheet("verdicts", columns, rows)
 
 
+def _in_force(findings: Sheet, reviews: Reviews | None) -> dict[str, interchange.InForce]:
+    """Where the findings stand on which somebody has given a verdict."""
+    standings = reviews.standings([dict(zip(findings.columns, row, strict=True)) for row in findings.rows]) if reviews else {}
+    return {
+        finding: interchange.InForce(one.state, (one.second or one.entry).seq, one.marks())
+        for finding, one in standings.items() if one.entry is not None and one.state not in ("open", "claimed")
+    }  # fmt: skip
+
+
 def write(
     con: duckdb.DuckDBPyConnection, target: Path, filters: Mapping[str, Sequence[str]] | None = None, options: Options = _FULL, form: str | None = None,
 ) -> dict[str, int]:  # fmt: skip
@@ -239,8 +248,8 @@ def write(
         if ending == "xlsx":
             files = {target: xlsx_bytes((sheet for _, sheet in options.telling(shown)), _finished(con))}
         elif ending in ("sarif", "oscal"):
-            run = _run(con, redactor)
-            files = {target: interchange.sarif(shown, run) if ending == "sarif" else interchange.oscal(shown, run, not filters)}
+            run, standings = _run(con, redactor), _in_force(found["findings"], options.reviews)
+            files = {target: interchange.sarif(shown, run, standings) if ending == "sarif" else interchange.oscal(shown, run, not filters, standings)}
         else:
             encode: Callable[[Sheet], bytes] = {"csv": csv_bytes, "jsonl": jsonl_bytes, "parquet": parquet_bytes}[ending]
             beside = ["evidence", *(["verdicts"] if shown["verdicts"].rows else [])]
@@ -382,9 +391,9 @@ def pack(
         UsageError: the key to sign with is none, or an identifier is left.
     """
     selected = {k: list(v) for k, v in sorted((filters or {}).items())}
-    _fill_windows(con)
+    windows = _fill_windows(con)
     found = {**found, **{name: _sheet(con, name) for name in ("contacts", "window")}}
-    files = _files(con, found, selected, options, None)
+    files = _files(con, found, selected, options, windows, None)
     secret = redact.secret_of(con)
     files[SECRET] = f"{secret}\n".encode()
     manifest = _manifest(con, found, files, selected, {"edition": "full"}, None)
@@ -394,7 +403,7 @@ def pack(
         redactor.learn(found.values())
         shown = {name: redactor.sheet(sheet) for name, sheet in options.telling(found)}
         selected = redactor.filters(selected)
-        files = _files(con, shown, selected, options, redactor)
+        files = _files(con, shown, selected, options, windows, redactor)
         manifest = _manifest(con, shown, files, selected, link, redactor)
         _swept(redactor, {name: data for name, data in {**files, MANIFEST: manifest}.items() if name != VERIFIER})
     files[MANIFEST] = manifest
@@ -404,17 +413,11 @@ def pack(
     return pack_verifier.sealed(zip_bytes({name: files[name] for name in sorted(files)}))
 
 
-def _fill_windows(con: duckdb.DuckDBPyConnection) -> None:
-    """The temporary table `windows` (finding_id, seq): all contacts that a share was counted over.
+def _fill_windows(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Make the temporary table `windows` (finding_id, seq), all contacts that a share was counted over; the statements that make it.
 
     The ledgers of the other kinds hold every contact that was counted.
     """
-    for statement in _windows(con):
-        con.execute(statement)
-
-
-def _windows(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """The statements that make `windows`."""
     made = ["CREATE OR REPLACE TEMP TABLE windows (finding_id VARCHAR, seq BIGINT)"]
     for rule, source, _, standing in _used(con):
         check = yamlfile.parse(source).data["check"]
@@ -427,6 +430,8 @@ def _windows(con: duckdb.DuckDBPyConnection) -> list[str]:
             f" JOIN contacts l ON l.seq = e.seq JOIN contacts c ON {same} AND date_trunc('{unit}', c.on_date) = date_trunc('{unit}', l.on_date)"
             f" JOIN ({standing}) s ON s.seq = c.seq AND s.standing IN ('in_scope', 'undetermined') WHERE f.rule = {literal(rule)}"
         )
+    for statement in made:
+        con.execute(statement)
     return made
 
 
@@ -436,9 +441,9 @@ def _stated(sql: str, params: Sequence[object]) -> str:
     return "".join(part + value for part, value in zip(sql.split("?"), [*told, ""], strict=True))
 
 
-def _files(con: duckdb.DuckDBPyConnection, shown: Mapping[str, Sheet], selected: Mapping[str, list[str]], options: Options, redactor: redact.Redactor | None) -> dict[str, bytes]:
-    """The files of an edition but the manifest; `shown` are its tables already."""
-    tables = {**shown, "ipe": _ipe(con, shown, selected, options.made_by, redactor)}
+def _files(con: duckdb.DuckDBPyConnection, shown: Mapping[str, Sheet], selected: Mapping[str, list[str]], options: Options, windows: Sequence[str], redactor: redact.Redactor | None) -> dict[str, bytes]:
+    """The files of an edition but the manifest; `shown` are its tables already, `windows` the statements of `_fill_windows`."""
+    tables = {**shown, "ipe": _ipe(con, shown, selected, options.made_by, windows, redactor)}
     if redactor is not None:
         tables["ipe"] = redactor.sheet(tables["ipe"])
     files = {f"{name}.csv": csv_bytes(sheet) for name, sheet in options.telling(tables)} | {f"{name}.jsonl": jsonl_bytes(tables[name]) for name in ("findings", "evidence")}
@@ -457,12 +462,12 @@ def _named(path: str, redactor: redact.Redactor | None) -> str:
     return redactor.name(path) if redactor else path
 
 
-def _ipe(con: duckdb.DuckDBPyConnection, tables: Mapping[str, Sheet], selected: Mapping[str, list[str]], made_by: str, redactor: redact.Redactor | None = None) -> Sheet:
+def _ipe(con: duckdb.DuckDBPyConnection, tables: Mapping[str, Sheet], selected: Mapping[str, list[str]], made_by: str, windows: Sequence[str], redactor: redact.Redactor | None = None) -> Sheet:
     """The reconciliation sheet (information produced by the entity): one row per list. When: as of the end of the run, so that the same run gives the same bytes."""
     run = _run(con, redactor)
     columns = ("list", "source", "filters", "period_from", "period_to", "rows", "control", "total", "made_by", "as_of_utc", "query")
     chosen = _stated(*summary.condition(selected))
-    before = {"rejects": [_stated(*_tell_batches(selected))], **dict.fromkeys(("contacts", "window"), _windows(con))}
+    before = {"rejects": [_stated(*_tell_batches(selected))], **dict.fromkeys(("contacts", "window"), windows)}
     rows: list[tuple[Any, ...]] = []
     for name, sheet in tables.items():
         control, dated = _CONTROLS.get(name, ("", ""))
@@ -620,8 +625,8 @@ class _Again:
 def _found_again(
     archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, edition: str, entries: Sequence[Mapping[str, Any]], name: str,
 ) -> _Again:  # fmt: skip
-    partial, redacted = bool(manifest.get("partial")), edition == "redacted"
-    if not _same_run(manifest, run, redacted):
+    partial, redacted, secret = bool(manifest.get("partial")), edition == "redacted", redact.secret_of(run)
+    if not _same_run(manifest, run, redacted, secret):
         return _Again({}, [("verify.another_run", name)], [])
     evidence = pack_verifier.rows_of(archive, "evidence.jsonl")
     told = [str(row["finding_id"]) for row in pack_verifier.rows_of(archive, "findings.jsonl")]
@@ -644,7 +649,7 @@ def _found_again(
     except UsageError:
         found.wrong.append(("verify.other", "findings.csv"))
         return found
-    _fill_windows(run)
+    windows = _fill_windows(run)
     mine |= {name: _sheet(run, name) for name in ("contacts", "window")}
     found.lacking = len({row[0] for row in mine["findings"].rows} - set(told))
     theirs = {name: _cells(archive.read(f"{name}.csv")) for name in manifest["rows"]}
@@ -659,15 +664,14 @@ def _found_again(
                 if told_rows - our_rows:
                     found.wrong.append(("verify.other", f"{name}.csv"))
     else:
-        _compare_tables(archive, manifest, run, theirs, mine, found, redacted)
+        _compare_tables(archive, manifest, run, theirs, mine, windows, found, redacted, secret)
     _compare_rules(archive, manifest, run, found, redacted, partial)
     return found
 
 
-def _same_run(manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, redacted: bool) -> bool:
+def _same_run(manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, redacted: bool, secret: str) -> bool:
     """Whether the manifest tells of this run: all of it, but for masks; the sum of its data is keyed in a redacted edition."""
     mine, told = _run(run, None), manifest["run"]
-    secret = redact.secret_of(run)
     return set(told) == set(mine) and all(
         _agrees(str(told[key]), str(value), redacted) or (redacted and key == "data_digest" and told[key] == redact.keyed(secret, str(value))) for key, value in mine.items()
     )
@@ -691,10 +695,10 @@ def _table_agrees(told: Sequence[Sequence[str]], sheet: Sheet, redacted: bool, s
 
 
 def _compare_tables(
-    archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, theirs: Mapping[str, list[list[str]]], mine: Mapping[str, Sheet], found: _Again, redacted: bool,
+    archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, theirs: Mapping[str, list[list[str]]], mine: Mapping[str, Sheet],
+    windows: Sequence[str], found: _Again, redacted: bool, secret: str,
 ) -> None:  # fmt: skip
     """Every table, and the names of all files."""
-    secret = redact.secret_of(run)
     found.wrong += [("verify.other", f"{name}.csv") for name in _OF_RUN if name not in theirs or not _table_agrees(theirs[name], mine[name], redacted, secret)]
     expected = {*(f"{name}.csv" for name in (*mine, "ipe")), "findings.jsonl", "evidence.jsonl", pack_verifier.ACTION_LOG, VERIFIER, *([] if redacted else [SECRET])}
     named = {name for name in manifest["files"] if not name.startswith(("rules/", "sql/"))}
@@ -709,7 +713,7 @@ def _compare_tables(
     made_by = lines[0][header.index("made_by")] if lines else ""
     order = [line[header.index("list")] for line in lines]
     listed = {name: mine[name] if name in _OF_RUN else _as_told(name, theirs[name]) for name in order if name in theirs}
-    if theirs["ipe"] != _cells(csv_bytes(_ipe(run, listed, manifest["selection"], made_by))):
+    if theirs["ipe"] != _cells(csv_bytes(_ipe(run, listed, manifest["selection"], made_by, windows))):
         found.wrong.append(("verify.other", "ipe.csv"))
 
 

@@ -8,7 +8,7 @@ import duckdb
 
 from analyzer.checks import Prepared
 from analyzer.model import Rule
-from analyzer.sql import append
+from analyzer.store import append
 
 _WEAKEST = ("unverified", "reported", "house", "seen")
 

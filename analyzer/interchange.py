@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import UUID, uuid5
 
@@ -53,20 +53,21 @@ def _bytes(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "replace")
 
 
-def sarif(found: Mapping[str, Sheet], run: Mapping[str, Any]) -> bytes:
+def sarif(found: Mapping[str, Sheet], run: Mapping[str, Any], standings: Mapping[str, InForce]) -> bytes:
     """A SARIF log (OASIS, version 2.1.0) of one run: a result per finding, its contacts as locations in the files read.
 
     Only a breach of a prohibition is of kind `fail`; a presumption, a review or an advice is of kind `review`. What could not be
-    judged stands with its rule, as `undetermined_contacts` and `not_evaluated_contacts`. A person's last verdict is the property `verdict`; one that
-    lets the finding go is a suppression with its reason.
+    judged stands with its rule, as `undetermined_contacts` and `not_evaluated_contacts`. The verdict in force is the property `verdict`; one
+    that lets the finding go is a suppression with its reason, under review while it waits for a second person, is stale or appealed against.
 
     Args:
         found: the tables of `export.sheets`.
         run: a row of `summary.run`, with plain values.
+        standings: of the findings with a verdict.
     """
     rules = list(_rows(found["rules"]))
     place = {rule["rule"]: number for number, rule in enumerate(rules)}
-    ledger, verdicts = _evidence(found["evidence"]), _verdicts(found["verdicts"])
+    ledger, verdicts = _evidence(found["evidence"]), _told_of(found, standings)
     results = []
     for finding in _rows(found["findings"]):
         near = rules[place[finding["rule"]]]["kind"] == NEAR_MISS
@@ -77,7 +78,7 @@ def sarif(found: Mapping[str, Sheet], run: Mapping[str, Any]) -> bytes:
             "locations": [_location(row) for row in ledger[finding["finding_id"]] if row["role"] == "breach"][:10],
             "relatedLocations": [_location(row) | {"id": row["ordinal"]} for row in ledger[finding["finding_id"]]],
             "partialFingerprints": {"finding/v1": finding["finding_id"], "evidence/v1": finding["evidence_digest"]},
-            "properties": {k: v for k, v in finding.items() if k not in ("rule", "title_zh", "title_en")} | _property(verdicts.get(finding["finding_id"])),
+            "properties": {k: v for k, v in finding.items() if k not in ("rule", "title_zh", "title_en")} | ({"verdict": verdicts[finding["finding_id"]]} if finding["finding_id"] in verdicts else {}),
             **_suppressed(verdicts.get(finding["finding_id"])),
         })  # fmt: skip
     log = {
@@ -110,24 +111,28 @@ def sarif(found: Mapping[str, Sheet], run: Mapping[str, Any]) -> bytes:
 _LET_GO = ("dismissed", "acceptable")
 
 
-def _verdicts(sheet: Sheet) -> dict[str, dict[str, Any]]:
-    """The last verdict on each finding; where a second person has spoken, his word."""
-    return {row["finding_id"]: row for row in _rows(sheet) if row["kind"] in ("verdict", "second") and row["state"] != "claimed"}
+class InForce(NamedTuple):
+    """Where a finding stands by the log of reviews: the state, the place in the log of the verdict behind it, and what keeps it from counting (see `review.Standing`)."""
+
+    state: str
+    seq: int
+    marks: tuple[str, ...]
 
 
-def _property(verdict: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {"verdict": {name: verdict[name] for name in ("state", "actor", "at_utc", "comment", "stale")}} if verdict else {}
-
-
-def _remark(verdict: Mapping[str, Any] | None) -> dict[str, str]:
-    told = [str(verdict[name]) for name in ("state", "actor", "at_utc", "comment") if verdict[name]] + (["stale"] if verdict["stale"] else []) if verdict else []
-    return {"remarks": " | ".join(told)} if told else {}
+def _told_of(found: Mapping[str, Sheet], standings: Mapping[str, InForce]) -> dict[str, dict[str, Any]]:
+    """Per finding its verdict in force, with who gave it when and why."""
+    entries = {row["seq"]: row for row in _rows(found["verdicts"])}
+    return {finding: {"state": one.state, **{name: entries[one.seq][name] for name in ("actor", "at_utc", "comment")}, "marks": list(one.marks)} for finding, one in standings.items()}
 
 
 def _suppressed(verdict: Mapping[str, Any] | None) -> dict[str, Any]:
     if verdict is None or verdict["state"] not in _LET_GO:
         return {}
-    return {"suppressions": [{"kind": "external", "status": "underReview" if verdict["stale"] else "accepted", **({"justification": verdict["comment"]} if verdict["comment"] else {})}]}
+    return {"suppressions": [{"kind": "external", "status": "underReview" if verdict["marks"] else "accepted", **({"justification": verdict["comment"]} if verdict["comment"] else {})}]}
+
+
+def _remark(verdict: Mapping[str, Any] | None) -> dict[str, str]:
+    return {"remarks": " | ".join(str(part) for part in (verdict["state"], *verdict["marks"], verdict["actor"], verdict["at_utc"], verdict["comment"]) if part)} if verdict else {}
 
 
 def _location(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +142,7 @@ def _location(row: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def oscal(found: Mapping[str, Sheet], run: Mapping[str, Any], whole: bool) -> bytes:
+def oscal(found: Mapping[str, Sheet], run: Mapping[str, Any], whole: bool, standings: Mapping[str, InForce]) -> bytes:
     """OSCAL assessment results (NIST): an observation per finding, and for each rule whether its objective is met.
 
     A rule without findings is `satisfied` only where everything was judged and the selection is the whole run; where something could not
@@ -148,9 +153,10 @@ def oscal(found: Mapping[str, Sheet], run: Mapping[str, Any], whole: bool) -> by
         found: the tables of `export.sheets`.
         run: a row of `summary.run`, with plain values.
         whole: whether the selection is the whole run.
+        standings: of the findings with a verdict, a remark of the observation each.
     """
     rules = {rule["rule"]: rule for rule in _rows(found["rules"])}
-    ledger, verdicts = _evidence(found["evidence"]), _verdicts(found["verdicts"])
+    ledger, verdicts = _evidence(found["evidence"]), _told_of(found, standings)
     collected = _utc(run["finished_utc"])
     observations: list[dict[str, Any]] = []
     of_rule = defaultdict(list)

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import sha256
 from html.entities import html5
-from itertools import pairwise, product
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -483,7 +483,7 @@ class Redactor:
             return {}
         kept = ["" if self._stays(t) else t for t in texts]
         found = self._hits(kept, False)
-        coded = [number for number, text in enumerate(kept) if any(sign in text for sign in _SIGNS_OF_CODES)]
+        coded = _coded(kept)
         for number, hits in self._hits([kept[number] for number in coded], True).items() if coded else ():
             known = found.setdefault(coded[number], [])
             known += [hit for hit in hits if hit not in known]
@@ -569,15 +569,26 @@ def _found(texts: Sequence[str]) -> list[tuple[int, int, int, str]]:
 def _found_in_normal_form(texts: Sequence[str]) -> list[tuple[int, int, int, str]]:
     """ID, card and mobile numbers that only show when what parts their figures is taken away; where they stand in the texts."""
     found = []
-    for batch_start, codes in product(range(0, len(texts), _AT_ONCE), (False, True)):
-        flat = _flat(texts[batch_start : batch_start + _AT_ONCE], codes)
-        normals = flat.text.split(SEPARATOR)
-        begins = np.concatenate([[0], np.cumsum([len(n) + 1 for n in normals])])
-        for hit in personal_data.find_personal_data(normals, entities=_PARTED):
-            begin = int(begins[hit.text])
-            start, end = int(flat.first[begin + hit.start]), int(flat.last[begin + hit.end - 1]) + 1
-            base = int(flat.starts[hit.text])
-            found.append((batch_start + hit.text, start - base, end - base, hit.entity))
+    coded = _coded(texts)
+    for numbers, codes in ((range(len(texts)), False), (coded, True)):
+        for batch_start in range(0, len(numbers), _AT_ONCE):
+            found += _found_in_flat(texts, numbers[batch_start : batch_start + _AT_ONCE], codes)
+    return found
+
+
+def _coded(texts: Sequence[str]) -> list[int]:
+    """The numbers of the texts that may hold codes (`_CODE`)."""
+    return [number for number, text in enumerate(texts) if any(sign in text for sign in _SIGNS_OF_CODES)]
+
+
+def _found_in_flat(texts: Sequence[str], numbers: Sequence[int], codes: bool) -> list[tuple[int, int, int, str]]:
+    flat = _flat([texts[number] for number in numbers], codes)
+    normals = flat.text.split(SEPARATOR)
+    begins = np.concatenate([[0], np.cumsum([len(n) + 1 for n in normals])])
+    found = []
+    for hit in personal_data.find_personal_data(normals, entities=_PARTED):
+        begin, base = int(begins[hit.text]), int(flat.starts[hit.text])
+        found.append((numbers[hit.text], int(flat.first[begin + hit.start]) - base, int(flat.last[begin + hit.end - 1]) + 1 - base, hit.entity))
     return found
 
 

@@ -20,6 +20,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -357,7 +358,8 @@ def sheet_of(papers: Iterable[Path]) -> Sheet:
 def _drawn_again(con: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the plan of a paper draws its items from this run. By what it was parted is not in the paper: any part that fits will do."""
     first = rows[0]
-    try:
+    # A plan that cannot be carried out on this run draws nothing.
+    with suppress(UsageError, ValueError, AttributeError, TypeError):
         filters = json.loads(first["filters"])
         parted = [None] if first["method"] != "stratified" else sorted(STRATA[first["of"]])
         plan = Plan(
@@ -369,8 +371,6 @@ def _drawn_again(con: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any
             at = [drawn.paper.columns.index(name) for name in ("item_id", "stratum", "stratum_population")]
             if drawn.population == first["population"] and [tuple(row[i] for i in at) for row in drawn.paper.rows] == [(row["item_id"], row["stratum"], row["stratum_population"]) for row in sorted(rows, key=lambda r: r["ordinal"])]:
                 return True
-    except (UsageError, ValueError, AttributeError, TypeError):
-        return False
     return False
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
-
-import duckdb
-import pyarrow as pa
 
 
 def literal(value: object) -> str:
@@ -37,16 +33,6 @@ def literal(value: object) -> str:
             return "(" + ", ".join(literal(v) for v in value) + ")"
         case _:
             raise TypeError(f"no literal for {type(value).__name__}")
-
-
-def append(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]) -> None:
-    """Put rows into a table, their values in the order of its columns, in one statement: row by row each takes as long as a small query."""
-    if not rows:
-        return
-    columns = [pa.array(column) for column in zip(*rows, strict=True)]
-    con.register("rows_given", pa.table(columns, names=[f"c{i}" for i in range(len(columns))]))
-    con.execute(f"INSERT INTO {table} SELECT * FROM rows_given")
-    con.unregister("rows_given")
 
 
 def name(identifier: str) -> str:

@@ -236,12 +236,18 @@ def stage_of(dpd: int | None) -> str | None:
 
 def fill_calendars(con: duckdb.DuckDBPyConnection, days: Sequence[WorkDay]) -> None:
     """Put the days of the calendars into `calendar_days`; before `derive_contacts`."""
-    names = {"jurisdiction": pa.string(), "on_date": pa.date32(), "working": pa.bool_(), "nth": pa.int64(), "name_zh": pa.string(), "name_en": pa.string()}
     rows = [(d.jurisdiction, d.on_date, d.working, d.nth, d.name.zh if d.name else None, d.name.en if d.name else None) for d in days]
-    columns = list(zip(*rows, strict=True)) or [() for _ in names]
-    con.register("days_given", pa.table([pa.array(c, t) for c, t in zip(columns, names.values(), strict=True)], names=list(names)))
-    con.execute("INSERT INTO calendar_days SELECT * FROM days_given")
-    con.unregister("days_given")
+    append(con, "calendar_days", rows)
+
+
+def append(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]) -> None:
+    """Put rows into a table, their values in the order of its columns, in one statement: row by row each takes as long as a small query."""
+    if not rows:
+        return
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    con.register("rows_given", pa.table(columns, names=[f"c{i}" for i in range(len(columns))]))
+    con.execute(f"INSERT INTO {table} SELECT * FROM rows_given")
+    con.unregister("rows_given")
 
 
 def derive(con: duckdb.DuckDBPyConnection, settings: Settings, zone_of_batch: dict[int, str]) -> None:

@@ -942,6 +942,18 @@ def test_findings_are_listed_by_where_they_stand(folder: Path, insult: str, tmp_
     for state, expected in (("escalated", {insult}), ("open", every - {insult}), ("", every)):
         shown = _open(copy, "en", "findings.py", monkeypatch, findings_state=state)
         assert not shown.exception and set(shown.dataframe[0].value[say("column.finding_id", "en")]) == expected, state
+    # A figure that opens its findings opens all of them, whatever state was chosen before; a saved view keeps the state, not the findings that stood so.
+    at = _open(copy, "en", "findings.py", monkeypatch, findings_state="escalated")
+    at.text_input(key="views_name").input("look here").run()
+    at.button(key="views_save").click().run()
+    assert not at.exception and [v.filters["state"] for v in Views(copy).all("local", True)] == [["escalated"]]
+    assert all("finding" not in v.filters for v in Views(copy).all("local", True))
+    at.switch_page("analyzer/dashboards/overview.py").run()
+    at.button(key="open_page.findings_count").click().run()
+    assert not at.exception and at.title[0].value == say("page.findings", "en") and set(at.dataframe[0].value[say("column.finding_id", "en")]) == every
+    at = _open(copy, "en", "findings.py", monkeypatch)
+    at.selectbox(key="views_choice").select("look here").run()
+    assert not at.exception and set(at.dataframe[0].value[say("column.finding_id", "en")]) == {insult}
     none = _open(copy, "en", "findings.py", monkeypatch, findings_state="remediated")
     assert not none.exception and [i.value for i in none.info] == [say("page.no_findings", "en")]
     queue = _open(copy, "en", "review.py", monkeypatch, review_actor="乙", review_list="escalated")

@@ -537,6 +537,16 @@ def test_verdicts_go_along_in_every_format(con: duckdb.DuckDBPyConnection, tmp_p
     results = {r["properties"]["finding_id"]: r for r in json.loads((tmp_path / "v.sarif").read_text(encoding="utf-8"))["runs"][0]["results"]}
     assert results[let_go]["suppressions"] == [{"kind": "external", "status": "accepted", "justification": "客户约定的时间"}] and results[let_go]["properties"]["verdict"]["actor"] == "李主任"
     assert results[kept]["properties"]["verdict"]["state"] == "confirmed" and "suppressions" not in results[kept] and "verdict" not in results[other]["properties"]
+    # What waits for a second person is not let go yet, and where two disagree nothing is.
+    waits, disputed = (row[0] for row in export.sheets(con)["findings"].rows[3:5])
+    every = ("critical", "high", "medium", "low")
+    for finding in (waits, disputed):
+        log.decide(con, finding, "王主任", "confirmed" if finding == disputed else "dismissed", "第一人", second=every)
+    log.decide(con, disputed, "李主任", "dismissed", "第二人", second=every)
+    export.write(con, tmp_path / "w.sarif", options=options)
+    results = {r["properties"]["finding_id"]: r for r in json.loads((tmp_path / "w.sarif").read_text(encoding="utf-8"))["runs"][0]["results"]}
+    assert results[waits]["suppressions"][0]["status"] == "underReview" and results[waits]["properties"]["verdict"]["marks"] == ["waiting"]
+    assert results[disputed]["properties"]["verdict"]["state"] == "escalated" and results[disputed]["properties"]["verdict"]["actor"] == "李主任" and "suppressions" not in results[disputed]
     observed = json.loads((tmp_path / "v.oscal.json").read_text(encoding="utf-8"))["assessment-results"]["results"][0]["observations"]
     assert sorted(o["remarks"].split(" | ")[:2] for o in observed if "remarks" in o) == [["confirmed", "王主任"], ["dismissed", "李主任"]]
 

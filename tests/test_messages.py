@@ -6,6 +6,7 @@ import re
 import string
 
 from analyzer import messages
+from analyzer.intake.columns import WORDS
 from analyzer.text import lexicon_ids
 from tests.conftest import ROOT
 
@@ -50,3 +51,7 @@ def test_every_concept_that_signals_has_a_name_in_both_languages() -> None:
 def test_a_word_before_a_figure_is_said_too() -> None:
     assert messages.say_words("day 7|gap 00:03:20", "en") == "in a day: 7, apart by 00:03:20" and messages.say_words("day 7", "zh") == "一日次数 7"
     assert messages.say_words("2026-03-01 10:00:00|nobody 7", "zh") == "2026-03-01 10:00:00, nobody 7"
+
+
+def test_every_kind_of_event_has_a_word() -> None:
+    assert {f"word.event_{kind}" for kind in WORDS["kind@case_events"]} <= messages.keys()

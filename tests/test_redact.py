@@ -258,6 +258,14 @@ def test_a_code_for_nothing_parts_no_text_from_the_next() -> None:
         assert known.holds([f"王{nothing}建国"]) and first == f"甲{nothing}乙" and second.startswith(f"{nothing}找") and "王" not in second and len(second) == 2 * len(nothing) + 8, nothing
 
 
+@pytest.mark.parametrize("written", ["138%201234%205678", "138&nbsp;1234&#8211;5678", "138<b>1234</b>5678", "1381234\\u0020 5678"])
+def test_a_number_in_no_table_is_found_behind_codes(written: str) -> None:
+    redactor = redact.Redactor(KEY, [])
+    redactor.learn([Sheet("contacts", ("text",), [(f"新电话{written}，已记",)])])
+    [shown] = redactor.texts([f"新电话{written}，已记"])
+    assert shown.startswith("新电话") and shown.endswith("，已记") and "138" not in shown and "5678" not in shown
+
+
 def test_what_looks_like_a_code_may_be_none() -> None:
     known = redact.Redactor(KEY, [("number", "13812345678", "a")])
     for text in ("优惠10%13812345678", "&13812345678;", "\\u1381 2345678", "A&B;13812345678"):

@@ -8,6 +8,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -15,6 +16,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from analyzer import evaluation, scan, store, training
 from analyzer.errors import RuleErrors, UsageError
@@ -249,6 +252,21 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path, lexicons: Lexicons)
     for name in ("a", "b"):
         training.save(tmp_path / name, *training.fit(training.matrix(examples, lexicons), truth), {"settle": {}, "version": "v"})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_training_takes_one_thread_on_any_machine(lexicons: Lexicons, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With several, sums are made in another order, and the model of thousands of steps is another one."""
+    examples = training.read_examples([ROOT / "rules/examples/zh-harassment.jsonl"])[:40]
+    whole, threads = LogisticRegression.fit, set[int]()
+
+    def fit(model: LogisticRegression, *given: Any, **more: Any) -> LogisticRegression:
+        threads.update(pool["num_threads"] for pool in threadpool_info())
+        return whole(model, *given, **more)
+
+    monkeypatch.setattr(LogisticRegression, "fit", fit)
+    with threadpool_limits(2):
+        training.fit(training.matrix(examples, lexicons), np.tile([[1], [0]], (20, 1)).astype(np.int8))
+    assert threads == {1}
 
 
 def test_the_threshold_is_the_one_that_the_development_set_asks_for(words: Words) -> None:

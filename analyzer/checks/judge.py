@@ -13,10 +13,10 @@ import duckdb
 from analyzer.checks.base import HITS, ITS_DAY, Reach
 from analyzer.checks.bind import Prepared
 from analyzer.model import Outcome
-from analyzer.sql import append
+from analyzer.store import append
 
 _Result = tuple[str, str, str | None, int, str | None]
-# (rule, outcome, missing, contacts, reason), as in `rule_results`.
+"""(rule, outcome, missing, contacts, reason), as in `rule_results`."""
 
 
 def judge(

@@ -260,8 +260,9 @@ def filter_key(name: str) -> str:
 
 
 def set_filters(filters: Mapping[str, Sequence[str]], label: str = "") -> None:
-    """Set the page of findings to these filters; what it has no field for is kept as its scope, under a name that people understand."""
+    """Set the page of findings to these filters, `state` among them; what it has no field for is kept as its scope, under a name that people understand."""
     scope = dict(filters)
+    st.session_state["findings_state"] = next(iter(scope.pop("state", [])), "")
     for name in (*FILTERS, *MORE_FILTERS, NATURE):
         st.session_state[filter_key(name)] = list(scope.pop(name, []))
     for name in DATES:
@@ -371,16 +372,7 @@ def facts(values: Mapping[str, object]) -> None:
 
 def standing(one: review.Standing) -> str:
     """Where a finding stands, and why that does not count yet or any more."""
-    return " · ".join([t(f"word.{one.state}"), *(t(f"word.{mark}") for mark in marks_of(one, datetime.now(UTC).date()))])
-
-
-MARKS = ("waiting", "stale", "appealed", "suppressed")
-
-
-def marks_of(one: review.Standing, today: date) -> list[str]:
-    """Those of `MARKS` that qualify a finding's state."""
-    told = (one.waiting, one.stale, one.appeal is not None, one.suppressed(today))
-    return [mark for mark, on in zip(MARKS, told, strict=True) if on]
+    return " · ".join([t(f"word.{one.state}"), *(t(f"word.{mark}") for mark in one.marks(datetime.now(UTC).date()))])
 
 
 # Tables and charts

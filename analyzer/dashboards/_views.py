@@ -19,7 +19,7 @@ _OWNER = "ALTER TABLE views ADD COLUMN owner TEXT NOT NULL DEFAULT ''"
 
 @dataclass(frozen=True)
 class View:
-    """Filters as `summary.condition` takes them, a sort of `summary.SORTS`, and what people call them."""
+    """Filters as `summary.condition` takes them, with `state` beside them (see `findings.by_state`), a sort of `summary.SORTS`, and what people call them."""
 
     name: str
     filters: dict[str, list[str]]

@@ -26,7 +26,7 @@ def actor(key: str = "review_actor") -> str:
     return name
 
 
-def named(said: str, action: str) -> str | None:
+def person(said: str, action: str) -> str | None:
     """The id of whoever is meant to do something; None, with the reason on the page, where nobody is."""
     try:
         return meant(said, action)

@@ -31,7 +31,7 @@ from analyzer.dashboards._blocks import (
     table,
 )
 from analyzer.dashboards._identity import blind_to, may, me
-from analyzer.dashboards._writing import actor, named, wrote
+from analyzer.dashboards._writing import actor, person, wrote
 from analyzer.errors import UsageError
 
 LEDGER = (
@@ -180,7 +180,7 @@ def verdict(log: review.Reviews, told: explain.Explained, seen: int, who: str, b
     access.require(user, "assign" if state == "claimed" and not may("judge") else "judge")
     if assignee.strip():
         access.require(user, "assign")
-    whose = named(assignee, "judge")
+    whose = person(assignee, "judge")
     if whose is None:
         return
     if blind:
@@ -199,7 +199,7 @@ def suppress(log: review.Reviews, told: explain.Explained, seen: int, who: str) 
         sent = st.form_submit_button(t("page.review.suppress"), key=f"suppress_save_{finding}")
     if sent:
         access.require(me(), "suppress")
-        if (by := named(approver, "suppress")) is not None:
+        if (by := person(approver, "suppress")) is not None:
             save(finding, log.suppress, finding, who, comment, by, until, seen)
 
 

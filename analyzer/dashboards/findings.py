@@ -12,14 +12,12 @@ from analyzer import access, review, summary
 from analyzer.dashboards._blocks import (
     DATES,
     FILTERS,
-    MARKS,
     MORE_FILTERS,
     NATURE,
     ask,
     ask_once,
     filter_key,
     lang,
-    marks_of,
     named,
     open_picked,
     paragraph,
@@ -34,8 +32,7 @@ from analyzer.dashboards._blocks import (
 from analyzer.dashboards._identity import blind_to, may, me
 from analyzer.dashboards._taking import exported, whole_report
 from analyzer.dashboards._views import LONGEST_NAME, View, Views
-from analyzer.dashboards._writing import actor, wrote
-from analyzer.dashboards._writing import named as known
+from analyzer.dashboards._writing import actor, person, wrote
 from analyzer.errors import UsageError
 
 SORTS = ("severity", "-time", "time", "rule", "-breaches")
@@ -104,10 +101,14 @@ def choose(titles: dict[str, str]) -> tuple[Filters, str]:
     return filters, sort
 
 
-def by_state(log: review.Reviews, filters: Filters) -> Filters:
-    """The filters, narrowed to the findings that stand as is chosen; those that somebody has to review blind look untouched to him."""
-    words = {"": t("page.all"), **{state: t(f"word.{state}") for state in (*review.STATES, *MARKS)}}
-    chosen = st.columns(3)[0].selectbox(t("column.state"), list(words), format_func=words.__getitem__, key="findings_state", persist_state="session")
+def choose_state() -> str:
+    """One of the states and marks of reviews; empty: any."""
+    words = {"": t("page.all"), **{state: t(f"word.{state}") for state in (*review.STATES, *review.MARKS)}}
+    return st.columns(3)[0].selectbox(t("column.state"), list(words), format_func=words.__getitem__, key="findings_state", persist_state="session")
+
+
+def by_state(log: review.Reviews, filters: Filters, chosen: str) -> Filters:
+    """The filters, narrowed to the findings that stand so; those that somebody has to review blind look untouched to him."""
     if not chosen:
         return filters
     hidden, today = set(log.blind_tasks(blind_to())), datetime.now(UTC).date()
@@ -115,7 +116,7 @@ def by_state(log: review.Reviews, filters: Filters) -> Filters:
     if chosen == "open":
         touched = [finding for finding, one in standings.items() if one.state != "open"]
         return filters | ({summary.EXCEPT: sorted({*touched, *filters.get(summary.EXCEPT, [])})} if touched else {})
-    fits = {finding for finding, one in standings.items() if one.state == chosen or chosen in marks_of(one, today)}
+    fits = {finding for finding, one in standings.items() if one.state == chosen or chosen in one.marks(today)}
     asked = filters.get("finding")
     return filters | {"finding": sorted(fits if asked is None else fits & set(asked)) or [NOWHERE]}
 
@@ -192,7 +193,7 @@ def judge_all(path: Path, filters: Filters, total: int) -> None:
             sent = st.form_submit_button(t("page.bulk.judge"), key="bulk_send")
         if sent:
             access.require(user, "bulk")
-            if (whose := known(assignee, "judge")) is not None:
+            if (whose := person(assignee, "judge")) is not None:
                 told(wrote(log.decide_all, filters, who, state, comment, whose, user.two_level))
         if not may("suppress"):
             return
@@ -204,7 +205,7 @@ def judge_all(path: Path, filters: Filters, total: int) -> None:
             sent = st.form_submit_button(t("page.bulk.suppress"), key="bulk_suppress_send")
         if sent:
             access.require(user, "suppress")
-            if (by := known(approver, "suppress")) is not None:
+            if (by := person(approver, "suppress")) is not None:
                 told(wrote(log.suppress_all, filters, who, reason, by, until))
 
 
@@ -224,8 +225,11 @@ def main() -> None:
     begin()
     beyond = scope()
     filters, sort = choose(titles)
-    filters = by_state(review.Reviews(path), filters | beyond)
-    views(filters, sort)
+    filters |= beyond
+    state = choose_state()
+    # A view keeps what was asked for, not the findings that stand so today.
+    views(filters | ({"state": [state]} if state else {}), sort)
+    filters = by_state(review.Reviews(path), filters, state)
     _, total = ask(summary.findings, filters, sort, 0, 0)
     if not total:
         st.info(t("page.no_findings"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -245,8 +246,8 @@ def backlog(findings: int) -> None:
     figure(left, "page.overview.waiting", f"{waiting:,} / {findings:,}", open_waiting if waiting else None, percent(waiting / findings) if findings else "")
     known = [r["oldest"] for r in rows if r["oldest"] is not None]
     figure(right, "page.overview.oldest", t("page.overview.days", days=f"{max(known):,}") if known else t("page.none"))
-    marks = ask(log.counts) if standings else {}
-    told = [t("page.named", name=t(f"word.{mark}"), value=f"{marks[mark]:,}") for mark in ("escalated", "suppressed", "waiting", "stale", "appealed") if marks.get(mark)]
+    marks = Counter(mark for one in standings.values() for mark in (one.state, *one.marks(today)))
+    told = [t("page.named", name=t(f"word.{mark}"), value=f"{marks[mark]:,}") for mark in ("escalated", *review.MARKS) if marks[mark]]
     if told:
         st.caption(t("page.comma").join(told))
     if not rows:

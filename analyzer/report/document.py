@@ -262,7 +262,7 @@ def _verdict(report: Report, finding: str, t: Say) -> str:
     one = report.standings.get(finding)
     if one is None:
         return t("word.open")
-    told = [t(f"word.{one.state}"), *(t(f"word.{mark}") for mark, on in (("waiting", one.waiting), ("stale", one.stale), ("appealed", one.appeal is not None)) if on)]
+    told = [t(f"word.{one.state}"), *(t(f"word.{mark}") for mark in one.marks())]
     for entry in (one.entry, one.second):
         told += [part for part in (entry.actor, f"{str(entry.at_utc)[:16].replace('T', ' ')} UTC", entry.comment) if part] if entry else []
     return visible(_BETWEEN.join(told))

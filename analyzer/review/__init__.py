@@ -27,4 +27,5 @@ from analyzer.review.quality import kappa as kappa
 from analyzer.review.reviews import LONGEST_SUPPRESSION as LONGEST_SUPPRESSION
 from analyzer.review.reviews import Bulk as Bulk
 from analyzer.review.reviews import Reviews as Reviews
+from analyzer.review.standing import MARKS as MARKS
 from analyzer.review.standing import Standing as Standing

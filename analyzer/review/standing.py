@@ -9,6 +9,8 @@ from typing import Any
 
 from analyzer.review.entries import APPEAL, APPROVE, ASSIGN, BLIND, DECIDED, REFUSE, SECOND, SUPPRESS, VERDICT, Entry, same_person
 
+MARKS = ("waiting", "stale", "appealed", "suppressed")
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -48,6 +50,11 @@ class Standing:
     def suppressed(self, today: date) -> bool:
         """Whether it is kept out of the way on this day: until and including the day named."""
         return self.suppression is not None and _lasts(self.suppression, today)
+
+    def marks(self, today: date | None = None) -> tuple[str, ...]:
+        """Those of `MARKS` that qualify the state: why it does not count yet or any more. Without a day nothing is said of suppressions."""
+        told = (self.waiting, self.stale, self.appeal is not None, today is not None and self.suppressed(today))
+        return tuple(mark for mark, on in zip(MARKS, told, strict=True) if on)
 
     def asked(self, today: date, of: str | None = None) -> bool:
         """Whether a suppression waits to be approved, by this person if one is named."""
