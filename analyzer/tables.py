@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,8 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -31,6 +34,7 @@ XLSX_TEXT = 32_767
 _CUT = "…[cut]"
 _FORMULA = "=+-@\t\r\n＝＋－＠﹢﹣﹦﹫"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+_BOOK = "dunaudit-book-"
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,18 @@ def xlsx_bytes(found: Iterable[Sheet], created: datetime) -> bytes:
     """A workbook with a sheet each, `created` as its only date."""
     import xlsxwriter  # type: ignore[import-untyped]
 
-    packed = io.BytesIO()
-    book = xlsxwriter.Workbook(packed, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False})
+    # Its parts are written beside, so that a long list is never held as marks of a workbook too; private, and gone with this process.
+    leftovers.sweep(Path(tempfile.gettempdir()), _BOOK)
+    with tempfile.TemporaryDirectory(prefix=f"{_BOOK}{leftovers.owner()}-") as folder:
+        written = Path(folder) / "book.xlsx"
+        book = xlsxwriter.Workbook(str(written), {"constant_memory": True, "tmpdir": folder, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False})
+        _fill(book, found, created)
+        # The library stamps the parts of the archive with the clock.
+        with zipfile.ZipFile(written) as old:
+            return _zip((info.filename, info.file_size, partial(old.open, info)) for info in old.infolist())
+
+
+def _fill(book: Any, found: Iterable[Sheet], created: datetime) -> None:
     book.set_properties({"created": created})
     head = book.add_format({"bold": True})
     moment, on = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}), book.add_format({"num_format": "yyyy-mm-dd"})
@@ -137,9 +151,6 @@ def xlsx_bytes(found: Iterable[Sheet], created: datetime) -> bytes:
                     elif value is not None:
                         page.write(r, c, plain(value))
     book.close()
-    # The library stamps the parts of the archive with the clock.
-    with zipfile.ZipFile(packed) as old:
-        return zip_bytes({info.filename: old.read(info) for info in old.infolist()})
 
 
 def _widths(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> list[int]:
@@ -154,13 +165,19 @@ _LOOKED_AT, _NARROWEST, _WIDEST = 200, 8, 60
 
 def zip_bytes(files: Mapping[str, bytes]) -> bytes:
     """An archive of these files, in this order, without a clock."""
+    return _zip((name, len(data), partial(io.BytesIO, data)) for name, data in files.items())
+
+
+def _zip(files: Iterable[tuple[str, int, Callable[[], IO[bytes]]]]) -> bytes:
+    """An archive of files, each told by its name, its size and how it is opened; one part of it at a time is held."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
+        for name, size, opened in files:
             entry = zipfile.ZipInfo(name, _ZIP_TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.file_size, entry.compress_type = size, zipfile.ZIP_DEFLATED
             entry.create_system, entry.external_attr = 3, 0o644 << 16
-            archive.writestr(entry, data)
+            with opened() as part, archive.open(entry, "w") as into:
+                shutil.copyfileobj(part, into, 1 << 20)
     return out.getvalue()
 
 
