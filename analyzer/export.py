@@ -10,10 +10,11 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from analyzer.errors import UsageError
 from analyzer.findings import reproducing_sql
 from analyzer.review import FIRST, Reviews, entry_hash
 from analyzer.sql import literal
-from analyzer.tables import Sheet, csv_bytes, defused, jsonl_bytes, parquet_bytes, plain, write_whole, xlsx_bytes, zip_bytes
+from analyzer.tables import Packed, Sheet, csv_bytes, defused, jsonl_bytes, parquet_bytes, plain, write_whole, xlsx_bytes, zip_bytes
 
 _T = TypeVar("_T")
 __all__ = ["EACH", "FORMATS", "MANIFEST", "Options", "Sheet", "Verified", "defused", "pack", "plain", "sheets", "verify", "write", "write_each"]
@@ -63,8 +64,6 @@ class Options:
 
 
 _FULL = Options()
-_CHUNK = 10_000
-_WORDS = {str, type(None)}
 _QUERIES = {
     "findings": """
         SELECT f.finding_id, f.rule, r.title_zh, r.title_en, f.severity, f.strength, r.effect, r.known, f.case_id, f.debtor_id, f.person_id, f.agent_id, f.team, f.vendor,
@@ -88,9 +87,9 @@ _QUERIES = {
                any_value(o.breach) AS breaching_contacts, any_value(o.clear) AS clear_contacts, any_value(o.undetermined) AS undetermined_contacts,
                any_value(o.not_evaluated) AS not_evaluated_contacts
         FROM rules r LEFT JOIN (SELECT * FROM findings JOIN chosen USING (finding_id)) f ON f.rule = r.rule
-        LEFT JOIN (SELECT rule, coalesce(sum(contacts) FILTER (WHERE outcome = 'breach'), 0) AS breach, coalesce(sum(contacts) FILTER (WHERE outcome = 'clear'), 0) AS clear,
-                          coalesce(sum(contacts) FILTER (WHERE outcome = 'undetermined'), 0) AS undetermined,
-                          coalesce(sum(contacts) FILTER (WHERE outcome = 'not_evaluated'), 0) AS not_evaluated
+        LEFT JOIN (SELECT rule, coalesce(sum(contacts) FILTER (WHERE outcome = 'breach'), 0)::BIGINT AS breach, coalesce(sum(contacts) FILTER (WHERE outcome = 'clear'), 0)::BIGINT AS clear,
+                          coalesce(sum(contacts) FILTER (WHERE outcome = 'undetermined'), 0)::BIGINT AS undetermined,
+                          coalesce(sum(contacts) FILTER (WHERE outcome = 'not_evaluated'), 0)::BIGINT AS not_evaluated
                    FROM rule_results GROUP BY rule) o ON o.rule = r.rule
         GROUP BY r.rule, r.title_zh, r.title_en, r.kind, r.severity, r.strength, r.effect, r.known, r.digest ORDER BY r.rule""",
     "reconciliation": """
@@ -146,18 +145,9 @@ def sheets(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]] 
 
 
 def _sheet(con: duckdb.DuckDBPyConnection, name: str) -> Sheet:
-    """A table of the export. The database gives a new object for every cell; those that are said again and again are kept once, a third of the memory."""
-    result = con.execute(_QUERIES[name])
-    columns = tuple(d[0] for d in result.description or ())
-    known: list[dict[Any, Any]] = [{} for _ in columns]
-    rows: list[tuple[Any, ...]] = []
-    while chunk := result.fetchmany(_CHUNK):
-        kept = []
-        for cells, seen in zip(zip(*chunk, strict=True), known, strict=True):
-            few = set(map(type, cells)) <= _WORDS and 2 * len(set(cells)) < len(cells)
-            kept.append([seen.setdefault(cell, cell) for cell in cells] if few else cells)
-        rows += zip(*kept, strict=True)
-    return Sheet(name, columns, rows)
+    """A table of the export."""
+    found = con.sql(_QUERIES[name]).to_arrow_table()
+    return Sheet(name, tuple(found.column_names), Packed(found.columns))
 
 
 def _tell_batches(filters: Mapping[str, Sequence[str]]) -> tuple[str, list[list[str]]]:
@@ -345,9 +335,8 @@ def _redactor(con: duckdb.DuckDBPyConnection, found: Mapping[str, Sheet], option
         raise UsageError("redact.needs_key")
     entries = _entries(options.reviews)
     people = [entry[name] for entry in entries for name in ("actor", "assignee")] + [json.loads(entry["detail"] or "{}").get("approver", "") for entry in entries]
-    checked = found["sampling"].columns.index("checked_by")
-    redactor = redact.Redactor.of_run(con, redact.read_key(options.key_file), [*people, options.made_by, *(row[checked] for row in found["sampling"].rows)])
-    redactor.keep([FORMAT, *(row[0] for row in found["findings"].rows)])
+    redactor = redact.Redactor.of_run(con, redact.read_key(options.key_file), [*people, options.made_by, *found["sampling"].column("checked_by")])
+    redactor.keep([FORMAT, *found["findings"].column("finding_id")])
     redactor.keep(entry["finding_id"] for entry in entries if entry["finding_id"])
     return redactor
 
@@ -398,7 +387,10 @@ def pack(
     files[SECRET] = f"{secret}\n".encode()
     manifest = _manifest(con, found, files, selected, {"edition": "full"}, None)
     if redactor is not None:
-        sums = {redactor.name(name): redact.linked_sum(secret, data) for name, data in sorted(files.items()) if name not in (SECRET, VERIFIER)}
+        linked = [name for name in sorted(files) if name not in (SECRET, VERIFIER)]
+        sums = {shown: redact.linked_sum(secret, files[name]) for name, shown in zip(linked, redactor.names(linked), strict=True)}
+        # From here on only the other edition is held.
+        del files
         link = {"edition": "redacted", "full_edition": {"manifest": sha256(manifest).hexdigest(), "files": sums}}
         redactor.learn(found.values())
         shown = {name: redactor.sheet(sheet) for name, sheet in options.telling(found)}
@@ -450,16 +442,13 @@ def _files(con: duckdb.DuckDBPyConnection, shown: Mapping[str, Sheet], selected:
     used = _used(con)
     statements = {rule: hits for rule, _, hits, _ in used}
     chosen = con.execute("SELECT finding_id, rule, episode FROM findings JOIN chosen USING (finding_id) ORDER BY 1").fetchall()
-    texts = {_named(f"rules/{rule}.yaml", redactor): source for rule, source, *_ in used}
+    names = [f"rules/{rule}.yaml" for rule, *_ in used]
+    texts = dict(zip(redactor.names(names) if redactor else names, (source for _, source, *_ in used), strict=True))
     texts |= {f"sql/{finding}.sql": reproducing_sql(statements[rule], redactor.episode(episode) if redactor else episode) + "\n" for finding, rule, episode in chosen}
     files |= {name: text.encode("utf-8") for name, text in zip(texts, redactor.sources(texts) if redactor else texts.values(), strict=True)}
     files[pack_verifier.ACTION_LOG] = _action_log({finding for finding, *_ in chosen}, options.reviews, redactor)
     files[VERIFIER] = Path(pack_verifier.__file__).read_bytes()
     return files
-
-
-def _named(path: str, redactor: redact.Redactor | None) -> str:
-    return redactor.name(path) if redactor else path
 
 
 def _ipe(con: duckdb.DuckDBPyConnection, tables: Mapping[str, Sheet], selected: Mapping[str, list[str]], made_by: str, windows: Sequence[str], redactor: redact.Redactor | None = None) -> Sheet:
@@ -484,7 +473,7 @@ def _ipe(con: duckdb.DuckDBPyConnection, tables: Mapping[str, Sheet], selected: 
 
 
 def _values(sheet: Sheet, column: str) -> list[Any]:
-    return [row[sheet.columns.index(column)] for row in sheet.rows] if column else []
+    return sheet.column(column) if column else []
 
 
 def _action_log(findings: set[str], reviews: Reviews | None, redactor: redact.Redactor | None) -> bytes:
@@ -630,12 +619,14 @@ def _found_again(
         return _Again({}, [("verify.another_run", name)], [])
     evidence = pack_verifier.rows_of(archive, "evidence.jsonl")
     told = [str(row["finding_id"]) for row in pack_verifier.rows_of(archive, "findings.jsonl")]
-    known = _known(run)
+    known = _known(run, told)
     found = _Again(_hit_again(run, told, known), [], ["verify.unseen_texts", "verify.unseen_statements"] if redacted else [])
     differs, hidden = _compared(found.hits, evidence, redacted, partial)
     found.unseen += ["verify.unseen_contacts"] if hidden else []
-    statements = {finding: reproducing_sql(known[finding][1], known[finding][2]) + "\n" if finding in known else "" for finding in told}
-    differs += [finding for finding, sql in statements.items() if not _agrees(archive.read(f"sql/{finding}.sql").decode("utf-8", "replace"), sql, redacted)]
+    for finding in told:
+        sql = reproducing_sql(known[finding][1], known[finding][2]) + "\n" if finding in known else ""
+        if not _agrees(archive.read(f"sql/{finding}.sql").decode("utf-8", "replace"), sql, redacted):
+            differs.append(finding)
     found.wrong += [("verify.differs", finding) for finding in dict.fromkeys(differs)]
     if set(manifest) - _MANIFEST_KEYS:
         found.wrong.append(("verify.other", MANIFEST))
@@ -651,20 +642,19 @@ def _found_again(
         return found
     windows = _fill_windows(run)
     mine |= {name: _sheet(run, name) for name in ("contacts", "window")}
-    found.lacking = len({row[0] for row in mine["findings"].rows} - set(told))
-    theirs = {name: _cells(archive.read(f"{name}.csv")) for name in manifest["rows"]}
-    _compare_log(archive, theirs, mine, entries, found, redacted, partial)
-    if len(theirs.get("sampling", [])) > 1:
+    found.lacking = len(set(mine["findings"].column("finding_id")) - set(told))
+    _compare_log(archive, mine, entries, found, redacted, partial)
+    if len(list(_cells(archive.read("sampling.csv")))) > 1:
         found.unseen.append("verify.unseen_samples")
     if partial:
         found.unseen.append("verify.unseen_partial")
         if not redacted:
             for name in _OF_CONTACTS:
-                told_rows, our_rows = (Counter(_whole_finding(lines) if name == "findings" else map(tuple, lines)) for lines in (theirs[name], _cells(csv_bytes(mine[name]))))
+                told_rows, our_rows = (Counter(_whole_finding(lines) if name == "findings" else map(tuple, lines)) for lines in map(_cells, (archive.read(f"{name}.csv"), csv_bytes(mine[name]))))
                 if told_rows - our_rows:
                     found.wrong.append(("verify.other", f"{name}.csv"))
     else:
-        _compare_tables(archive, manifest, run, theirs, mine, windows, found, redacted, secret)
+        _compare_tables(archive, manifest, run, mine, windows, found, redacted, secret)
     _compare_rules(archive, manifest, run, found, redacted, partial)
     return found
 
@@ -682,24 +672,26 @@ def _agrees(told: str, ours: str, redacted: bool) -> bool:
     return told == ours or (redacted and len(told) == len(ours) and all(a == b or redact.masked(a) or a == redact.BLACK for a, b in zip(told, ours, strict=True)))
 
 
-def _table_agrees(told: Sequence[Sequence[str]], sheet: Sheet, redacted: bool, secret: str) -> bool:
+def _table_agrees(told: bytes, sheet: Sheet, redacted: bool, secret: str) -> bool:
     """Whether a table of a pack is ours; of a redacted edition, where it is not masked and with its sums keyed."""
-    ours = _cells(csv_bytes(sheet))
-    if not redacted or len(told) != len(ours):
-        return list(told) == ours
+    ours = csv_bytes(sheet)
+    if not redacted:
+        return told == ours
     keyed = [name in redact.KEYED for name in sheet.columns]
     return all(
-        len(a) == len(b) and all(_agrees(x, y, True) or (sums and x == redact.keyed(secret, y)) for x, y, sums in zip(a, b, keyed, strict=True))
-        for a, b in zip(told, ours, strict=True)
-    )
+        a is not None and b is not None and len(a) == len(b)
+        and all(_agrees(x, y, True) or (sums and x == redact.keyed(secret, y)) for x, y, sums in zip(a, b, keyed, strict=True))
+        for a, b in zip_longest(_cells(told), _cells(ours))
+    )  # fmt: skip
 
 
 def _compare_tables(
-    archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, theirs: Mapping[str, list[list[str]]], mine: Mapping[str, Sheet],
+    archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: duckdb.DuckDBPyConnection, mine: Mapping[str, Sheet],
     windows: Sequence[str], found: _Again, redacted: bool, secret: str,
 ) -> None:  # fmt: skip
     """Every table, and the names of all files."""
-    found.wrong += [("verify.other", f"{name}.csv") for name in _OF_RUN if name not in theirs or not _table_agrees(theirs[name], mine[name], redacted, secret)]
+    names = manifest["rows"]
+    found.wrong += [("verify.other", f"{name}.csv") for name in _OF_RUN if name not in names or not _table_agrees(archive.read(f"{name}.csv"), mine[name], redacted, secret)]
     expected = {*(f"{name}.csv" for name in (*mine, "ipe")), "findings.jsonl", "evidence.jsonl", pack_verifier.ACTION_LOG, VERIFIER, *([] if redacted else [SECRET])}
     named = {name for name in manifest["files"] if not name.startswith(("rules/", "sql/"))}
     found.wrong += [("verify.other", name) for name in sorted(expected ^ named)]
@@ -709,16 +701,17 @@ def _compare_tables(
     if SECRET in named and archive.read(SECRET) != f"{secret}\n".encode():
         found.wrong.append(("verify.other", SECRET))
     # What the verdicts and the work papers say is theirs; what the reconciliation sheet says of all of them is worked out anew.
-    header, *lines = theirs["ipe"]
+    sheet = archive.read("ipe.csv")
+    header, *lines = _cells(sheet)
     made_by = lines[0][header.index("made_by")] if lines else ""
     order = [line[header.index("list")] for line in lines]
-    listed = {name: mine[name] if name in _OF_RUN else _as_told(name, theirs[name]) for name in order if name in theirs}
-    if theirs["ipe"] != _cells(csv_bytes(_ipe(run, listed, manifest["selection"], made_by, windows))):
+    listed = {name: mine[name] if name in _OF_RUN else _as_told(name, list(_cells(archive.read(f"{name}.csv")))) for name in order if name in names}
+    if sheet != csv_bytes(_ipe(run, listed, manifest["selection"], made_by, windows)):
         found.wrong.append(("verify.other", "ipe.csv"))
 
 
 def _compare_log(
-    archive: zipfile.ZipFile, theirs: Mapping[str, list[list[str]]], mine: Mapping[str, Sheet], entries: Sequence[Mapping[str, Any]], found: _Again, redacted: bool, partial: bool,
+    archive: zipfile.ZipFile, mine: Mapping[str, Sheet], entries: Sequence[Mapping[str, Any]], found: _Again, redacted: bool, partial: bool,
 ) -> None:  # fmt: skip
     """The log of reviews and the verdicts of it."""
     log = pack_verifier.rows_of(archive, pack_verifier.ACTION_LOG)
@@ -732,7 +725,7 @@ def _compare_log(
             found.wrong.append(("verify.other", pack_verifier.ACTION_LOG))
     elif [row["hash"] for row in log] != [entry["hash"] for entry in entries[: len(log)]]:
         found.wrong.append(("verify.other", pack_verifier.ACTION_LOG))
-    if entries and not redacted and not partial and theirs["verdicts"] != _cells(csv_bytes(_verdicts(mine["findings"], entries[: len(log)]))):
+    if entries and not redacted and not partial and archive.read("verdicts.csv") != csv_bytes(_verdicts(mine["findings"], entries[: len(log)])):
         found.wrong.append(("verify.other", "verdicts.csv"))
 
 
@@ -747,15 +740,17 @@ def _compare_rules(archive: zipfile.ZipFile, manifest: Mapping[str, Any], run: d
             found.wrong.append(("verify.other", name))
 
 
-def _cells(data: bytes) -> list[list[str]]:
+def _cells(data: bytes) -> Iterator[list[str]]:
     """The lines of a table, the header first."""
-    return list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    csv.field_size_limit(2**31 - 1)
+    return csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=""))
 
 
-def _whole_finding(lines: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+def _whole_finding(lines: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
     """Of a table of findings what is the same for somebody who sees some of their contacts only; whose, when and how many is that of those."""
-    columns = [number for number, name in enumerate(lines[0]) if name in _OF_WHOLE_FINDING]
-    return [tuple(line[number] for number in columns) for line in lines]
+    header, *others = lines
+    columns = [number for number, name in enumerate(header) if name in _OF_WHOLE_FINDING]
+    return [tuple(line[number] for number in columns) for line in (header, *others)]
 
 
 def _as_told(name: str, lines: Sequence[Sequence[str]]) -> Sheet:
@@ -763,10 +758,11 @@ def _as_told(name: str, lines: Sequence[Sequence[str]]) -> Sheet:
     return Sheet(name, tuple(lines[0]), [tuple(line) for line in lines[1:]])
 
 
-def _known(run: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str, str]]:
-    """(rule, its statement, episode) of each finding of a run."""
-    found = run.execute("SELECT f.finding_id, f.rule, r.hits_sql, f.episode FROM findings f JOIN rules r ON r.rule = f.rule").fetchall()
-    return {finding: (rule, hits, episode) for finding, rule, hits, episode in found}
+def _known(run: duckdb.DuckDBPyConnection, findings: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+    """(rule, its statement, episode) of each of these findings that a run has."""
+    hits = dict(run.execute("SELECT rule, hits_sql FROM rules").fetchall())
+    found = run.execute("SELECT finding_id, rule, episode FROM findings WHERE finding_id IN (SELECT unnest(?::VARCHAR[]))", [list(findings)]).fetchall()
+    return {finding: (rule, hits[rule], episode) for finding, rule, episode in found}
 
 
 def _hit_again(run: duckdb.DuckDBPyConnection, findings: Sequence[str], known: Mapping[str, tuple[str, str, str]]) -> dict[str, list[tuple[str, str]]]:

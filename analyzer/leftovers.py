@@ -6,6 +6,9 @@ import os
 import platform
 import re
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 
@@ -13,6 +16,14 @@ from pathlib import Path
 def owner() -> str:
     """The mark of this process; no two that run at once on one storage have the same."""
     return f"{_host()}-{os.getpid()}"
+
+
+@contextmanager
+def private(prefix: str) -> Iterator[Path]:
+    """A folder that nobody else may read, among the temporary ones of this machine; it goes when the block ends, or when the next of that name is made."""
+    sweep(Path(tempfile.gettempdir()), prefix)
+    with tempfile.TemporaryDirectory(prefix=f"{prefix}{owner()}-") as folder:
+        yield Path(folder)
 
 
 def _host() -> str:

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import sha256
 from html.entities import html5
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -45,7 +45,7 @@ from pyarrow import parquet
 from analyzer import spellings, store
 from analyzer.errors import UsageError
 from analyzer.model import LOCAL
-from analyzer.tables import Sheet
+from analyzer.tables import Packed, Sheet
 from analyzer.text import personal_data
 from analyzer.text.normalise import SEPARATOR, Index, Mask, Points, code_points, fold_characters, join_split
 
@@ -398,9 +398,11 @@ class Redactor:
         """A selection as it may be told."""
         return {name: [self.pseudonym(v) if f"{name}_id" in IDENTIFIERS else self.texts([v])[0] for v in values] for name, values in filters.items()}
 
-    def name(self, path: str) -> str:
-        """The name of a file within a pack."""
-        return "/".join(self.texts(path.split("/")))
+    def names(self, paths: Sequence[str]) -> list[str]:
+        """The names of files within a pack."""
+        parts = [path.split("/") for path in paths]
+        shown = iter(self.texts([part for path in parts for part in path]))
+        return ["/".join(next(shown) for _ in path) for path in parts]
 
     def sources(self, files: Mapping[str, str]) -> list[str]:
         """The texts of statements and rule files, by name of the file, with every identifier replaced but in what is ours by the grammar."""
@@ -435,8 +437,10 @@ class Redactor:
 
     def sheet(self, sheet: Sheet) -> Sheet:
         """A table with the same columns and rows, every identifier replaced."""
-        columns = [self._column(name, [row[at] for row in sheet.rows]) for at, name in enumerate(sheet.columns)]
-        return Sheet(sheet.name, sheet.columns, list(zip(*columns, strict=True)) if sheet.rows else [])
+        columns = (self._column(name, sheet.column(name)) for name in sheet.columns)
+        if isinstance(sheet.rows, Packed):
+            return Sheet(sheet.name, sheet.columns, Packed([pa.chunked_array([pa.array(values)]) for values in columns]))
+        return Sheet(sheet.name, sheet.columns, list(zip(*columns, strict=True)))
 
     def _column(self, name: str, values: list[Any]) -> list[Any]:
         if name in KEYED:
@@ -459,14 +463,14 @@ class Redactor:
         batch: dict[str, str] = {}
         size = 0
         for name, data in files.items():
-            for value in (*values_of(name, data), *name.split("/")):
+            for value in chain(values_of(name, data), name.split("/")):
                 if value not in batch:
                     batch[value] = name
                     size += len(value) + 1
-            if size >= _BATCH:
-                if found := self._first(batch):
-                    return found
-                batch, size = {}, 0
+                if size >= _BATCH:
+                    if found := self._first(batch):
+                        return found
+                    batch, size = {}, 0
         return self._first(batch)
 
     def _first(self, batch: Mapping[str, str]) -> str | None:
@@ -558,7 +562,7 @@ def _pieces(name: str, text: str) -> list[tuple[bool, str]]:
 
 def _values(tables: Iterable[Sheet], columns: frozenset[str]) -> list[str]:
     """The distinct texts in some columns of tables."""
-    return sorted({row[at] for sheet in tables for at, name in enumerate(sheet.columns) if name in columns for row in sheet.rows if isinstance(row[at], str)})
+    return sorted({value for sheet in tables for name in sheet.columns if name in columns for value in sheet.column(name) if isinstance(value, str)})
 
 
 def _found(texts: Sequence[str]) -> list[tuple[int, int, int, str]]:
@@ -661,30 +665,39 @@ def own_words() -> frozenset[str]:
     return frozenset(words | {column for _, columns in store.schema() for column, _ in columns} | _OWN_FILES | IDENTIFIERS | KEPT | OWN | BLACKENED | FIGURES | _COLUMNS)
 
 
-def values_of(name: str, data: bytes) -> list[str]:
+def values_of(name: str, data: bytes) -> Iterator[str]:
     """Every text in a file of an export: cells and headers of tables, values of JSON and the names of files among its keys, what is not ours of statements and rule files, the whole of anything else."""
     match Path(name).suffix:
         case ".csv":
             csv.field_size_limit(2**31 - 1)
-            header, *rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
-            return [*header, *(cell for row in rows for column, cell in zip(header, row, strict=True) if column not in FIGURES)]
+            rows = csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=""))
+            header = next(rows)
+            yield from header
+            theirs = [column not in FIGURES for column in header]
+            for row in rows:
+                yield from (cell for other, cell in zip(theirs, row, strict=True) if other)
         case ".jsonl":
-            return [v for line in data.decode("utf-8").split("\n") if line for v in _json_values(json.loads(line))]
+            # No other sign ends a line of it: a text may hold those that Python takes for ends of lines.
+            yield from (v for line in io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="\n") if line.strip() for v in _json_values(json.loads(line)))
         case ".json":
-            return list(_json_values(json.loads(data)))
+            yield from _json_values(json.loads(data))
         case ".parquet":
             table = parquet.read_table(io.BytesIO(data))
-            texts = [c.to_pylist() for c in table.columns if pa.types.is_string(c.type) or pa.types.is_large_string(c.type)]
-            return [*table.column_names, *(v for column in texts for v in column if v)]
+            yield from table.column_names
+            yield from (v for c in table.columns if pa.types.is_string(c.type) or pa.types.is_large_string(c.type) for v in c.to_pylist() if v)
         case ".xlsx" | ".zip":
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                return [v for inner in archive.namelist() for v in (*inner.split("/"), *values_of(inner, archive.read(inner)))]
+                yield from (v for inner in archive.namelist() for v in (*inner.split("/"), *values_of(inner, archive.read(inner))))
         case ".xml" | ".rels":
-            root = ElementTree.fromstring(data)
-            # A sheet's cells are shared strings; what is left in it is figures.
-            return [t for node in root.iter() if not node.tag.endswith("}v") for t in (node.text or "", node.tail or "", node.get("name", "")) if t.strip()]
+            # A sheet's texts stand in its cells, or in a list of their own; what else a cell holds is figures.
+            for _, node in ElementTree.iterparse(io.BytesIO(data)):
+                told = [] if node.tag.endswith("}v") else [node.text, node.get("name")]
+                # What comes after a part is known when that which holds it ends.
+                yield from (t for t in (*told, *(part.tail for part in node)) if t and t.strip())
+                if node.tag.endswith("}row"):
+                    node.clear()
         case _:
-            return [piece for theirs, piece in _pieces(name, data.decode("utf-8", "replace")) if theirs]
+            yield from (piece for theirs, piece in _pieces(name, data.decode("utf-8", "replace")) if theirs)
 
 
 def _json_values(value: Any) -> Iterator[str]:
@@ -706,12 +719,17 @@ def secret_of(con: duckdb.DuckDBPyConnection) -> str:
     The redacted edition names sums of the full one's files. Were they plain sums, who has the redacted edition of a small selection could
     try all numbers until one fits; with this beside each file he cannot.
     """
-    found: str = con.execute(
-        "SELECT sha256(coalesce(string_agg(told, '' ORDER BY told), '')) FROM"
-        " (SELECT sha256(concat_ws('|', contact_id, debtor_id, person_id, number, at_utc, text)) AS told FROM contacts"
-        " UNION ALL SELECT sha256(concat_ws('|', person_id, case_id, name)) FROM persons UNION ALL SELECT sha256(concat_ws('|', number, person_id)) FROM numbers)"
-    ).fetchall()[0][0]
-    return found
+    told = con.execute(
+        "SELECT sha256(concat_ws('|', contact_id, debtor_id, person_id, number, at_utc, text)) AS told FROM contacts"
+        " UNION ALL SELECT sha256(concat_ws('|', person_id, case_id, name)) FROM persons UNION ALL SELECT sha256(concat_ws('|', number, person_id)) FROM numbers ORDER BY told"
+    )
+    whole = sha256()
+    while chunk := told.fetchmany(_ROWS):
+        whole.update("".join(one for (one,) in chunk).encode())
+    return whole.hexdigest()
+
+
+_ROWS = 10_000
 
 
 def keyed(secret: str, digest: str) -> str:

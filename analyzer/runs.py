@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
-from analyzer import store
+from analyzer import leftovers, store
 from analyzer.errors import InputError, UsageError
 
 
@@ -35,14 +37,29 @@ def locate(folder: Path, name: str | None = None) -> Path:
     return folder / f"{name}.duckdb"
 
 
-def connect(path: Path) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to a run file; the caller closes it.
+@contextmanager
+def sparing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """`connect` for what goes through a whole run once: little of it is kept in memory (see `store.connect_run`).
+
+    Raises:
+        InputError: as `connect`.
+    """
+    with leftovers.private("dunaudit-reading-") as scratch:
+        con = connect(path, scratch)
+        try:
+            yield con
+        finally:
+            con.close()
+
+
+def connect(path: Path, scratch: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to a run file; the caller closes it. `scratch`: as `store.connect_run` takes it.
 
     Raises:
         InputError: the file is not a run of this version.
     """
     try:
-        con = store.connect_run(path)
+        con = store.connect_run(path, scratch)
         for table, columns in store.schema():
             con.execute(f"SELECT {', '.join(column for column, _ in columns)} FROM {table} LIMIT 0").fetchall()
     except duckdb.Error as error:

@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -179,9 +179,21 @@ _LOCKED = {
 }  # fmt: skip
 
 
-def connect_run(path: Path) -> duckdb.DuckDBPyConnection:
-    """A connection to a published run, read-only and locked; the caller closes it. Several in one process are fine."""
+def connect_run(path: Path, scratch: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection to a published run, read-only and locked; the caller closes it. Several in one process are fine.
+
+    `scratch`: with it, what the database keeps in memory is bounded by half the size of the run (and never below `A_LITTLE`); what is more goes to this folder.
+    """
+    if scratch is not None:
+        bound = {"memory_limit": f"{max(A_LITTLE, path.stat().st_size // 2)}B", "temp_directory": str(scratch)}
+        # Where this process reads the run already, it does so with the settings of the first.
+        with suppress(duckdb.ConnectionException):
+            return duckdb.connect(str(path), read_only=True, config={**_LOCKED, **bound})
     return duckdb.connect(str(path), read_only=True, config=dict(_LOCKED))
+
+
+A_LITTLE = 256 << 20
+"""Octets: what reading a run takes at most, however small it is."""
 
 
 @cache

@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import shutil
-import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, overload
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -34,16 +33,72 @@ XLSX_TEXT = 32_767
 _CUT = "…[cut]"
 _FORMULA = "=+-@\t\r\n＝＋－＠﹢﹣﹦﹫"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-_BOOK = "dunaudit-book-"
+
+
+class Packed(Sequence[tuple[Any, ...]]):
+    """Rows kept by column as Arrow holds them, a tenth of what they take as plain values; they become those so many at a time."""
+
+    def __init__(self, columns: Sequence[pa.ChunkedArray]) -> None:
+        """Args:
+            columns: of one length, at least one.
+        """
+        self._columns = columns
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self._columns[0])
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Row by row."""
+        for columns in self.chunks():
+            yield from zip(*columns, strict=True)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[Any, ...]: ...
+    @overload
+    def __getitem__(self, at: slice) -> Packed: ...
+    def __getitem__(self, at: int | slice) -> tuple[Any, ...] | Packed:
+        """A row, or rows that follow each other."""
+        if isinstance(at, int):
+            return tuple(column[at].as_py() for column in self._columns)
+        start, stop, step = at.indices(len(self))
+        if step != 1:
+            raise ValueError("rows that follow each other only")
+        return Packed([column.slice(start, max(0, stop - start)) for column in self._columns])
+
+    def column(self, at: int) -> list[Any]:
+        """The values of a column."""
+        values: list[Any] = self._columns[at].to_pylist()
+        return values
+
+    def chunks(self) -> Iterator[list[Sequence[Any]]]:
+        """The columns of so many rows at a time."""
+        for start in range(0, len(self), _CHUNK):
+            yield [column.slice(start, _CHUNK).to_pylist() for column in self._columns]
+
+
+_CHUNK = 10_000
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A named table: columns, and rows of plain values."""
+    """A named table: columns, and rows of plain values, which may be `Packed`."""
 
     name: str
     columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
+    rows: Sequence[tuple[Any, ...]]
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a column."""
+        at = self.columns.index(name)
+        return self.rows.column(at) if isinstance(self.rows, Packed) else [row[at] for row in self.rows]
+
+    def chunks(self) -> Iterator[list[Sequence[Any]]]:
+        """The columns of the rows, of all of them or of so many at a time; none of a table without rows."""
+        if isinstance(self.rows, Packed):
+            yield from self.rows.chunks()
+        elif self.rows:
+            yield list(zip(*self.rows, strict=True))
 
 
 def plain(value: Any) -> Any:
@@ -62,11 +117,8 @@ def defused(value: Any) -> Any:
 
 def _plain_rows(sheet: Sheet, change: Callable[[Any], Any] = plain) -> Iterator[tuple[Any, ...]]:
     """The rows with `change` made to each value; columns that hold nothing but numbers need none and are most of a table."""
-    columns = []
-    for column in zip(*sheet.rows, strict=True):
-        kept = all(kind in _NUMBERS for kind in set(map(type, column)))
-        columns.append(column if kept else list(map(change, column)))
-    yield from zip(*columns, strict=True)
+    for columns in sheet.chunks():
+        yield from zip(*(column if all(kind in _NUMBERS for kind in set(map(type, column))) else list(map(change, column)) for column in columns), strict=True)
 
 
 _NUMBERS = (int, float, bool, type(None))
@@ -96,9 +148,8 @@ def jsonl_bytes(sheet: Sheet) -> bytes:
 
 def parquet_bytes(sheet: Sheet) -> bytes:
     """Parquet with the types of the values; a column without any has the type of its name, so that parts of one table can be put together."""
-    columns = list(zip(*sheet.rows, strict=True)) or [() for _ in sheet.columns]
     out = io.BytesIO()
-    typed = [pa.array(list(c), type=_type_of(name) if all(v is None for v in c) else None) for name, c in zip(sheet.columns, columns, strict=True)]
+    typed = [pa.array(values, type=_type_of(name) if all(v is None for v in values) else None) for name in sheet.columns for values in (sheet.column(name),)]
     parquet.write_table(pa.table(typed, names=list(sheet.columns)), out, compression="zstd")
     return out.getvalue()
 
@@ -118,10 +169,9 @@ def xlsx_bytes(found: Iterable[Sheet], created: datetime) -> bytes:
     import xlsxwriter  # type: ignore[import-untyped]
 
     # Its parts are written beside, so that a long list is never held as marks of a workbook too; private, and gone with this process.
-    leftovers.sweep(Path(tempfile.gettempdir()), _BOOK)
-    with tempfile.TemporaryDirectory(prefix=f"{_BOOK}{leftovers.owner()}-") as folder:
-        written = Path(folder) / "book.xlsx"
-        book = xlsxwriter.Workbook(str(written), {"constant_memory": True, "tmpdir": folder, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False})
+    with leftovers.private("dunaudit-book-") as folder:
+        written = folder / "book.xlsx"
+        book = xlsxwriter.Workbook(str(written), {"constant_memory": True, "tmpdir": str(folder), "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False})
         _fill(book, found, created)
         # The library stamps the parts of the archive with the clock.
         with zipfile.ZipFile(written) as old:

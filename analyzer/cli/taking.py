@@ -96,7 +96,7 @@ def export_(
                 key = Path(private) / "key"
                 key.write_text(secrets.token_hex(32), encoding="ascii")
                 talk(t("talk.fresh_key"))
-            with runs.connect(path) as con, progress_bar(json_) as progress:
+            with runs.sparing(path) as con, progress_bar(json_) as progress:
                 options = export.Options(edition, key, sign, log, tuple(sample or ()), by, progress)
                 if each is not None:
                     written = export.write_each(con, target, each, "html" if report_only else form or "zip", chosen, options, _reports(con, log) if report_only else None)
@@ -192,7 +192,7 @@ def verify_(
 ) -> None:
     """See the catalogue."""
     with errors():
-        with runs.connect(runs.locate(run, name)) if run is not None else nullcontext() as con:
+        with runs.sparing(runs.locate(run, name)) if run is not None else nullcontext() as con:
             told = export.verify(pack, con, public_key, full, review.Reviews(runs.locate(run, name), url) if run is not None else None)
         if json_:
             emit_json(told)
