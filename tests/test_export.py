@@ -835,3 +835,42 @@ def test_an_export_says_how_far_it_is(ending: str, con: duckdb.DuckDBPyConnectio
     export.write(con, tmp_path / f"a.{ending}", options=export.Options(progress=lambda *step: told.append(step)))
     assert [name for name, _, _ in told[:5]] == ["findings", "evidence", "rules", "reconciliation", "rejects"] and len(told) > 5
     assert all(0 <= done < of for _, done, of in told)
+
+
+def test_tables_kept_by_column_hold_what_the_database_says(con: duckdb.DuckDBPyConnection) -> None:
+    found = export.sheets(con)
+    export._fill_windows(con)
+    for name in ("findings", "evidence", "rules", "reconciliation", "rejects", "contacts", "window"):
+        told = con.execute(export._QUERIES[name]).fetchall()
+        sheet = found.get(name) or export._sheet(con, name)
+        # A sum that comes as another kind of number would be written as another.
+        assert list(sheet.rows) == told and [tuple(map(type, row)) for row in sheet.rows] == [tuple(map(type, row)) for row in told], name
+        assert [sheet.column(column) for column in sheet.columns] == [list(column) for column in zip(*told, strict=True)] or not told
+        assert list(sheet.rows[1:3]) == told[1:3] and (not told or sheet.rows[0] == told[0])
+
+
+def test_tables_are_the_same_however_they_are_kept(con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet = export.sheets(con)["evidence"]
+    as_rows = tables_module.Sheet(sheet.name, sheet.columns, list(sheet.rows))
+    monkeypatch.setattr(tables_module, "_CHUNK", 7)
+    for written in (tables_module.csv_bytes, tables_module.jsonl_bytes, tables_module.parquet_bytes):
+        assert written(sheet) == written(as_rows)
+    made = datetime(2026, 1, 2, 3, 4, 5)
+    assert tables_module.xlsx_bytes([sheet], made) == tables_module.xlsx_bytes([as_rows], made)
+
+
+def test_a_private_folder_goes_and_takes_those_of_the_dead_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead, alive = tmp_path / f"some-{leftovers._host()}-999999999-x", tmp_path / f"some-{leftovers.owner()}-y"
+    dead.mkdir(), alive.mkdir()
+    with leftovers.private("some-") as folder:
+        assert folder.is_dir() and folder.stat().st_mode & 0o077 == 0
+        assert not dead.exists() and alive.exists()
+    assert not folder.exists()
+
+
+def test_what_goes_through_a_run_once_has_a_bound(run: Path) -> None:
+    # In a process of its own: where a run is open already, it stays open as it is.
+    program = f"from pathlib import Path\nfrom analyzer import runs\nwith runs.sparing(Path({str(run)!r})) as con:\n    print(con.execute(\"SELECT current_setting('memory_limit')\").fetchall()[0][0])"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == "256.0 MiB"
