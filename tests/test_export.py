@@ -20,6 +20,7 @@ from typing import Any
 
 import duckdb
 import jsonschema
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -857,6 +858,14 @@ def test_tables_are_the_same_however_they_are_kept(con: duckdb.DuckDBPyConnectio
         assert written(sheet) == written(as_rows)
     made = datetime(2026, 1, 2, 3, 4, 5)
     assert tables_module.xlsx_bytes([sheet], made) == tables_module.xlsx_bytes([as_rows], made)
+
+
+def test_rows_kept_by_column_are_all_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables_module, "_CHUNK", 3)
+    for count in range(11):
+        rows = tables_module.Packed(pa.table({"a": list(range(count)), "b": [f"x{n}" for n in range(count)]}).columns)
+        assert list(rows) == [(n, f"x{n}") for n in range(count)] and len(rows) == count
+        assert all(list(rows[at:to]) == list(rows)[at:to] for at in range(count + 2) for to in range(count + 2))
 
 
 def test_a_private_folder_goes_and_takes_those_of_the_dead_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
