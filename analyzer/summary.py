@@ -154,14 +154,20 @@ def applying(found: Sequence[Row]) -> list[Row]:
     return [row for row in found if row["findings"] or any(row[outcome.value] for outcome in told)]
 
 
-def agents(con: duckdb.DuckDBPyConnection, wanted: Any) -> list[Row]:
+def teams(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """The teams in which outbound contacts were made, by name."""
+    return [r["team"] for r in rows(con, "SELECT DISTINCT team FROM contacts WHERE team IS NOT NULL AND agent_id IS NOT NULL AND direction IS DISTINCT FROM 'inbound' ORDER BY team")]
+
+
+def agents(con: duckdb.DuckDBPyConnection, wanted: Any, team: str = "") -> list[Row]:
     """Per collector: outbound contacts, those that breach, those `undetermined` (see `wanting`), the rate with Wilson's 95 % interval (low, high): a floor, since
     what is undetermined is among the contacts; and `expected`: the rate drawn towards that of all collectors, the more the fewer contacts there are (beta-binomial, its prior by the method of
-    moments); `change`: the rate in the second half of the period less that in the first. Those expected to breach most come first. Near misses are no breaches.
+    moments); `change`: the rate in the second half of the period less that in the first; `teams`: in how many he made contacts. Those expected to breach most come first. Near misses are no breaches.
 
     Args:
         con: a run.
         wanted: what `wanting` gave; None where nobody has counted: then `undetermined` is None.
+        team: only the contacts made in this team, and the rate of all of them; of any where it is empty.
     """
     with _given(con, wanted):
         found = rows(
@@ -172,11 +178,13 @@ def agents(con: duckdb.DuckDBPyConnection, wanted: Any) -> list[Row]:
             names AS (SELECT agent_id, arg_max(name, coalesce(from_on, DATE '1900-01-01')) AS name FROM agents GROUP BY agent_id)
             SELECT c.agent_id, any_value(n.name) AS name, arg_max(c.team, c.at_utc) AS team, arg_max(c.vendor, c.at_utc) AS vendor, count(*) AS contacts,
                    count(bad.seq) AS breaching_contacts, count(*) FILTER (WHERE w.undecided) AS undetermined,
+                   (SELECT count(DISTINCT t.team) FROM contacts t WHERE t.agent_id = c.agent_id AND t.direction IS DISTINCT FROM 'inbound') AS teams,
                    count(bad.seq) FILTER (WHERE c.at_utc > middle.at) / nullif(count(*) FILTER (WHERE c.at_utc > middle.at), 0)
                        - count(bad.seq) FILTER (WHERE c.at_utc <= middle.at) / nullif(count(*) FILTER (WHERE c.at_utc <= middle.at), 0) AS change
             FROM contacts c CROSS JOIN middle LEFT JOIN bad ON bad.seq = c.seq LEFT JOIN wanting_given w ON w.seq = c.seq LEFT JOIN names n ON n.agent_id = c.agent_id
-            WHERE c.agent_id IS NOT NULL AND c.direction IS DISTINCT FROM 'inbound' GROUP BY c.agent_id ORDER BY c.agent_id
+            WHERE c.agent_id IS NOT NULL AND c.direction IS DISTINCT FROM 'inbound' AND $team IN ('', c.team) GROUP BY c.agent_id ORDER BY c.agent_id
             """,
+            {"team": team},
         )
     total, bad = sum(r["contacts"] for r in found), sum(r["breaching_contacts"] for r in found)
     overall = bad / total if total else 0.0
@@ -659,12 +667,17 @@ def meant(con: duckdb.DuckDBPyConnection, filters: Mapping[str, Sequence[str]]) 
 def condition(filters: Mapping[str, Sequence[str]] | None) -> tuple[str, list[object]]:
     """(SQL over `findings`, its parameters): name of `FILTERS` -> values, any of which fits (`NO_VALUE`: none).
 
-    Besides, `since` and `until` take one date each, both included, and `EXCEPT` the ids of findings that are left out.
+    Besides, `since` and `until` take one date each, both included, `EXCEPT` the ids of findings that are left out, and `involved` collectors: findings of
+    which a breaching contact is one of theirs, whoever made the first.
     """
     where, params = ["true"], list[object]()
     for name, wanted in (filters or {}).items():
         if name in (EXCEPT, "finding"):
             where.append(f"finding_id {'NOT IN' if name == EXCEPT else 'IN'} (SELECT unnest(?::VARCHAR[]))")
+            params.append(list(wanted))
+            continue
+        if name == "involved":
+            where.append("finding_id IN (SELECT e.finding_id FROM finding_evidence e JOIN contacts c USING (seq) WHERE e.role = 'breach' AND c.agent_id IN (SELECT unnest(?::VARCHAR[])))")
             params.append(list(wanted))
             continue
         sql, more = _one_of(name, FILTERS, wanted)

@@ -979,3 +979,27 @@ def test_what_was_chosen_is_there_again(near: Path, monkeypatch: pytest.MonkeyPa
     at.switch_page("analyzer/dashboards/findings.py").run()
     at.switch_page("analyzer/dashboards/overview.py").run()
     assert not at.exception and at.selectbox(key="overview_dimension").value == "agent"
+
+
+def test_a_team_s_collectors_are_rated_on_what_they_did_in_it_and_share_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        ("C1", "2026-03-02 23:10:00", "电话", "呼出", "接通", "本人", "提醒还款", "A1"), ("C1", "2026-03-02 23:40:00", "电话", "呼出", "接通", "本人", "提醒还款", "A2"),
+        ("C2", "2026-03-05 10:00:00", "电话", "呼出", "接通", "本人", "提醒还款", "A1"), ("C3", "2026-03-05 11:00:00", "电话", "呼出", "接通", "本人", "提醒还款", "A2"),
+    ]  # fmt: skip
+    for name, lines in (("contacts.csv", [HEADERS, *rows]), ("agents.csv", [("agent_id", "team", "from_on"), ("A1", "one", "2026-01-01"), ("A1", "two", "2026-03-04"), ("A2", "two", "2026-01-01")])):
+        with (tmp_path / name).open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(lines)
+    done = audit.run([str(tmp_path)], tmp_path / "runs", packs=["cn-gbt-45251"], run_id="r")
+    with runs.connect(done.path) as con:
+        assert summary.teams(con) == ["one", "two"]
+        told = {team: {r["agent_id"]: (r["contacts"], r["breaching_contacts"], r["teams"]) for r in summary.agents(con, None, team)} for team in ("", "one", "two")}
+        assert told == {"": {"A1": (2, 1, 2), "A2": (2, 1, 1)}, "one": {"A1": (1, 1, 2)}, "two": {"A1": (1, 0, 2), "A2": (2, 1, 1)}}
+        night = {"rule": ["cn-gbt-45251/quiet-hours"]}
+        shared, count = summary.findings(con, night)
+        assert count == 1 and shared[0]["breaches"] == 2 and shared[0]["agent_id"] == "A1"
+        # The second collector's example is there too, though the finding counts at the first.
+        assert summary.findings(con, night | {"agent": ["A2"]})[1] == 0 and [summary.findings(con, night | {"involved": [a]})[1] for a in ("A1", "A2", "A3")] == [1, 1, 0]
+    at = _open(tmp_path / "runs", "en", "agents.py", monkeypatch, agents_team="two")
+    assert at.header[0].value in ("A1", "A2") and (at.header[0].value == "A1") == (say("page.agent_elsewhere", "en") in [c.value for c in at.caption])
+    at = _open(tmp_path / "runs", "en", "agents.py", monkeypatch, agents_team="one")
+    assert [h.value for h in at.header] == ["A1"] and say("page.agent_elsewhere", "en") in [c.value for c in at.caption] and say("page.agent_examples_help", "en") in [c.value for c in at.caption]

@@ -7,6 +7,7 @@ import string
 
 from analyzer import messages
 from analyzer.intake.columns import WORDS
+from analyzer.rules import ROWS
 from analyzer.text import lexicon_ids
 from tests.conftest import ROOT
 
@@ -55,3 +56,7 @@ def test_a_word_before_a_figure_is_said_too() -> None:
 
 def test_every_kind_of_event_has_a_word() -> None:
     assert {f"word.event_{kind}" for kind in WORDS["kind@case_events"]} <= messages.keys()
+
+
+def test_every_row_that_rules_serve_has_a_word() -> None:
+    assert {f"row.{row}" for row in ROWS} <= messages.keys()

@@ -159,7 +159,7 @@ def rules_coverage(
         emit_json({"rows": rows, "clauses": clauses})
         return
     lang = language()
-    by_row = [[r.row, len(r.rules), r.cases, "-" if r.findings is None else r.findings, ", ".join(r.rules)] for r in rows]
+    by_row = [[f"{r.row} {t(f'row.{r.row}')}", len(r.rules), r.cases, "-" if r.findings is None else r.findings, ", ".join(r.rules)] for r in rows]
     by_clause = [
         [c.pack, c.clause_zh if lang == "zh" else c.clause_en, t(f"word.{c.known}") if c.known != "-" else "-", t(f"word.{c.decided}"), len(c.rules), c.cases,
          "-" if c.findings is None else c.findings, "{:.2f} ({:.2f}-{:.2f})".format(*c.precision) if c.precision else "-"]

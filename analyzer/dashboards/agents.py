@@ -112,9 +112,11 @@ def say_due(tasks: list[review.Task], agents: set[str]) -> None:
         st.warning(plain(t("page.coaching.due", count=len(waiting), names=t("page.comma").join(sorted(set(waiting))))))
 
 
-def one(agent: str, log: review.Reviews, tasks: list[review.Task], wanted: Any) -> None:
-    """A collector: by rule beside his team, by week, his coaching, and his own contacts to coach on."""
+def one(agent: str, log: review.Reviews, tasks: list[review.Task], wanted: Any, elsewhere: bool) -> None:
+    """A collector: by rule beside his team, by week, his coaching, and his own contacts to coach on. `elsewhere`: he worked in teams that are not in view."""
     st.header(plain(agent))
+    if elsewhere:
+        st.caption(t("page.agent_elsewhere"))
     with st.spinner(t("page.working")):
         outcomes = access.outcomes(run_path())
     rules = [r | {"title": r[f"title_{lang()}"], "share": percent(r["rate"]), "team_share": percent(r["team_rate"])} for r in ask(summary.agent_rules, agent, outcomes)]
@@ -133,12 +135,13 @@ def one(agent: str, log: review.Reviews, tasks: list[review.Task], wanted: Any) 
     )  # fmt: skip
     draw(chart, t("page.agent_trend"))
     coaching(log, tasks, agent, rules)
-    filters = {"agent": [agent], "nature": ["breach"]}
+    filters = {"involved": [agent], "nature": ["breach"]}
     examples, total = ask(summary.findings, filters, "severity", EXAMPLES, 0)
     st.subheader(t("page.agent_examples"))
     if not total:
         st.write(t("page.no_findings"))
         return
+    st.caption(t("page.agent_examples_help"))
     rows = [e | {"title": e[f"title_{lang()}"]} for e in examples]
     event = table(rows, ("severity", "title", "first_local", "case_id", "channel", "breaches", "measured", "finding_id"), t("page.agent_examples"), on_select="rerun", selection_mode="single-row", key=f"agent_findings_{agent}")
     open_picked(event, rows, 0, (filters, "severity"))
@@ -147,21 +150,21 @@ def one(agent: str, log: review.Reviews, tasks: list[review.Task], wanted: Any) 
 def main() -> None:
     st.title(t("page.agents"))
     wanted = undecided(ask_once(summary.totals)["contacts"])
-    rows = ask(summary.agents, wanted)
+    teams = ask(summary.teams)
+    words = {"": t("page.all")} | {name: name for name in teams}
+    team = st.selectbox(t("column.team"), list(words), format_func=words.__getitem__, key="agents_team", width=260) if teams else ""
+    rows = ask(summary.agents, wanted, team)
     if not rows:
         st.info(t("page.no_agents"))
         return
-    teams = sorted({r["team"] for r in rows if r["team"]})
-    words = {"": t("page.all")} | {name: name for name in teams}
-    team = st.selectbox(t("column.team"), list(words), format_func=words.__getitem__, key="agents_team", width=260)
-    rows = [r for r in rows if not team or r["team"] == team]
     log = review.Reviews(run_path())
     tasks = log.coaching()
     say_due(tasks, {r["agent_id"] for r in rows})
     spread(rows)
     event = table([written(r) for r in rows], COLUMNS, t("page.agents"), on_select="rerun", selection_mode="single-row", key=f"agents_table_{team}")
     picked = event["selection"]["rows"]
-    one(rows[picked[0] if picked and picked[0] < len(rows) else 0]["agent_id"], log, tasks, wanted)
+    chosen = rows[picked[0] if picked and picked[0] < len(rows) else 0]
+    one(chosen["agent_id"], log, tasks, wanted, elsewhere=bool(team) and chosen["teams"] > 1)
 
 
 main()
