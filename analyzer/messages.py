@@ -1667,6 +1667,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "word.earlier_log": ("更早的日志", "the log before its beginning"),
     "word.later_log": ("更晚的日志", "the log after its end"),
     "word.calendar": ("当日的工作日历", "a calendar that covers the day"),
+    "word.case_events.kind": ("事件的种类（没读懂的词，写进映射的 values.kind）", "the event's kind (a word that was not read: write it under values.kind of a mapping)"),
     "word.case_events.occurred_at": ("事件的时间", "the event's time"),
     "word.CN_RESIDENT_ID": ("居民身份证号", "resident ID number"),
     "word.BANK_CARD": ("银行卡号", "bank card number"),

@@ -249,7 +249,7 @@ CREATE TABLE contacts (
     party party_word,                   -- debtor, obliged (guarantor, co-borrower) or third_party; NULL: unknown
     knows BOOLEAN,                      -- whether that person knew of the loan on that date; NULL: unknown
     text VARCHAR,                       -- note or message as logged
-    silent BOOLEAN,                     -- whether there is no text, or only blanks
+    silent BOOLEAN,                     -- whether the text says nothing: there is none, or only blanks, figures and punctuation, or a word for nothing
     recording_id VARCHAR,               -- recording, photograph or film
     recording_kept_until DATE,          -- day until which the recording is kept, or on which it was destroyed
     record_kept_until DATE,             -- the same of the record itself

@@ -38,6 +38,8 @@ CLASSES = ((0, "C"), (30, "M1"), (60, "M2"), (90, "M3"))
 LAST_CLASS = "M3+"
 TRACKING_DAYS = 2
 OBLIGED = ("self", "guarantor", "co_borrower")
+NOTHING_SAID = ("无", "暂无", "同上", "略", "空", "无内容", "无备注", "n/a", "N/A", "na", "NA", "none", "None", "nil", "same as above", "ditto", "as above")
+"""Notes that hold a word and say nothing."""
 HIDDEN = "龥"
 """A character that no text and no lexicon has: each of a name's is written so for the reader of texts."""
 
@@ -350,6 +352,11 @@ def written_to_us(alias: str) -> str:
     return f"({alias}.direction = 'inbound' AND {alias}.channel NOT IN {literal(SPOKEN)})"
 
 
+def silent(text: str) -> str:
+    """SQL: whether a note says nothing: there is none, or no letter and no sign beyond figures and punctuation stands in it, or only a word for nothing."""
+    return f"coalesce(NOT regexp_matches({text}, '[\\p{{L}}\\p{{So}}]') OR trim({text}) IN {literal(NOTHING_SAID)}, true)"
+
+
 def on_business(alias: str) -> str:
     """SQL: whether the text of a contact is of a channel that is for collecting alone (`BUSINESS`)."""
     return f"coalesce({alias}.channel IN {literal(BUSINESS)}, false)"
@@ -616,7 +623,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, bases: Mapping[int,
                         WHEN rel IS NOT NULL THEN 'third_party' END,
                    CASE WHEN rel IN {literal(OBLIGED)} THEN true WHEN knows IS NOT NULL THEN knows
                         WHEN knows_since IS NOT NULL THEN knows_since <= on_date END,
-                   text, coalesce(trim(text) = '', true), recording_id, recording_kept_until, record_kept_until, template_id, staff_count, days, dpd_source,
+                   text, {silent('text')}, recording_id, recording_kept_until, record_kept_until, template_id, staff_count, days, dpd_source,
                    CASE WHEN days IS NULL THEN NULL {classes} ELSE {literal(LAST_CLASS)} END,
                    CASE WHEN days IS NULL THEN NULL WHEN days > 0 THEN 'collection' WHEN days >= -{TRACKING_DAYS} THEN 'tracking' ELSE 'reminder' END,
                    batch_id, row_no

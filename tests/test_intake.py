@@ -623,3 +623,59 @@ def test_agreed_hours_that_cannot_be_read_are_counted(run: Run, tmp_path: Path) 
     _, con = run([tmp_path / name for name in files])
     assert con.execute("SELECT agreed_from::VARCHAR, agreed_to FROM case_events").fetchall() == [("08:00:00", None)]
     assert con.execute("SELECT column_name, problem, cells FROM cell_problems").fetchall() == [("agreed_to", "unreadable", 1)]
+
+
+def test_a_total_in_the_first_column_is_no_contact(write: Write, run: Run) -> None:
+    text = "记录编号,案件编号,与客户关系,渠道,方向,时间,结果,内容\n1,K1,本人,电话,呼出,2026-04-01 10:00,接通,核实\n合计,22,,,,,,\n总计：2条,,,,,,,\n"
+    result, con = run([write("contacts.csv", text)])
+    assert [(b.rows_read, b.loaded, b.rejected) for b in result.batches] == [(3, 1, 2)]
+    assert {row[0] for row in con.execute("SELECT reason FROM rejects").fetchall()} == {"reject.summary"}
+
+
+@pytest.mark.parametrize(("word", "told"), [("要求停止拨打", "breach"), ("某某事件", "undetermined"), ("还款提醒设置", "undetermined"), ("投诉", "clear")])
+def test_an_event_of_a_kind_that_nobody_knows_may_be_any(word: str, told: str, write: Write, run: Run) -> None:
+    rows = "".join(f"A{n},K1,本人,,电话,呼出,2026-04-01 1{n}:00,无人接听,x\n" for n in range(3)) + "A4,K1,朋友,P1,电话,呼出,2026-04-05 10:00,接通,请转告客户回电。\n"
+    contacts = write("contacts.csv", "记录编号,案件编号,与客户关系,联系人编号,渠道,方向,时间,结果,内容\n" + rows)
+    events = write("events.csv", f"编号,案件编号,联系人编号,事件,事件时间\nE1,K1,P1,{word},2026-04-03 10:00\nE2,K1,P1,,2026-04-03 10:00\n")
+    result, con = run([contacts, events])
+    # A kind that was read or not, the row is there; one that says none is not.
+    assert [(b.rows_read, b.loaded, b.rejected) for b in result.batches if b.table == "case_events"] == [(2, 1, 1)]
+    told_now = dict(con.execute("SELECT outcome, sum(contacts) FROM rule_results WHERE rule = 'cn-gbt-45251/stop-on-refusal' AND outcome <> 'not_applicable' GROUP BY ALL").fetchall())
+    assert told_now == {told: 1}
+    words = [(p["column_name"], p["problem"], p["words"]) for p in summary.cell_problems(con)]
+    assert words == ([("kind", "unmapped_word", word)] if told == "undetermined" else [])
+    if told == "undetermined":
+        assert con.execute("SELECT DISTINCT missing FROM rule_results WHERE rule = 'cn-gbt-45251/stop-on-refusal' AND outcome = 'undetermined'").fetchall() == [("case_events.kind",)]
+
+
+def test_a_word_for_which_a_row_was_rejected_is_named(write: Write, run: Run) -> None:
+    contacts = write("contacts.csv", "记录编号,案件编号,与客户关系,渠道,方向,时间,结果,内容\n1,K1,本人,电话,呼出,2026-04-01 10:00,接通,核实\n")
+    _, con = run([contacts, write("persons.csv", "联系人编号,案件编号,姓名,关系\nP1,K1,张三,本人\nP2,K1,李四,拜把子\n")])
+    assert [(p["column_name"], p["words"]) for p in summary.cell_problems(con)] == [("relation", "拜把子")]
+
+
+@pytest.mark.parametrize(("note", "told"), [("无", "breach"), ("。。。", "breach"), ("111", "breach"), ("同上", "breach"), ("  ", "breach"), ("👍", "clear"), ("核实本人", "clear"), ("PTP", "clear")])
+def test_a_note_that_says_nothing_is_none(note: str, told: str, write: Write, run: Run) -> None:
+    _, con = run([write("contacts.csv", f"记录编号,案件编号,与客户关系,渠道,方向,时间,结果,内容\n1,K1,本人,电话,呼出,2026-04-01 10:00,接通,{note}\n")])
+    assert con.execute("SELECT outcome FROM rule_results WHERE rule = 'cn-gbt-45251/call-record'").fetchall() == [(told,)]
+
+
+@pytest.mark.parametrize(("headers", "channel"), [
+    ("外呼编号,案件编号,外呼号码,外呼时间,接通状态,通话秒数,呼叫方向", "call"), ("call_id,case_number,dialed_number,call_start,call_status,call_duration", "call"),
+    ("编号,案件编号,号码,时间,结果,内容,备注", None), ("消息编号,案件编号,被叫号码,呼叫时间,接通状态,短信内容,方向", None),
+])  # fmt: skip
+def test_what_a_dialler_exports_is_calls(headers: str, channel: str | None, write: Write, run: Run) -> None:
+    cells = ["1", "K1", "13800001111", "2026-04-01 10:00:00", "接通", "30", "呼出"][: len(headers.split(","))]
+    _, con = run([write("contacts.csv", headers + "\n" + ",".join(cells) + "\n")])
+    assert con.execute("SELECT channel::VARCHAR FROM contacts").fetchall() == [(channel,)]
+    # It is said, as what a mapping sets is.
+    assert ("= call" in con.execute("SELECT mapped FROM batches").fetchall()[0][0]) is (channel is not None)
+
+
+@pytest.mark.parametrize(("word", "kind"), [
+    ("股份制银行", "bank"), ("农商行", "bank"), ("持牌消金", "consumer_finance"), ("互联网小贷公司", "microloan"), ("资产管理公司", "other"), ("助贷平台", "other"), ("P2P", "other"), ("火星银号", None),
+])  # fmt: skip
+def test_kinds_of_lenders_as_people_call_them(word: str, kind: str | None, write: Write, run: Run) -> None:
+    contacts = write("contacts.csv", "记录编号,案件编号,与客户关系,渠道,方向,时间,结果,内容\n1,K1,本人,电话,呼出,2026-04-01 10:00,接通,核实\n")
+    _, con = run([contacts, write("cases.csv", f"案件编号,委托方类型,逾期天数\nK1,{word},3\n")])
+    assert con.execute("SELECT lender_kind::VARCHAR FROM cases").fetchall() == [(kind,)]

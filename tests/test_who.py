@@ -16,7 +16,8 @@ from analyzer.checks import prepare
 from analyzer.checks.base import guests
 from analyzer.errors import RuleErrors, UsageError
 from analyzer.intake import Settings, load_mapping
-from analyzer.text import TextReader, Words
+from analyzer.scan import Message, judge_messages
+from analyzer.text import TextReader, Words, load_lexicons
 from tests.conftest import ROOT
 
 DAY = "2026-03-{:02d} 15:00:00"
@@ -261,3 +262,36 @@ def test_contacts_derived_in_parts_are_the_same(tmp_path: Path, monkeypatch: pyt
     assert list(differences(whole.path, parted.path)) == []
     with runs.connect(parted.path) as con:
         assert con.execute("SELECT count(*) FROM signals").fetchall()[0][0] > 100
+
+
+_TO_HIM = [f"{who}{towards}{whom}{says}" for who in ("", "坐席", "我", "直接") for towards in "跟对给向" for whom in ("客户", "本人", "对方", "联系人", "借款人") for says in ("说", "讲", "说了")]
+_TO_US = [f"{who}{towards}{whom}{says}" for who in ("客户", "对方", "借款人", "其") for towards in "跟对冲" for whom in ("坐席", "催收员") for says in ("说", "讲", "喊")]
+_TO_US += [*(f"客户{towards}我说" for towards in "跟对"), "客户怒称", "客户放话", "客户叫嚣", "客户扬言", "客户骂坐席说"]
+
+
+@pytest.mark.parametrize("sign", ["", "：", "，"])
+def test_who_says_it_to_whom(words: Words, sign: str) -> None:
+    """跟客户说 is the collector's own word though 客户说 stands in it, 客户对坐席说 the customer's."""
+    threats = [Message(str(n), f"{said}{sign}再不还就打断你的腿。", "zh", None, None, "call_note") for n, said in enumerate(_TO_HIM)]
+    lost = [m.text for m, v in zip(threats, judge_messages(threats, words.lexicons, words.reader), strict=True) if not v.labels]
+    suffered = [Message(str(n), f"{said}{sign}再打电话就打断你的腿。", "zh", None, None, "call_note") for n, said in enumerate(_TO_US)]
+    charged = [m.text for m, v in zip(suffered, judge_messages(suffered, words.lexicons, words.reader), strict=True) if v.labels]
+    assert (lost, charged) == ([], [])
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("客户说没钱，跟他挑明了：再不还就叫人去你家砸门。", True), ("客户问能不能缓几天，跟他说不行，今天不还就弄你。", True), ("客户说没钱，跟借款人说再不还就打断你的腿。", True),
+    ("客户称上家催收跟他说再不还就叫人砸门。", False), ("客户投诉坐席昨天来电，对其说你再不还就死定了。", False), ("客户说他老婆跟他说，再不还钱就弄死他。", False),
+    ("客户跟我说，再打电话就打断你的腿。", False),
+])  # fmt: skip
+def test_reported_speech_ends_where_the_collector_turns_to_him(words: Words, text: str, told: bool) -> None:
+    message = Message("1", text, "zh", None, None, "call_note")
+    assert bool(judge_messages([message], words.lexicons, words.reader)[0].labels) is told
+
+
+def test_a_set_of_context_words_that_is_not_there_is_said(tmp_path: Path) -> None:
+    context = (ROOT / "rules/lexicon/_context.yaml").read_text(encoding="utf-8")
+    (tmp_path / "_context.yaml").write_text(context.replace("'{person}怒称'", "'{persons}怒称'"), encoding="utf-8")
+    with pytest.raises(RuleErrors) as caught:
+        load_lexicons(tmp_path)
+    assert "no such set: persons" in caught.value.text("en")

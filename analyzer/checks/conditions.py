@@ -75,8 +75,8 @@ def lifted(compiler: Compiler, unless: Unless, at: tuple[str, ...]) -> str:
 
 
 def event_join(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) -> str:
-    """SQL over contact `c` and an event `e` that is `events_near`: e concerns c, and holds at c's moment (three-valued)."""
-    parts = [_concerns(compiler, event), holds(compiler.day)]
+    """SQL over contact `c` and an event `e` that is `events_near`: e is of the kinds, concerns c, and holds at c's moment (three-valued)."""
+    parts = [f"e.kind IN {literal(event.kinds)}", _concerns(compiler, event), holds(compiler.day)]
     if event.for_dates is not None:
         days = compiler.value(event.for_dates, (*at, "for_dates"), compiler.day)
         parts.append(f"{compiler.day} < e.occurred_on + {days}::INTEGER")
@@ -140,9 +140,9 @@ def three_valued(joined: str, event: EventCondition) -> str:
 
 
 def events_near(event: EventCondition) -> str:
-    """SQL over contact `c`: FROM and WHERE of the events `e` that may concern it: of the kinds, and of the cases meant."""
+    """SQL over contact `c`: FROM and WHERE of the events `e` that may concern it: of the kinds, or of one that could not be read, and of the cases meant."""
     source = "case_events" if _near(event).startswith("e.case_id") else _OF_DEBTORS
-    return f"FROM {source} e WHERE {_near(event)} AND e.kind IN {literal(event.kinds)}"
+    return f"FROM {source} e WHERE {_near(event)} AND (e.kind IN {literal(event.kinds)} OR e.kind IS NULL)"
 
 
 def _near(event: EventCondition) -> str:

@@ -94,6 +94,7 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str, reopene
     found = (
         f"(SELECT {{'yes': min(CASE WHEN {joined} THEN e.occurred_utc::VARCHAR || ' ' || e.event_id END),"
         f" 'maybe': bool_or(({joined}) IS NULL),"
+        f" 'unread': bool_or(({joined}) IS NULL AND e.kind IS NULL),"
         f" 'timeless': bool_or(({joined}) IS NULL AND (e.occurred_utc IS NULL OR e.occurred_by <> e.occurred_utc OR e.ended_by <> e.ended_utc)),"
         f" {_latest(joined)},"
         f" 'kind': min(CASE WHEN {joined} THEN e.kind || ' ' || e.occurred_on::VARCHAR END)}}"
@@ -113,7 +114,7 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str, reopene
     )
     episode = "concat_ws(chr(124), s.case_id, s.whom, s.e.kind)" if event.match.startswith("person") else "concat_ws(chr(124), s.case_id, s.e.kind)"
     breach = "s.sure AND s.shut IS TRUE"
-    missing_or = f"coalesce(s.missing, CASE WHEN s.e.timeless THEN {literal(EVENT_TIME)} ELSE 'case_events.person_id' END)"
+    missing_or = f"coalesce(s.missing, CASE WHEN s.e.unread THEN 'case_events.kind' WHEN s.e.timeless THEN {literal(EVENT_TIME)} ELSE 'case_events.person_id' END)"
     hits = (
         f"SELECT {row(f'CASE WHEN {breach} THEN {episode} END', role=either(breach), measured='s.e.kind', missing=missing_or)}"
         f" FROM ({base}) s WHERE s.shut IS NOT FALSE"

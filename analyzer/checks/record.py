@@ -33,7 +33,8 @@ def compile_record(rule: Rule, params: Record) -> Compiled:
     empty, absent = [], []
     for name in params.requires:
         column = f"c.{_STORED.get(name, name)}"
-        blank = f"({column} IS NULL OR trim({column}::VARCHAR) = '')"
+        # A note of 111 or 同上 is none.
+        blank = "c.silent" if name == "text" else f"({column} IS NULL OR trim({column}::VARCHAR) = '')"
         given = f"EXISTS (SELECT 1 FROM provided v WHERE v.batch_id = c.batch_id AND v.column_name = {literal(name)})"
         empty.append(f"CASE WHEN {blank} AND {given} THEN {literal(name)} END")
         absent.append(f"CASE WHEN {blank} AND NOT {given} THEN {literal(name)} END")

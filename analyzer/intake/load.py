@@ -42,6 +42,8 @@ _MOST_WORDS = 2_000
 _SURELY_MIDNIGHT = 3
 _ZONE_WORD = re.compile(r"[0-9] *[A-Z]{3,4}\b(?! *[+-])")
 _OF_THE_STATES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Anchorage", "Pacific/Honolulu")
+# What happened to a case under a name that nobody knows did happen: it may be anything that a rule asks for.
+_READ_LATER = ("case_events", "kind")
 _HOUR_MATTERS = {("contacts", "started_at"), ("case_events", "occurred_at"), ("case_events", "ended_at")}
 
 
@@ -174,14 +176,14 @@ def _read(
         if extra:
             fields.append(f"{extra} AS {column.name}_off")
             fields.append(f"{_day_only(con, plan, column, cell)} AS {column.name}_day")
-        if column.type in ("time", "date") and cell is not None:
+        if (column.type in ("time", "date") or (plan.table.name, column.name) == _READ_LATER) and cell is not None:
             fields.append(f"{cell} AS cell_{column.name}")
         bad += _complaints(plan, column, cell)
     reason, detail = (_first_of(bad, part) for part in (1, 2))
     names = ", ".join(f"{c.name}, {c.name}_off, {c.name}_day" if c.type == "time" else c.name for c in plan.table.columns)
     con.execute(
         f"INSERT INTO {_into(plan.table)} SELECT batch_id, row_no, {names}, {reason}, {detail}"
-        f" FROM (SELECT {number} AS batch_id, {staged.row_no} AS row_no, {', '.join(fields)} FROM {_from(plan)})"
+        f" FROM (SELECT {number} AS batch_id, {staged.row_no} AS row_no, raw.c0 AS first_cell, {', '.join(fields)} FROM {_from(plan)})"
     )
     _keep_unreadable_rows(con, plan, number, staged)
     _count_cell_problems(con, plan, number, staged)
@@ -403,11 +405,14 @@ def _complaints(plan: Plan, column: Column, cell: str | None) -> list[tuple[str,
     if cell is not None and column.type in ("time", "date"):
         year = f"year({name}) NOT BETWEEN {_FIRST_YEAR} AND {_LAST_YEAR}"
         found.append((year, "reject.time_range", name))
-    if (plan.table.name, name) == ("contacts", "started_at"):
-        # Below a list stand its totals and who made it.
-        found.append((f"CASE WHEN {name} IS NULL THEN regexp_matches(case_id, {literal(FOOTER)}, 'i') ELSE false END", "reject.summary", "case_id"))
+    if (plan.table.name, name) == ("contacts", "contact_id"):
+        # Below a list stand its totals and who made it; that says more of such a row than what it lacks.
+        stands = " OR ".join(f"coalesce(regexp_matches({place}, {literal(FOOTER)}, 'i'), false)" for place in ("first_cell", "case_id"))
+        found.append((f"CASE WHEN started_at IS NULL THEN {stands} ELSE false END", "reject.summary", "case_id"))
     # A contact without a time is loaded: it happened, and what needs its time is undetermined.
-    if column.required and not timeless and (plan.table.name, name) != ("contacts", "started_at"):
+    if (plan.table.name, name) == _READ_LATER and cell is not None:
+        found.append((f"{name} IS NULL AND {values.filled(f'cell_{name}')} IS NULL", "reject.missing", name))
+    elif column.required and not timeless and (plan.table.name, name) != ("contacts", "started_at"):
         unreadable = column.type in ("decimal", "integer", "word")
         found.append((f"{name} IS NULL", "reject.unreadable" if unreadable else "reject.missing", name))
     return found
@@ -484,6 +489,12 @@ def _count_cell_problems(con: duckdb.DuckDBPyConnection, plan: Plan, number: int
     typed = con.execute(
         f"SELECT {', '.join(f'count({c.name})' for c, _ in watched)} FROM {into} WHERE batch_id = ?", [number]
     ).fetchall()[0]
+    lost_rows = con.execute("SELECT detail, count(*), min(row_no) FROM rejects WHERE batch_id = ? AND reason = 'reject.unreadable' GROUP BY detail", [number]).fetchall()
+    for name, count, first in lost_rows:
+        # The row went with a word that it needs: whoever writes a mapping has to know which.
+        for column, cell in watched:
+            if column.name == name and (told := _unknown_words(con, column, cell)):
+                con.execute("INSERT INTO cell_problems VALUES (?, ?, 'unmapped_word', ?, ?, ?)", [number, name, count, first, told])
     for (column, cell), before, after in zip(watched, raw, typed, strict=True):
         if before <= after:
             continue

@@ -65,7 +65,7 @@ class Context:
         self._text_starts: list[int] = normal.starts.tolist()
         # Per character, the number of its clause, sentence and text.
         self._numbers = {"clause": _before(ends > 0), "sentence": _before(ends == _SENTENCE), "text": _before(normal.points == 0)}
-        self._marks = Marks(tuple(starts for starts, _ in markers), tuple(stops for _, stops in markers))
+        self._marks = _without_addressed(Marks(tuple(starts for starts, _ in markers), tuple(stops for _, stops in markers)))
         self._lessons = np.unique(self.text_of(self._marks.starts[lexicon.TRAINING]))
         self._turns()
         self._resumes()
@@ -131,6 +131,11 @@ class Context:
             again = np.searchsorted(self._resumed, at, side="right") - 1
             resumed = np.where(again >= 0, self._resumed[np.maximum(again, 0)], -1) if len(self._resumed) else np.full(len(at), -1)
             found &= last >= resumed
+        # 客户放话: the word that says it is his too.
+        starts, ends = self._marks.starts[lexicon.REPORTED], self._marks.ends[lexicon.REPORTED]
+        if len(starts):
+            place = np.searchsorted(starts, at, side="left") - 1
+            found |= (place >= 0) & (np.maximum.accumulate(ends)[np.maximum(place, 0)] > at)
         turn = np.searchsorted(self._turn_at, at, side="right") - 1
         if len(self._turn_at):
             there = np.maximum(turn, 0)
@@ -213,7 +218,10 @@ class Context:
         begins = self.clause_start(clauses)
         blank = (begins == clauses - 1) & (self.normal.points[begins] == 32) if len(clauses) else np.zeros(0, np.bool_)
         at_start = clauses[(begins == clauses) | blank]
-        self._resumed = np.sort(np.concatenate([self._marks.starts[lexicon.RESUMED], at_start]))
+        resumed = self._marks.starts[lexicon.RESUMED]
+        # What is said to the collector is not said by him: 客户跟我说 is no 我说.
+        inside = _within(resumed, self._marks.ends[lexicon.RESUMED], self._marks.starts[lexicon.REPORTED], self._marks.ends[lexicon.REPORTED])
+        self._resumed = np.sort(np.concatenate([resumed[~inside], at_start]))
 
     def _quotes(self) -> None:
         """Where quotations begin and end, the outermost ones; a quote that is never closed is none."""
@@ -241,6 +249,27 @@ class Context:
 
     def _letter(self, at: int) -> bool:
         return 0 <= at < len(self.normal.original) and chr(int(self.normal.original[at])).isalnum()
+
+
+def _without_addressed(marks: Marks) -> Marks:
+    """Whom the collector speaks to says nothing himself: 跟客户说 is no 客户说."""
+    starts, ends = marks.starts[lexicon.REPORTED], marks.ends[lexicon.REPORTED]
+    kept = ~_within(starts, ends, marks.starts[lexicon.ADDRESSED], marks.ends[lexicon.ADDRESSED])
+    return Marks(
+        tuple(s[kept] if kind == lexicon.REPORTED else s for kind, s in enumerate(marks.starts)),
+        tuple(e[kept] if kind == lexicon.REPORTED else e for kind, e in enumerate(marks.ends)),
+    )
+
+
+def _within(starts: Index, ends: Index, opened: Index, closed: Index) -> Mask:
+    """Whether each match lies in another that begins before it; all in order of their starts."""
+    if not len(starts) or not len(opened):
+        return np.zeros(len(starts), np.bool_)
+    # Where one that begins before reaches farthest.
+    reach = np.maximum.accumulate(closed)
+    place = np.searchsorted(opened, starts, side="left") - 1
+    inside: Mask = (place >= 0) & (reach[np.maximum(place, 0)] >= ends)
+    return inside
 
 
 def _before(ends: Mask) -> Index:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,8 +38,8 @@ LABELS = (
 )  # fmt: skip
 CONTEXT_FILE = "_context.yaml"
 # What the context file lists, in this order: the first sets of every automaton.
-MARKERS = ("prohibition", "reported", "resumed", "resumed_clause", "training", "collector_turn", "other_turn", "question", "condition")
-PROHIBITION, REPORTED, RESUMED, RESUMED_CLAUSE, TRAINING, COLLECTOR_TURN, OTHER_TURN, QUESTION, CONDITION = range(len(MARKERS))
+MARKERS = ("prohibition", "reported", "resumed", "resumed_clause", "training", "collector_turn", "other_turn", "question", "condition", "addressed")
+PROHIBITION, REPORTED, RESUMED, RESUMED_CLAUSE, TRAINING, COLLECTOR_TURN, OTHER_TURN, QUESTION, CONDITION, ADDRESSED = range(len(MARKERS))
 Mark = Literal["prohibition", "reported", "training", "question", "condition"]
 
 
@@ -105,7 +106,10 @@ class WordsFile(Strict):
 
 
 class _ContextFile(Strict):
+    """`sets`: words by name; a marker written `{a}{b}` stands for each word of the set a with each of b behind it."""
+
     version: str
+    sets: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
     prohibition: list[str]
     reported: list[str]
     resumed: list[str]
@@ -115,6 +119,26 @@ class _ContextFile(Strict):
     other_turn: list[str]
     question: list[str] = Field(default_factory=list)
     condition: list[str] = Field(default_factory=list)
+    addressed: list[str] = Field(default_factory=list)
+
+    @pydantic.model_validator(mode="after")
+    def _sets_named(self) -> _ContextFile:
+        named = {name for marker in MARKERS for word in getattr(self, marker) for name in _SET.findall(word)}
+        if lost := sorted(named - set(self.sets)):
+            raise ValueError(f"no such set: {', '.join(lost)}")
+        return self
+
+    def words(self, marker: str) -> list[str]:
+        """All words of a marker."""
+        found = []
+        for word in getattr(self, marker):
+            # A name of a set stands at every second place.
+            parts = [self.sets[part] if place % 2 else [part] for place, part in enumerate(_SET.split(word))]
+            found += ["".join(one) for one in product(*parts)]
+        return found
+
+
+_SET = re.compile(r"{(\w+)}")
 
 
 @dataclass(frozen=True)
@@ -357,7 +381,7 @@ def _mark(folder: Path, sets: _Sets, problems: list[RuleProblem]) -> None:
     context = validated(path, _ContextFile, problems) if path.is_file() else None
     if isinstance(context, _ContextFile):
         for marker in MARKERS:
-            sets.add(sets.number("", marker), getattr(context, marker))
+            sets.add(sets.number("", marker), context.words(marker))
     else:
         problems.append(RuleProblem(_shown(path), 0, "rules.no_context"))
 
