@@ -264,9 +264,9 @@ def test_contacts_derived_in_parts_are_the_same(tmp_path: Path, monkeypatch: pyt
         assert con.execute("SELECT count(*) FROM signals").fetchall()[0][0] > 100
 
 
-_TO_HIM = [f"{who}{towards}{whom}{says}" for who in ("", "坐席", "我", "直接") for towards in "跟对给向" for whom in ("客户", "本人", "对方", "联系人", "借款人") for says in ("说", "讲", "说了")]
+_TO_HIM = [f"{who}{towards}{whom}{says}" for who in ("", "坐席", "我", "直接") for towards in "跟对给向" for whom in ("客户", "本人", "对方", "联系人", "借款人") for says in ("说", "讲", "说了")] + ["回复客户说", "告诉借款人说"]
 _TO_US = [f"{who}{towards}{whom}{says}" for who in ("客户", "对方", "借款人", "其") for towards in "跟对冲" for whom in ("坐席", "催收员") for says in ("说", "讲", "喊")]
-_TO_US += [*(f"客户{towards}我说" for towards in "跟对"), "客户怒称", "客户放话", "客户叫嚣", "客户扬言", "客户骂坐席说"]
+_TO_US += [*(f"客户{towards}我说" for towards in "跟对"), "客户怒称", "客户放话", "客户叫嚣", "客户扬言", "客户骂坐席说", "客户怒道", "客户口头威胁", "客户回怼坐席", "客户反问坐席", "客户撂狠话", "客户指着外访员说"]
 
 
 @pytest.mark.parametrize("sign", ["", "：", "，"])
@@ -282,10 +282,10 @@ def test_who_says_it_to_whom(words: Words, sign: str) -> None:
 @pytest.mark.parametrize(("text", "told"), [
     ("客户说没钱，跟他挑明了：再不还就叫人去你家砸门。", True), ("客户问能不能缓几天，跟他说不行，今天不还就弄你。", True), ("客户说没钱，跟借款人说再不还就打断你的腿。", True),
     ("客户称上家催收跟他说再不还就叫人砸门。", False), ("客户投诉坐席昨天来电，对其说你再不还就死定了。", False), ("客户说他老婆跟他说，再不还钱就弄死他。", False),
-    ("客户跟我说，再打电话就打断你的腿。", False),
+    ("客户跟我说，再打电话就打断你的腿。", False), ("Debtor told the collector: call me again and I will break your legs.", False), ("Told the debtor: pay or we break your legs.", True),
 ])  # fmt: skip
 def test_reported_speech_ends_where_the_collector_turns_to_him(words: Words, text: str, told: bool) -> None:
-    message = Message("1", text, "zh", None, None, "call_note")
+    message = Message("1", text, "zh" if text[0] > "z" else "en", None, None, "call_note")
     assert bool(judge_messages([message], words.lexicons, words.reader)[0].labels) is told
 
 
