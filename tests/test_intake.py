@@ -626,9 +626,12 @@ def test_agreed_hours_that_cannot_be_read_are_counted(run: Run, tmp_path: Path) 
 
 
 def test_a_total_in_the_first_column_is_no_contact(write: Write, run: Run) -> None:
-    text = "记录编号,案件编号,与客户关系,渠道,方向,时间,结果,内容\n1,K1,本人,电话,呼出,2026-04-01 10:00,接通,核实\n合计,22,,,,,,\n总计：2条,,,,,,,\n"
+    text = "记录编号,案件编号,与客户关系,渠道,方向,时间,结果,内容\n1,K1,本人,电话,呼出,2026-04-01 10:00,接通,核实\n合计,22,,,,,,\n总计：2条,,,,,,,\n制表：小明,,,,,,,\n"
     result, con = run([write("contacts.csv", text)])
-    assert [(b.rows_read, b.loaded, b.rejected) for b in result.batches] == [(3, 1, 2)]
+    assert [(b.rows_read, b.loaded, b.rejected) for b in result.batches] == [(4, 1, 3)]
+    # A note that opens a row is none, though its time is missing.
+    result, _ = run([write("notes.csv", "内容,案件编号,与客户关系,渠道,方向,时间\n备注：客户拒接,K1,本人,电话,呼出,\n总计：客户欠三笔,K1,本人,电话,呼出,\n")])
+    assert [(b.rows_read, b.loaded, b.rejected) for b in result.batches] == [(2, 2, 0)]
     assert {row[0] for row in con.execute("SELECT reason FROM rejects").fetchall()} == {"reject.summary"}
 
 

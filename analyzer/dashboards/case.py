@@ -34,7 +34,10 @@ def said(row: Row, titles: dict[str, str]) -> str:
 
 def told(row: Row) -> str:
     """What a table says of an event, a promise or a payment."""
-    return t(f"word.event_{row['detail']}") if row["what"] == "event" and row["detail"] else row["detail"] or ""
+    if row["what"] == "event":
+        # Of a kind that nobody knows: it may be any.
+        return t(f"word.event_{row['detail']}") if row["detail"] else t("page.unknown")
+    return row["detail"] or ""
 
 
 def picture(rows: list[Row], titles: dict[str, str]) -> None:

@@ -299,6 +299,7 @@ WORDS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 # How a line begins that stands below a list: its totals, who made it.
+TOTAL = r"^\s*(合计|总计|小计|共计|总数|(grand |sub)?total)\s*[:：]?\s*[0-9,]*\s*[条笔件个户]?\s*$"
 FOOTER = r"^\s*(合计|总计|小计|共计|总数|备注[:：]|说明[:：]|注[:：]|制表|审核|打印|导出时间|以上数据|(grand |sub)?total\b|notes?:|printed|exported|prepared by|end of report)"
 
 TRUE_WORDS = frozenset(["1", "true", "t", "yes", "y", "是", "有", "已", "对", "真"])

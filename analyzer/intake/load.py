@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from analyzer.errors import InputError
 from analyzer.intake import values
-from analyzer.intake.columns import FOOTER, OFFSETS, PLACES, SECONDS, SUMS, Column, Table, bracketed, fold, place_of, table, word_list, word_of
+from analyzer.intake.columns import FOOTER, OFFSETS, PLACES, SECONDS, SUMS, TOTAL, Column, Table, bracketed, fold, place_of, table, word_list, word_of
 from analyzer.intake.mapping import check_zone
 from analyzer.intake.plan import Plan
 from analyzer.sources import Staged, stage
@@ -407,7 +407,9 @@ def _complaints(plan: Plan, column: Column, cell: str | None) -> list[tuple[str,
         found.append((year, "reject.time_range", name))
     if (plan.table.name, name) == ("contacts", "contact_id"):
         # Below a list stand its totals and who made it; that says more of such a row than what it lacks.
-        stands = " OR ".join(f"coalesce(regexp_matches({place}, {literal(FOOTER)}, 'i'), false)" for place in ("first_cell", "case_id"))
+        # A total may stand beside a count in any column; a remark that opens a row with a case is somebody's note.
+        totals, footer = (f"coalesce(regexp_matches({place}, {literal(words)}, 'i'), false)" for place, words in (("first_cell", TOTAL), ("coalesce(case_id, first_cell)", FOOTER)))
+        stands = f"{totals} OR {footer}"
         found.append((f"CASE WHEN started_at IS NULL THEN {stands} ELSE false END", "reject.summary", "case_id"))
     # A contact without a time is loaded: it happened, and what needs its time is undetermined.
     if (plan.table.name, name) == _READ_LATER and cell is not None:
