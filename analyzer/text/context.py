@@ -189,9 +189,7 @@ class Context:
         """Turns of dialogues: each begins with a speaker and a colon, at the start of the text or after something that is no letter."""
         at, other = [], []
         for kind in (lexicon.COLLECTOR_TURN, lexicon.OTHER_TURN):
-            starts, ends = self._marks.starts[kind], self._marks.ends[kind]
-            # Who is told something has no turn: customer told the collector:
-            starts = starts[~_within(starts, ends, self._marks.starts[lexicon.REPORTED], self._marks.ends[lexicon.REPORTED])]
+            starts = self._marks.starts[kind]
             starts = starts[self._opens(starts)]
             at.append(starts)
             other.append(np.full(len(starts), kind == lexicon.OTHER_TURN))
