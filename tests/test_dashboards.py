@@ -486,7 +486,7 @@ def test_a_rule_tells_how_often_it_was_right_and_of_few_verdicts_nothing(tmp_pat
 def test_coverage_leads_to_rules_and_findings(lang: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = _section(folder, lang, "coverage", monkeypatch)
     rows = at.dataframe[0].value
-    at.session_state["coverage_rows"] = {"selection": {"rows": [list(rows[say("column.serves", lang)]).index("C8")], "columns": [], "cells": []}}
+    at.session_state["coverage_rows"] = {"selection": {"rows": [list(rows[say("column.serves", lang)]).index(f"C8 {say('row.C8', lang)}")], "columns": [], "cells": []}}
     at.run()
     assert not at.exception and "cn-gbt-45251/quiet-hours" in list(at.dataframe[2].value[say("column.rule", lang)])
     at.button(key="coverage_findings").click().run()

@@ -192,19 +192,19 @@ def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> 
         # Only debtors who have a contact to be judged are worth counting.
         f" AND t.debtor_id IN (SELECT c.debtor_id FROM contacts c WHERE {compiler.applies} AND ({compiler.scope}) IS NOT FALSE)"
     )
-    # What was counted since the last time he was reached is what was counted in all less what was counted before that: the sums only grow, so
-    # their greatest value there is the last. Two sorts by one order are all it takes.
+    # What was counted since the last time he was reached is what was counted in all less what was counted by then (that contact is no failure itself):
+    # the sums only grow, so their greatest value there is the last. Two sorts by one order are all it takes.
     by_time = "PARTITION BY debtor_id, creditor ORDER BY at_utc, contact_id"
     sums = (
-        f"SELECT *, fail OR once AS missed, fail OR once OR unsure AS perhaps, reach OR unsure AS maybe,"
+        f"SELECT debtor_id, creditor, at_utc, contact_id, reach, reach OR unsure AS maybe,"
         f" count(CASE WHEN fail OR once THEN 1 END) OVER w AS all_missed, count(CASE WHEN fail OR once OR unsure THEN 1 END) OVER w AS all_perhaps, count(CASE WHEN once THEN 1 END) OVER w AS all_once,"
         f" max(CASE WHEN reach THEN at_utc END) OVER w AS reached_at, max(CASE WHEN reach OR unsure THEN at_utc END) OVER w AS maybe_at FROM ({rows}) WINDOW w AS ({by_time})"
     )
     since = (
         f"SELECT debtor_id, creditor, at_utc, reached_at, maybe_at,"
-        f" all_missed - coalesce(max(CASE WHEN maybe THEN all_missed - missed::INTEGER END) OVER w, 0) AS least,"
-        f" all_perhaps - coalesce(max(CASE WHEN reach THEN all_perhaps - perhaps::INTEGER END) OVER w, 0) AS most,"
-        f" all_once > coalesce(max(CASE WHEN maybe THEN all_once - once::INTEGER END) OVER w, 0) AS out_at_once FROM ({sums}) WINDOW w AS ({by_time})"
+        f" all_missed - coalesce(max(CASE WHEN maybe THEN all_missed END) OVER w, 0) AS least,"
+        f" all_perhaps - coalesce(max(CASE WHEN reach THEN all_perhaps END) OVER w, 0) AS most,"
+        f" all_once > coalesce(max(CASE WHEN maybe THEN all_once END) OVER w, 0) AS out_at_once FROM ({sums}) WINDOW w AS ({by_time})"
     )
     # One row per debtor and instant, so that the join below has one answer when two attempts share a second.
     runs = (
