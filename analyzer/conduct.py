@@ -324,9 +324,8 @@ def coached(con: duckdb.DuckDBPyConnection, book: Book) -> Coached:
     broken = _broken(con, sorted({rule for s in book.situations.values() for c in s.conflicts for rule in c.rules}))
     found: list[Row] = []
     reader = con.sql(
-        # An empty text says nothing; so do blanks.
         "SELECT seq, contact_id, case_id, agent_id, team, vendor, channel::VARCHAR AS channel, local_at, party::VARCHAR AS party, text FROM contacts"
-        f" WHERE trim(text) <> '' AND NOT {_THEIRS}"
+        f" WHERE NOT silent AND NOT {_THEIRS}"
     ).to_arrow_reader(BATCH)
     for batch in reader:
         found += _of_batch(batch, book, broken)
@@ -335,7 +334,7 @@ def coached(con: duckdb.DuckDBPyConnection, book: Book) -> Coached:
     reach = rows(
         con,
         f"""
-        WITH c AS (SELECT party, trim(coalesce(text, '')) <> '' AS told, {_THEIRS} AS message FROM contacts)
+        WITH c AS (SELECT party, NOT silent AS told, {_THEIRS} AS message FROM contacts)
         SELECT count(*) FILTER (WHERE party = 'debtor') AS debtor, count(*) FILTER (WHERE party = 'debtor' AND message) AS messages,
                count(*) FILTER (WHERE party = 'debtor' AND NOT message AND NOT told) AS without_text,
                count(*) FILTER (WHERE party = 'debtor' AND NOT message AND told) AS looked_at,

@@ -383,7 +383,7 @@ def pack(
     windows = _fill_windows(con)
     found = {**found, **{name: _sheet(con, name) for name in ("contacts", "window")}}
     files = _files(con, found, selected, options, windows, None)
-    secret = redact.secret_of(con)
+    secret = redactor.secret if redactor else redact.secret_of(con)
     files[SECRET] = f"{secret}\n".encode()
     manifest = _manifest(con, found, files, selected, {"edition": "full"}, None)
     if redactor is not None:

@@ -1717,6 +1717,11 @@ def say(key: str, lang: str, **params: object) -> str:
     return (zh if lang == "zh" else en).format(**params)
 
 
+def say_row(row: str, lang: str) -> str:
+    """A row that rules serve, with what it is about."""
+    return f"{row} {say(f'row.{row}', lang)}"
+
+
 def say_words(listed: str | None, lang: str) -> str:
     """Words of closed lists and names of columns joined by |, each in `lang`; what is neither (a time, a count) stays as it is."""
     return ", ".join(_say_word(word, lang) for word in (listed or "").split("|"))

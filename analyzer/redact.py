@@ -285,7 +285,7 @@ class Redactor:
 
     def __init__(self, key: bytes, known: Iterable[tuple[str, str, str]], secret: str = "") -> None:
         """`known`: (kind, identifier, owner); kind is name, number or id. `secret`: see `secret_of`."""
-        self._key, self._secret = key, secret
+        self._key, self.secret = key, secret
         self._owners: dict[str, str | None] = {}
         self._borders: dict[str, int] = {}
         self._before: dict[str, frozenset[str]] = {}
@@ -386,7 +386,7 @@ class Redactor:
 
     def digest(self, value: str) -> str:
         """What stands for a digest (`KEYED`), as long as it."""
-        made = keyed(self._secret, value)
+        made = keyed(self.secret, value)
         self._kept.add(made)
         return made
 

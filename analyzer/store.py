@@ -23,6 +23,7 @@ from analyzer import leftovers, zones
 from analyzer.calendars import WorkDay
 from analyzer.errors import UsageError
 from analyzer.intake import Settings, input_table
+from analyzer.intake.columns import EMPTY_WORDS
 from analyzer.model import BUSINESS, SPOKEN, UNNAMED
 from analyzer.rules import rules_folder
 from analyzer.sql import literal
@@ -38,7 +39,7 @@ CLASSES = ((0, "C"), (30, "M1"), (60, "M2"), (90, "M3"))
 LAST_CLASS = "M3+"
 TRACKING_DAYS = 2
 OBLIGED = ("self", "guarantor", "co_borrower")
-NOTHING_SAID = ("无", "暂无", "同上", "略", "空", "无内容", "无备注", "n/a", "N/A", "na", "NA", "none", "None", "nil", "same as above", "ditto", "as above")
+NOTHING_SAID = (*EMPTY_WORDS, "暂无", "同上", "略", "无内容", "无备注", "nil", "same as above", "ditto", "as above")
 """Notes that hold a word and say nothing."""
 HIDDEN = "龥"
 """A character that no text and no lexicon has: each of a name's is written so for the reader of texts."""
@@ -354,7 +355,7 @@ def written_to_us(alias: str) -> str:
 
 def silent(text: str) -> str:
     """SQL: whether a note says nothing: there is none, or no letter and no sign beyond figures and punctuation stands in it, or only a word for nothing."""
-    return f"coalesce(NOT regexp_matches({text}, '[\\p{{L}}\\p{{So}}]') OR trim({text}) IN {literal(NOTHING_SAID)}, true)"
+    return f"coalesce(NOT regexp_matches({text}, '[\\p{{L}}\\p{{So}}]') OR lower(trim({text})) IN {literal(NOTHING_SAID)}, true)"
 
 
 def on_business(alias: str) -> str:

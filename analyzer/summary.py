@@ -154,15 +154,16 @@ def applying(found: Sequence[Row]) -> list[Row]:
     return [row for row in found if row["findings"] or any(row[outcome.value] for outcome in told)]
 
 
-def teams(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """The teams in which outbound contacts were made, by name."""
-    return [r["team"] for r in rows(con, "SELECT DISTINCT team FROM contacts WHERE team IS NOT NULL AND agent_id IS NOT NULL AND direction IS DISTINCT FROM 'inbound' ORDER BY team")]
+def teams(con: duckdb.DuckDBPyConnection, agent_id: str = "") -> list[str]:
+    """The teams in which outbound contacts were made, by a collector or by any, by name."""
+    found = "SELECT DISTINCT team FROM contacts WHERE team IS NOT NULL AND agent_id IS NOT NULL AND $agent IN ('', agent_id) AND direction IS DISTINCT FROM 'inbound' ORDER BY team"
+    return [r["team"] for r in rows(con, found, {"agent": agent_id})]
 
 
 def agents(con: duckdb.DuckDBPyConnection, wanted: Any, team: str = "") -> list[Row]:
     """Per collector: outbound contacts, those that breach, those `undetermined` (see `wanting`), the rate with Wilson's 95 % interval (low, high): a floor, since
     what is undetermined is among the contacts; and `expected`: the rate drawn towards that of all collectors, the more the fewer contacts there are (beta-binomial, its prior by the method of
-    moments); `change`: the rate in the second half of the period less that in the first; `teams`: in how many he made contacts. Those expected to breach most come first. Near misses are no breaches.
+    moments); `change`: the rate in the second half of the period less that in the first. Those expected to breach most come first. Near misses are no breaches.
 
     Args:
         con: a run.
@@ -178,7 +179,6 @@ def agents(con: duckdb.DuckDBPyConnection, wanted: Any, team: str = "") -> list[
             names AS (SELECT agent_id, arg_max(name, coalesce(from_on, DATE '1900-01-01')) AS name FROM agents GROUP BY agent_id)
             SELECT c.agent_id, any_value(n.name) AS name, arg_max(c.team, c.at_utc) AS team, arg_max(c.vendor, c.at_utc) AS vendor, count(*) AS contacts,
                    count(bad.seq) AS breaching_contacts, count(*) FILTER (WHERE w.undecided) AS undetermined,
-                   (SELECT count(DISTINCT t.team) FROM contacts t WHERE t.agent_id = c.agent_id AND t.direction IS DISTINCT FROM 'inbound') AS teams,
                    count(bad.seq) FILTER (WHERE c.at_utc > middle.at) / nullif(count(*) FILTER (WHERE c.at_utc > middle.at), 0)
                        - count(bad.seq) FILTER (WHERE c.at_utc <= middle.at) / nullif(count(*) FILTER (WHERE c.at_utc <= middle.at), 0) AS change
             FROM contacts c CROSS JOIN middle LEFT JOIN bad ON bad.seq = c.seq LEFT JOIN wanting_given w ON w.seq = c.seq LEFT JOIN names n ON n.agent_id = c.agent_id

@@ -682,3 +682,8 @@ def test_kinds_of_lenders_as_people_call_them(word: str, kind: str | None, write
     contacts = write("contacts.csv", "记录编号,案件编号,与客户关系,渠道,方向,时间,结果,内容\n1,K1,本人,电话,呼出,2026-04-01 10:00,接通,核实\n")
     _, con = run([contacts, write("cases.csv", f"案件编号,委托方类型,逾期天数\nK1,{word},3\n")])
     assert con.execute("SELECT lender_kind::VARCHAR FROM cases").fetchall() == [(kind,)]
+
+
+def test_a_diallers_date_and_time_are_one(write: Write, run: Run) -> None:
+    _, con = run([write("calls.csv", "案件编号,外呼号码,外呼日期,外呼时间,接听状态,通话秒数,呼叫方向\nK1,13800001111,2026-04-01,23:10:00,接通,30,呼出\n")])
+    assert con.execute("SELECT local_at::VARCHAR, outcome::VARCHAR, channel::VARCHAR FROM contacts").fetchall() == [("2026-04-01 23:10:00", "conversation", "call")]

@@ -15,6 +15,7 @@ from rich.text import Text
 from analyzer import casebook, coverage, explain, mutation, reference, rules, runs
 from analyzer.cli.shared import Json, RulesFolder, RunFolder, RunName, emit_json, emit_table, errors, help_, language, listed, names, progress_bar, t, talk
 from analyzer.errors import RuleErrors, UsageError
+from analyzer.messages import say_row
 from analyzer.model import ExitCode
 from analyzer.tables import Sheet, csv_bytes
 from analyzer.text import Words, load_words
@@ -159,7 +160,7 @@ def rules_coverage(
         emit_json({"rows": rows, "clauses": clauses})
         return
     lang = language()
-    by_row = [[f"{r.row} {t(f'row.{r.row}')}", len(r.rules), r.cases, "-" if r.findings is None else r.findings, ", ".join(r.rules)] for r in rows]
+    by_row = [[say_row(r.row, lang), len(r.rules), r.cases, "-" if r.findings is None else r.findings, ", ".join(r.rules)] for r in rows]
     by_clause = [
         [c.pack, c.clause_zh if lang == "zh" else c.clause_en, t(f"word.{c.known}") if c.known != "-" else "-", t(f"word.{c.decided}"), len(c.rules), c.cases,
          "-" if c.findings is None else c.findings, "{:.2f} ({:.2f}-{:.2f})".format(*c.precision) if c.precision else "-"]

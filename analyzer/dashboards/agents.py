@@ -163,8 +163,8 @@ def main() -> None:
     spread(rows)
     event = table([written(r) for r in rows], COLUMNS, t("page.agents"), on_select="rerun", selection_mode="single-row", key=f"agents_table_{team}")
     picked = event["selection"]["rows"]
-    chosen = rows[picked[0] if picked and picked[0] < len(rows) else 0]
-    one(chosen["agent_id"], log, tasks, wanted, elsewhere=bool(team) and chosen["teams"] > 1)
+    agent = rows[picked[0] if picked and picked[0] < len(rows) else 0]["agent_id"]
+    one(agent, log, tasks, wanted, elsewhere=bool(team) and len(ask(summary.teams, agent)) > 1)
 
 
 main()

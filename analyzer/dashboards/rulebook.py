@@ -41,7 +41,7 @@ from analyzer.dashboards._blocks import (
     whole_run,
 )
 from analyzer.errors import DunAuditError, RuleErrors
-from analyzer.messages import keys
+from analyzer.messages import keys, say_row
 from analyzer.model import Outcome, Pack, Rule
 from analyzer.text import TAKEN_BACK, Words, load_words
 from analyzer.text.second_reader import THIRD
@@ -105,7 +105,7 @@ def explain_rule(rule: Rule, told: dict[str, Row]) -> None:
         for name in ("severity", "strength", "effect", "status"):
             colour: Any = BADGES[rule.severity] if name == "severity" else "blue"
             st.badge(t("page.named", name=field(name), value=shown(name, getattr(rule, name))), color=colour)
-    st.caption(plain(f"{rule.ref} · {t('page.comma').join(map(row_of, rule.serves))}"))
+    st.caption(plain(f"{rule.ref} · {t('page.comma').join(say_row(row, lang()) for row in rule.serves)}"))
     for key, text in (("explain.why", rule.why), ("explain.remedy", rule.remedy), ("explain.not_covered", rule.not_covered)):
         st.subheader(t(key))
         paragraph(text.in_(lang()))
@@ -185,17 +185,12 @@ def told(value: object) -> str:
 
 
 # Coverage
-def row_of(name: str) -> str:
-    """A row that rules serve, with what it is about."""
-    return f"{name} {t(f'row.{name}')}"
-
-
 def the_coverage(packs: list[Pack]) -> None:
     rows, clauses = coverage.coverage(packs, ask_once(coverage.findings_by_rule))
     st.subheader(t("page.rulebook.by_row"))
     st.caption(t("page.rulebook.by_row_help"))
-    by_row = [{"serves": row_of(r.row), "rules": len(r.rules), "cases": r.cases, "findings": r.findings} for r in rows]
-    picked = picked_row(table(by_row, ("serves", "rules", "cases", "findings"), t("page.rulebook.by_row"), on_select="rerun", selection_mode="single-row", key="coverage_rows", height=320), [{"rules": r.rules, "findings": r.findings, "name": row_of(r.row)} for r in rows])
+    by_row = [{"serves": say_row(r.row, lang()), "rules": len(r.rules), "cases": r.cases, "findings": r.findings} for r in rows]
+    picked = picked_row(table(by_row, ("serves", "rules", "cases", "findings"), t("page.rulebook.by_row"), on_select="rerun", selection_mode="single-row", key="coverage_rows", height=320), [{"rules": r.rules, "findings": r.findings, "name": say_row(r.row, lang())} for r in rows])
     st.subheader(t("page.rulebook.by_clause"))
     counts = {how: sum(c.decided == how for c in clauses) for how in ("records", "words", "not_decided")}
     st.caption(t("page.rulebook.by_clause_help", total=len(clauses), **counts))

@@ -56,24 +56,24 @@ TABLES: tuple[Table, ...] = (
     Table(
         "contacts",
         (
-            _c("contact_id", "id", "记录编号 流水号 催记编号 催记id 通话流水号 短信编号 消息编号 record_id call_id message_id sms_id log_id id 编号 通话流水 通话流水号 呼叫流水号 登记号 外访编号 消息流水号"),
+            _c("contact_id", "id", "记录编号 流水号 催记编号 催记id 通话流水号 短信编号 消息编号 record_id call_id message_id sms_id log_id id 编号 通话流水 通话流水号 呼叫流水号 登记号 外访编号 消息流水号 催记流水号"),
             _c("case_id", "id", _CASE, True),
             _c("debtor_id", "id", "借款人编号 客户编号 客户号 债务人编号 borrower_id customer_id"),
             _c("debt_id", "id", "债务编号 debt_no"),
             _c("person_id", "id", _PERSON),
             _c("number", "number", _NUMBER),
             _c("agent_id", "id", _WORKER + " 外呼工号 作业工号 坐席账号 拨打工号"),
-            _c("vendor", "text", _VENDOR),
-            _c("channel", "word", "渠道 催收方式 方式 作业方式 联系渠道 联络方式 催收渠道 催收手段 触达方式 沟通方式 跟进方式 medium contact_type contact_method channel_type activity_type type method action 外呼方式 呼叫方式 拨打方式"),
-            _c("direction", "word", "方向 呼叫方向 通话方向 呼入呼出 收发 呼叫类型 call_direction inbound_outbound 发送方向 收发方向 消息方向 短信方向 收发类型"),
-            _c("started_at", "time", "通话时间 通话开始时间 开始时间 拨打时间 呼叫时间 联系时间 催收时间 发送时间 外访时间 发起时间 呼叫开始时间 外呼时间 接通时间 跟进时间 催记时间 start_time call_time sent_at call_start_time call_datetime call_start dial_time answer_time sent_time send_time contact_time date_time 通话日期 拨打日期 催收日期 联系日期 外访日期 发送日期 call_date contact_date activity_date action_date 记录时间 日期时间 datetime timestamp ts 时间 time start 日期 date 送达时间 提交时间 下发时间", True),
+            _c("vendor", "text", _VENDOR + " 委外公司 所属公司"),
+            _c("channel", "word", "渠道 催收方式 方式 作业方式 联系渠道 联络方式 催收渠道 催收手段 触达方式 沟通方式 跟进方式 medium contact_type contact_method channel_type activity_type type method action 外呼方式 呼叫方式 拨打方式 发送方式 催收动作"),
+            _c("direction", "word", "方向 呼叫方向 通话方向 呼入呼出 收发 呼叫类型 call_direction inbound_outbound 发送方向 收发方向 消息方向 短信方向 收发类型 上下行"),
+            _c("started_at", "time", "通话时间 通话开始时间 开始时间 拨打时间 呼叫时间 联系时间 催收时间 发送时间 外访时间 发起时间 呼叫开始时间 外呼时间 接通时间 跟进时间 催记时间 start_time call_time sent_at call_start_time call_datetime call_start dial_time answer_time sent_time send_time contact_time date_time 通话日期 拨打日期 催收日期 联系日期 外访日期 发送日期 call_date contact_date activity_date action_date 记录时间 日期时间 datetime timestamp ts 时间 time start 日期 date 送达时间 提交时间 下发时间 外呼日期 呼叫日期 发送日期 外访日期", True),
             _c("ended_at", "time", "结束时间 通话结束时间 挂断时间 end_time hangup_time"),
             _c("duration_s", "integer", "通话时长 时长 时长秒 通话秒数 接听时长 计费时长 录音时长 持续时间 呼叫时长 duration duration_seconds talk_time seconds talk_duration billsec duration_sec call_duration call_length handle_time"),
-            _c("outcome", "word", "结果 通话结果 联系结果 催收结果 接通状态 呼叫结果 拨打结果 外呼结果 跟进结果 沟通结果 外访结果 发送结果 结果码 行动代码 通话状态 呼叫状态 联系状态 发送状态 送达状态 短信状态 回执 状态 是否接通 催收状态 result disposition disposition_code dispo call_outcome result_code wrap_code call_status status delivery_status call_result status_code hangup_cause"),
+            _c("outcome", "word", "结果 通话结果 联系结果 催收结果 接通状态 呼叫结果 拨打结果 外呼结果 跟进结果 沟通结果 外访结果 发送结果 结果码 行动代码 通话状态 呼叫状态 联系状态 发送状态 送达状态 短信状态 回执 状态 是否接通 催收状态 result disposition disposition_code dispo call_outcome result_code wrap_code call_status status delivery_status call_result status_code hangup_cause 状态报告 接听状态"),
             _c("call_type", "word", "通话类型 催收类型 作业类型 告知或交互 calltype collection_type"),
             _c("relation", "word", _RELATION + " 催收对象 通话对象 见面对象 接听人 spoke_to 接收人关系 接收人身份 接听人关系 收件人关系 通话人关系 接收方关系 被叫人关系"),
             _c("knows", "boolean", "是否知晓贷款 是否知情 知情 knows_of_loan third_party_knows_loan 对方是否知情 是否知晓 联系人是否知情 第三人是否知情 对方是否知晓贷款"),
-            _c("text", "long_text", "内容 催记 催记内容 短信内容 转写文本 通话内容 跟进内容 发送内容 催收记录 跟进记录 沟通记录 联系记录 外访情况 催收备注 通话小结 备注 通话备注 沟通内容 消息内容 正文 摘要 记录 详情 说明 描述 note notes call_notes agent_notes message_body sms_text body message content remark transcript transcription comments comment remarks narrative memo summary details description 催收小结 情况说明 小结 跟进小结 沟通小结 作业小结"),
+            _c("text", "long_text", "内容 催记 催记内容 短信内容 转写文本 通话内容 跟进内容 发送内容 催收记录 跟进记录 沟通记录 联系记录 外访情况 催收备注 通话小结 备注 通话备注 沟通内容 消息内容 正文 摘要 记录 详情 说明 描述 note notes call_notes agent_notes message_body sms_text body message content remark transcript transcription comments comment remarks narrative memo summary details description 催收小结 情况说明 小结 跟进小结 沟通小结 作业小结 催记备注"),
             _c("recording_id", "id", "录音编号 录音id 录音文件 录音 影像编号 录音地址 录音链接 recording recording_file media_id recording_url 录音文件名 录音名称 影音资料 录音文件编号"),
             _c("recording_kept_until", "date", "录音保存至 录音保存期限 录音销毁日期 recording_retention_date recording_deleted_on"),
             _c("record_kept_until", "date", "记录保存至 记录保存期限 记录销毁日期 retention_date record_deleted_on"),
@@ -92,13 +92,13 @@ TABLES: tuple[Table, ...] = (
             _c("debtor_name", "text", "借款人 借款人姓名 客户姓名 客户名称 债务人 borrower borrower_name customer_name name 姓名"),
             _c("product", "text", "产品 产品名称 贷款产品 product_name"),
             _c("lender", "text", "放款机构 贷款机构 出借人 资金方 委托方 委托机构 lender_name creditor"),
-            _c("lender_kind", "word", "机构类型 放款机构类型 贷款机构类型 lender_type 委托方类型 委案方类型 委托机构类型 债权人类型 资金方类型 出借人类型"),
+            _c("lender_kind", "word", "机构类型 放款机构类型 贷款机构类型 lender_type 委托方类型 委案方类型 委托机构类型 债权人类型 资金方类型 出借人类型 资方类型"),
             _c("jurisdiction", "id", "法域 国家 country"),
             _c("region", "text", "地区 省份 城市 所在地 province state city"),
             _c("zone", "list", _ZONE),
             _c("principal", "decimal", "本金 贷款本金 借款金额 贷款金额 loan_amount amount"),
             _c("balance", "decimal", "剩余本金 余额 欠款余额 欠款金额 outstanding outstanding_balance"),
-            _c("opened_on", "date", "放款日期 借款日期 起息日 开户日期 opened open_date loan_date"),
+            _c("opened_on", "date", "放款日期 借款日期 起息日 开户日期 opened open_date loan_date 放款日"),
             _c("due_on", "date", "到期日 应还日 应还日期 还款日 due_date"),
             _c("closed_on", "date", "结清日期 结清日 closed close_date settled_on"),
             _c("guaranteed", "boolean", "是否担保 有无担保 担保 guarantee has_guarantor 是否有担保 有担保 是否担保贷款"),
@@ -198,7 +198,7 @@ TABLES: tuple[Table, ...] = (
         (
             _c("agent_id", "id", _AGENT + " username user", True),
             _c("course", "text", "课程 培训课程 培训名称 training course_name", True),
-            _c("passed_on", "date", "通过日期 培训日期 考试日期 passed completion_date 日期 date", True),
+            _c("passed_on", "date", "通过日期 培训日期 考试日期 考核通过日期 考核日期 合格日期 passed completion_date 日期 date", True),
             _c("valid_until", "date", "有效期至 培训有效期 expires expires_on"),
         ),
         ("agent_id", "course", "passed_on"),
@@ -301,6 +301,10 @@ WORDS: dict[str, dict[str, str]] = {
 # How a line begins that stands below a list: its totals, who made it.
 TOTAL = r"^\s*(合计|总计|小计|共计|总数|(grand |sub)?total)\s*[:：]?\s*[0-9,]*\s*[条笔件个户]?\s*$"
 FOOTER = r"^\s*(合计|总计|小计|共计|总数|备注[:：]|说明[:：]|注[:：]|制表|审核|打印|导出时间|以上数据|(grand |sub)?total\b|notes?:|printed|exported|prepared by|end of report)"
+
+# Headers that speak of calls, and those that speak of anything else or of the way of a contact.
+OF_CALLS = re.compile(r"通话|呼叫|外呼|拨打|接通|挂断|振铃|主叫|被叫|坐席|录音|call|dial|ring|talk|hang|record(ing)?_|billsec", re.IGNORECASE)
+OF_OTHERS = re.compile(r"短信|微信|邮|发送|外访|上门|送达|信函|消息|sms|message|mail|visit|letter|chat|channel|type|method|medium|渠道|方式|手段", re.IGNORECASE)
 
 TRUE_WORDS = frozenset(["1", "true", "t", "yes", "y", "是", "有", "已", "对", "真"])
 FALSE_WORDS = frozenset(["0", "false", "f", "no", "n", "否", "无", "未", "没有", "不", "假"])

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from analyzer.errors import InputError, UsageError
 from analyzer.intake.columns import (
     NUMBER_OR_CHANNEL,
+    OF_CALLS,
+    OF_OTHERS,
     OURS,
     TABLES,
     TIME_OR_DURATION,
@@ -209,13 +211,9 @@ def _date_and_clock(source: Source, known: dict[str, str]) -> tuple[int, int] | 
     return (dates[0], clocks[0]) if dates and clocks and not whole else None
 
 
-_OF_CALLS = re.compile(r"通话|呼叫|外呼|拨打|接通|挂断|振铃|主叫|被叫|坐席|录音|call|dial|ring|talk|hang|record(ing)?_|billsec", re.IGNORECASE)
-_OF_OTHERS = re.compile(r"短信|微信|邮|发送|外访|上门|送达|信函|消息|sms|message|mail|visit|letter|chat|channel|type|method|medium|渠道|方式|手段", re.IGNORECASE)
-
-
 def _calls_only(source: Source) -> bool:
     """Whether a list without a channel is what a dialler exports: at least three headers speak of calls, and none of anything else."""
-    return sum(bool(_OF_CALLS.search(name)) for name in source.columns) >= 3 and not any(_OF_OTHERS.search(name) for name in source.columns)
+    return sum(bool(OF_CALLS.search(name)) for name in source.columns) >= 3 and not any(OF_OTHERS.search(name) for name in source.columns)
 
 
 _OF_A_CONTACT = {"text", "outcome", "channel", "agent_id", "duration_s", "direction", "call_type", "started_at"}
