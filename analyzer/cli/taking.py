@@ -7,13 +7,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import duckdb
 import typer
 
-from analyzer import access, export, report, review, runs, sampling, summary
+from analyzer import access, export, leftovers, report, review, runs, sampling, summary
 from analyzer.cli.shared import (
     AgentFilter,
     CaseFilter,
@@ -90,10 +89,10 @@ def export_(
         form = {"pack": "zip"}.get(form or "", form)
         if not (target.suffix or form):
             raise UsageError("export.format", ending="-", have=", ".join(export.FORMATS))
-        with TemporaryDirectory() as private:
+        with leftovers.private("dunaudit-key-") as private:
             if edition == "redacted" and key is None:
                 # Nobody keeps this key: the masks of this export are those of no other.
-                key = Path(private) / "key"
+                key = private / "key"
                 key.write_text(secrets.token_hex(32), encoding="ascii")
                 talk(t("talk.fresh_key"))
             with runs.sparing(path) as con, progress_bar(json_) as progress:

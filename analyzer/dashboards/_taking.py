@@ -9,11 +9,10 @@ import secrets
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 
-from analyzer import access, export, report, review
+from analyzer import access, export, leftovers, report, review
 from analyzer.dashboards._blocks import DATES
 from analyzer.explain import Explained
 
@@ -50,8 +49,8 @@ def exported(path: Path, ending: str, filters: Filters, user: access.User) -> by
     """
     access.require(user, "export")
     reveals = access.allowed(user.role, "reveal")
-    with access.connect(path, access.scope(user), masked=reveals) as con, TemporaryDirectory() as folder:
-        target, key = Path(folder) / f"{path.stem}.{ending}", Path(folder) / "key"
+    with access.connect(path, access.scope(user), masked=reveals) as con, leftovers.private("dunaudit-taking-") as folder:
+        target, key = folder / f"{path.stem}.{ending}", folder / "key"
         key.write_text(secrets.token_hex(32), encoding="ascii")
         options = export.Options("full" if reveals else "redacted", None if reveals else key, reviews=review.Reviews(path), made_by=user.id)
         written = export.write(con, target, filters, options)
