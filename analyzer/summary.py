@@ -168,7 +168,7 @@ def agents(con: duckdb.DuckDBPyConnection, wanted: Any, team: str = "") -> list[
     Args:
         con: a run.
         wanted: what `wanting` gave; None where nobody has counted: then `undetermined` is None.
-        team: only the contacts made in this team, and the rate of all of them; of any where it is empty.
+        team: only the contacts made in this team; of any where it is empty. What is expected is drawn towards the rate of all collectors all the same: a team is too few.
     """
     with _given(con, wanted):
         found = rows(
@@ -186,16 +186,21 @@ def agents(con: duckdb.DuckDBPyConnection, wanted: Any, team: str = "") -> list[
             """,
             {"team": team},
         )
-    total, bad = sum(r["contacts"] for r in found), sum(r["breaching_contacts"] for r in found)
-    overall = bad / total if total else 0.0
-    spread = sum(r["contacts"] * (r["breaching_contacts"] / r["contacts"] - overall) ** 2 for r in found) / total - overall * (1 - overall) * len(found) / total if total else 0.0
-    weight = min(max(overall * (1 - overall) / spread - 1, 1.0), 10_000.0) if spread > 0 else 10_000.0
+    overall, weight = _prior(agents(con, None) if team else found)
     found = [_rated(row, wanted) for row in found]
     for row in found:
         hits, of = row["breaching_contacts"], row["contacts"]
         row["low"], row["high"] = interval(hits, of)
         row["expected"] = (hits + weight * overall) / (of + weight)
     return sorted(found, key=lambda r: (-r["expected"], r["agent_id"]))
+
+
+def _prior(found: Sequence[Row]) -> tuple[float, float]:
+    """(the rate of all contacts of these collectors, as how many contacts it counts for each)."""
+    total, bad = sum(r["contacts"] for r in found), sum(r["breaching_contacts"] for r in found)
+    overall = bad / total if total else 0.0
+    spread = sum(r["contacts"] * (r["breaching_contacts"] / r["contacts"] - overall) ** 2 for r in found) / total - overall * (1 - overall) * len(found) / total if total else 0.0
+    return overall, min(max(overall * (1 - overall) / spread - 1, 1.0), 10_000.0) if spread > 0 else 10_000.0
 
 
 @contextmanager

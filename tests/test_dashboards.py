@@ -995,6 +995,9 @@ def test_a_team_s_collectors_are_rated_on_what_they_did_in_it_and_share_findings
         assert summary.teams(con, "A1") == ["one", "two"] and summary.teams(con, "A2") == ["two"]
         told = {team: {r["agent_id"]: (r["contacts"], r["breaching_contacts"]) for r in summary.agents(con, None, team)} for team in ("", "one", "two")}
         assert told == {"": {"A1": (2, 1), "A2": (2, 1)}, "one": {"A1": (1, 1)}, "two": {"A1": (1, 0), "A2": (2, 1)}}
+        # Somebody who worked in one team alone is expected to do there what he is expected to do.
+        expected = [{r["agent_id"]: r["expected"] for r in summary.agents(con, None, team)}["A2"] for team in ("", "two")]
+        assert expected[0] == expected[1]
         night = {"rule": ["cn-gbt-45251/quiet-hours"]}
         shared, count = summary.findings(con, night)
         assert count == 1 and shared[0]["breaches"] == 2 and shared[0]["agent_id"] == "A1"
