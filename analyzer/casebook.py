@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -192,7 +193,7 @@ def place_given(con: duckdb.DuckDBPyConnection, given: dict[str, list[dict[str, 
                 # A row has an id of its own; a date that is left out is not known.
                 if (column := table(name).column(key)) is None or column.type != "date":
                     row.setdefault(key, str(number))
-            _insert(con, table(name), row, number, where)
+            _insert(con, table(name), row, number, where, _HOME.get(jurisdiction, "UTC"))
     columns = {key for row in rows["contacts"] for key in row}
     con.executemany("INSERT INTO provided VALUES (1, ?)", [[c] for c in columns])
 
@@ -201,7 +202,7 @@ def _long(name: str, row: dict[str, Any]) -> dict[str, Any]:
     return {_SHORT[name].get(key, key): value for key, value in row.items()}
 
 
-def _insert(con: duckdb.DuckDBPyConnection, spec: Table, row: dict[str, Any], number: int, where: str) -> None:
+def _insert(con: duckdb.DuckDBPyConnection, spec: Table, row: dict[str, Any], number: int, where: str, zone: str) -> None:
     into = input_table(con, spec.name)
     names, places, values = ["batch_id", "row_no"], ["1", "?"], [number]
     for key, value in row.items():
@@ -217,18 +218,22 @@ def _insert(con: duckdb.DuckDBPyConnection, spec: Table, row: dict[str, Any], nu
             names.append(f"{key}_day")
             places.append("true")
         try:
-            values.append(_value(value, column.type))
+            values.append(_value(value, column.type, zone))
         except ValueError as error:
             raise RuleErrors([RuleProblem(where, 0, "rules.case_value", (("table", spec.name), ("column", key), ("value", str(value)[:40])))]) from error
     con.execute(f"INSERT INTO {into} ({', '.join(names)}) VALUES ({', '.join(places)})", values)
 
 
-def _value(value: Any, type_: str) -> Any:
+def _value(value: Any, type_: str, zone: str) -> Any:
     if value is None or type_ not in ("time", "date", "list"):
         return value
     if type_ == "list":
         return "|".join(value) if isinstance(value, list) else value
-    return datetime.fromisoformat(value) if type_ == "time" else date.fromisoformat(value)
+    if type_ == "date":
+        return date.fromisoformat(value)
+    moment = datetime.fromisoformat(value)
+    # An instant that states its offset is put by the clock that the others go by.
+    return moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def check_all(folder: Path, only: Sequence[str] = ()) -> tuple[list[Pack], list[Prepared], Words]:

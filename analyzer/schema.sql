@@ -163,6 +163,7 @@ CREATE TABLE case_events (
     case_id VARCHAR NOT NULL,           -- case
     person_id VARCHAR,                  -- whom it concerns, where it concerns one person
     relation relation_word,             -- that person's relation to the debtor; NULL: it names nobody, or it is not known
+    vendor VARCHAR,                     -- agency to which it was said; NULL: not known, or the lender
     kind VARCHAR,                       -- refusal, consent, agreed_time, unreachable, dispute, death, attorney ...
     occurred_utc TIMESTAMP,             -- instant from which it holds, where only the date is known the first of it; NULL: unknown, it may hold at any moment until its end
     occurred_by TIMESTAMP,              -- the same instant, where only the date is known the last of it

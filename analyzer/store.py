@@ -478,7 +478,7 @@ def _events(con: duckdb.DuckDBPyConnection, clock: _Clock) -> None:
         f") WHERE relation IS NOT NULL AND (case_id, person_id) IN (SELECT (case_id, person_id) FROM {events} WHERE person_id IS NOT NULL) GROUP BY ALL"
     )
     con.execute(
-        f"INSERT INTO case_events SELECT t.event_id, t.case_id, t.person_id, n.relation, t.kind, {occurred}, {occurred_by}, {occurred_on}, {ended}, {ended_by}, {ended_on},"
+        f"INSERT INTO case_events SELECT t.event_id, t.case_id, t.person_id, n.relation, t.vendor, t.kind, {occurred}, {occurred_by}, {occurred_on}, {ended}, {ended_by}, {ended_on},"
         f" t.agreed_from, t.agreed_to, t.batch_id, t.row_no"
         f" FROM {events} t LEFT JOIN cases c ON c.case_id = t.case_id LEFT JOIN named n ON n.case_id = t.case_id AND n.person_id = t.person_id"
     )

@@ -119,6 +119,7 @@ class Compiler:
         # Columns that are wanted for some contacts only: SQL over `c` that one is wanted and lacking.
         self.lacking: dict[str, str] = {}
         self.joins: list[str] = []
+        # SQL over `c`: what is asked where nothing that the contact says is missing.
         self.open_question: str | None = None
         self._used: set[str] = set()
         self.scope = self.condition(scope, scope_at)
@@ -172,6 +173,16 @@ class Compiler:
         return f"(CASE WHEN c.at_utc IS NULL AND c.zone = {literal(self.clock)} THEN c.on_date ELSE {self.local}::DATE END)"
 
     @property
+    def first_day(self) -> str:
+        """SQL: the earliest date that it may be, by all candidate zones of the recipient."""
+        return self.day if self.clock else "least(c.on_date, list_min(list_transform(c.other_local_at, lambda l: l::DATE)))"
+
+    @property
+    def last_day(self) -> str:
+        """SQL: the latest date that it may be, by all candidate zones of the recipient."""
+        return self.day if self.clock else "greatest(c.on_date, list_max(list_transform(c.other_local_at, lambda l: l::DATE)))"
+
+    @property
     def local(self) -> str:
         """SQL: the wall clock the rule goes by."""
         if self.clock is None:
@@ -214,7 +225,7 @@ class Compiler:
     def missing(self, columns: Sequence[str], alias: str = "c") -> str:
         """SQL: `fields`, or where none is missing the question the rule leaves open."""
         found = self.fields(columns, alias)
-        return f"coalesce({found}, {literal(self.open_question)})" if self.open_question else found
+        return f"coalesce({found}, {self.open_question})" if self.open_question else found
 
     def base(self, *extra: str, in_force: bool = True, where: str = "true") -> str:
         """SELECT of the contacts that may be in scope, with `day`, `sure` (scope is certain) and `extra` columns.

@@ -11,10 +11,12 @@ from analyzer.model import SPOKEN, UNNAMED
 from analyzer.sql import literal
 from analyzer.store import written_to_us
 
-# What a user would have to supply where only an event's time leaves the answer open.
+# What a user would have to supply where only an event's time, whose it is, to whom it was said or its kind leaves the answer open.
 EVENT_TIME = "case_events.occurred_at"
+EVENT_PERSON, EVENT_VENDOR, EVENT_KIND = "case_events.person_id", "case_events.vendor", "case_events.kind"
 # Who acts for the debtor.
 ACTING = ("attorney", "guardian", "executor")
+_COLLECTORS = "SELECT case_id AS case_there, count(DISTINCT collector) AS collectors FROM contacts WHERE case_id IN (SELECT case_id FROM case_events WHERE kind IN {kinds}) GROUP BY ALL"
 _OF_DEBTORS = f"(SELECT v.*, d.debtor_id, coalesce(d.lender, {literal(UNNAMED)}) AS creditor FROM case_events v JOIN cases d USING (case_id))"
 # Of each person the one number that he has; an empty one where he has several.
 _NUMBERS = "SELECT case_id, person_id, CASE WHEN count(DISTINCT number) = 1 THEN any_value(number) ELSE '' END AS only_one FROM numbers GROUP BY ALL"
@@ -26,11 +28,13 @@ class EventCondition(Params):
     `match` says whose: any event of the case, of any case of the debtor, or of those with the lender, one of the debtor (`consumer`: an event that names nobody is
     his), one of the consumer contacted (`own`: the debtor's, unless somebody is contacted who is bound by the debt himself), or one of
     the person contacted: in the case, or in any case of the debtor (`person_any_case`; an event there that names nobody is nobody's).
+    `to`: it holds for the collector to whom it was said; one that names none was said to the case's only one, else it is not known.
     `for_dates` ends it so many calendar dates after it, its own date being the first.
     """
 
     kinds: list[str] = Field(min_length=1)
     match: Literal["case", "consumer", "own", "person", "person_any_case", "lender", "debtor"] = "case"
+    to: Literal["collector"] | None = None
     for_dates: Figure | None = None
 
 
@@ -77,6 +81,8 @@ def lifted(compiler: Compiler, unless: Unless, at: tuple[str, ...]) -> str:
 def event_join(compiler: Compiler, event: EventCondition, at: tuple[str, ...]) -> str:
     """SQL over contact `c` and an event `e` that is `events_near`: e is of the kinds, concerns c, and holds at c's moment (three-valued)."""
     parts = [f"e.kind IN {literal(event.kinds)}", _concerns(compiler, event), holds(compiler.day)]
+    if event.to:
+        parts.append(f"CASE WHEN e.vendor = c.collector OR (e.vendor IS NULL AND e.alone) THEN true WHEN e.vendor IS NOT NULL AND c.collector <> {literal(UNNAMED)} THEN false END")
     if event.for_dates is not None:
         days = compiler.value(event.for_dates, (*at, "for_dates"), compiler.day)
         parts.append(f"{compiler.day} < e.occurred_on + {days}::INTEGER")
@@ -127,8 +133,19 @@ def _concerns(compiler: Compiler, event: EventCondition) -> str:
 
 def event_holds(compiler: Compiler, event: EventCondition, at: tuple[str, ...], also: str = "true") -> str:
     """SQL over `c`: true if such an event holds and `also` does, NULL if one may (its hour or whose it is is not known), else false."""
-    compiler.open_question = compiler.open_question or EVENT_TIME
+    compiler.open_question = compiler.open_question or _asked(event)
     return three_valued(f"{event_join(compiler, event, at)} AND ({also})", event)
+
+
+def _asked(event: EventCondition) -> str:
+    """SQL over `c`: which fact of its events leaves it open."""
+    lacking = [("e.kind IS NULL", EVENT_KIND)]
+    if event.match.startswith("person"):
+        lacking.insert(0, (f"e.kind IN {literal(event.kinds)} AND e.person_id IS NULL", EVENT_PERSON))
+    if event.to:
+        lacking.append((f"e.kind IN {literal(event.kinds)} AND e.vendor IS NULL", EVENT_VENDOR))
+    whens = " ".join(f"WHEN c.case_id IN (SELECT e.case_id FROM case_events e WHERE {condition}) THEN {literal(field)}" for condition, field in lacking)
+    return f"CASE {whens} ELSE {literal(EVENT_TIME)} END"
 
 
 def three_valued(joined: str, event: EventCondition) -> str:
@@ -142,6 +159,8 @@ def three_valued(joined: str, event: EventCondition) -> str:
 def events_near(event: EventCondition) -> str:
     """SQL over contact `c`: FROM and WHERE of the events `e` that may concern it: of the kinds, or of one that could not be read, and of the cases meant."""
     source = "case_events" if _near(event).startswith("e.case_id") else _OF_DEBTORS
+    if event.to:
+        source = f"(SELECT v.*, coalesce(x.collectors, 1) = 1 AS alone FROM {source} v LEFT JOIN ({_COLLECTORS.format(kinds=literal(event.kinds))}) x ON x.case_there = v.case_id)"
     return f"FROM {source} e WHERE {_near(event)} AND (e.kind IN {literal(event.kinds)} OR e.kind IS NULL)"
 
 
@@ -157,7 +176,7 @@ def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> 
 
     Attempts are outbound calls and visits to the debtor, in any of his cases with the lender; he is also reached when he calls or writes.
     """
-    compiler.open_question = "contract"
+    compiler.open_question = literal("contract")
     attempts = compiler.value(rule.attempts, (*at, "attempts"), compiler.day)
     reached = literal(rule.reached)
     failed = literal(rule.failed)

@@ -7,6 +7,9 @@ that agrees with the rest (`base.guests`).
 
 Windows: `calendar_day`, `calendar_week` (Monday to Sunday), `dates: N` (the contact's date and the N-1 before it),
 `hours: N` (the N hours up to the contact, both ends included). Contacts at the same instant follow each other by id.
+
+Where the person may be in several zones a contact near midnight may be of two dates. It is certain in a window of dates that holds both,
+possible in one that holds one of them.
 """
 
 from __future__ import annotations
@@ -54,27 +57,35 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
         raise BindError(("check", "limit"), "rules.value_not_figure", name="limit")
     standing = compiler.standing()
     needed = [*compiler.needs, *(k for k in keys if k not in NEVER_NULL), "at_utc"]
-    base = compiler.base(*(f"c.{k}" for k in dict.fromkeys(["case_id", "relation", *keys])), f"{compiler.fields(needed)} AS missing", in_force=False)
+    base = compiler.base(
+        *(f"c.{k}" for k in dict.fromkeys(["case_id", "relation", *keys])), f"{compiler.fields(needed)} AS missing", f"({compiler.first_day}) AS first_day", f"({compiler.last_day}) AS last_day",
+        in_force=False,
+    )  # fmt: skip
     keyed = " AND ".join(f"{k} IS NOT NULL" for k in keys)
     known = f"{keyed} AND day IS NOT NULL"
     key_list = ", ".join(keys)
+    bucket = {"calendar_day": "{0}", "calendar_week": "date_trunc('week', {0})::DATE"}.get(params.window or "", "NULL::DATE")
+    apart = "false" if params.hours else f"{bucket.format('first_day')} <> {bucket.format('last_day')}" if params.window else "first_day <> last_day"
+    # `counts`: it is certain in every window that holds this date. `again`: it is there a second time, at its other date, the one before.
+    either = f"FROM ({base}) WHERE {known} AND {apart}"
     rows = (
-        f"SELECT {key_list}, seq, contact_id, at_utc, day, missing, sure, false AS lost FROM ({base}) WHERE {known}"
-        f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, day, missing, false, lost FROM ({guests(keys, base, base, known)})"
+        f"SELECT {key_list}, seq, contact_id, at_utc, day, missing, sure, sure AS counts, 0 AS again, false AS lost FROM ({base}) WHERE {known} AND NOT ({apart})"
+        f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, first_day, coalesce(missing, 'zone'), false, sure AND {literal(not params.window)}, 0, false {either}"
+        f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, last_day, coalesce(missing, 'zone'), sure AND {literal(not params.window)}, false, 1, false {either}"
+        f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, day, missing, false, false, 0, lost FROM ({guests(keys, base, base, known)})"
     )
     # One without a date may be on any.
     undated = f"SELECT {', '.join(f'{k} AS other_{k}' for k in keys)}, count(*) AS loose FROM ({base}) WHERE {keyed} AND day IS NULL GROUP BY ALL"
     rows = f"SELECT r.*, coalesce(x.loose, 0) AS loose FROM ({rows}) r LEFT JOIN ({undated}) x ON {' AND '.join(f'x.other_{k} = r.{k}' for k in keys)}"
     if params.window:
-        bucket = "day" if params.window == "calendar_day" else "date_trunc('week', day)::DATE"
-        counted = _by_bucket(rows, key_list, bucket, least)
+        counted = _by_bucket(rows, key_list, bucket.format("day"), least)
     else:
         counted = _by_sliding(rows, key_list, params, least)
     excess = f"s.sure AND s.n_sure > {limit}"
     doubtful = f"NOT ({excess}) AND s.n_all > {limit}"
     force = compiler.in_force("s.day")
     # What leaves a count open may be a fact that another contact of the same key lacks.
-    lacks = f"coalesce(missing, max(missing) OVER (PARTITION BY {key_list}), CASE WHEN loose > 0 THEN 'started_at' END, {literal(compiler.open_question)})"
+    lacks = f"coalesce(missing, max(missing) OVER (PARTITION BY {key_list}), CASE WHEN loose > 0 THEN 'started_at' END)"
     judged = (
         f"SELECT * EXCLUDE (missing), {lacks} AS missing,"
         f" ({excess}) AND {force} AS over, ({doubtful}) AND {force} AS open FROM ({counted}) s"
@@ -89,8 +100,8 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
         f"WITH ledger AS ({ledger})"
         f" SELECT {row(episode, role='CASE WHEN s.over THEN ' + literal('breach') + ' ELSE ' + literal('counted') + ' END', measured='s.n_sure', permitted=limit_text)}"
         f" FROM ledger s WHERE s.breached AND s.sure"
-        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
-        f" FROM (SELECT seq, min(missing) AS missing FROM ledger WHERE NOT lost GROUP BY seq HAVING bool_or(open) AND NOT bool_or(over)) s"
+        f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing=f'coalesce(s.missing, {compiler.open_question or literal(None)})')}"
+        f" FROM (SELECT seq, min(missing) AS missing FROM ledger WHERE NOT lost GROUP BY seq HAVING bool_or(open) AND NOT bool_or(over)) s JOIN contacts c ON c.seq = s.seq"
         f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')}"
         f" FROM ({base}) s WHERE NOT ({known}) AND (s.day IS NULL OR {force})"
     )
@@ -101,7 +112,7 @@ def _by_bucket(rows: str, keys: str, bucket: str, least: int) -> str:
     """Running counts within a key's day or week. Groups that cannot pass any limit are dropped before the sort."""
     rows = f"SELECT *, {bucket} AS bucket FROM ({rows})"
     return (
-        f"SELECT *, sum(CASE WHEN sure THEN 1 ELSE 0 END) OVER w AS n_sure, count(*) OVER w + loose AS n_all"
+        f"SELECT *, sum(CASE WHEN counts THEN 1 ELSE 0 END) OVER w AS n_sure, count(*) OVER w + loose AS n_all"
         f" FROM (SELECT *, count(*) OVER (PARTITION BY {keys}, bucket) AS in_bucket FROM ({rows}) QUALIFY in_bucket + loose > {least})"
         f" WINDOW w AS (PARTITION BY {keys}, bucket ORDER BY at_utc, contact_id ROWS UNBOUNDED PRECEDING)"
     )
@@ -116,11 +127,15 @@ def _by_sliding(rows: str, keys: str, params: Frequency, least: int) -> str:
     else:
         frame = f"PARTITION BY {keys} ORDER BY at_utc RANGE BETWEEN INTERVAL {params.hours} HOUR PRECEDING AND CURRENT ROW"
         same = f"PARTITION BY {keys}, at_utc"
-    sure = "CASE WHEN sure THEN 1 ELSE 0 END"
+    sure = "CASE WHEN counts THEN 1 ELSE 0 END"
     after = f"{same} ORDER BY at_utc, contact_id ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING"
+    twice = ""
+    if params.dates:
+        both = f"PARTITION BY {keys} ORDER BY day RANGE BETWEEN INTERVAL {params.dates - 2} DAY PRECEDING AND CURRENT ROW"
+        twice = f" - (sum(again) OVER ({both}) - coalesce(sum(again) OVER ({after}), 0))"
     return (
         f"SELECT *, sum({sure}) OVER ({frame}) - coalesce(sum({sure}) OVER ({after}), 0) AS n_sure,"
-        f" count(*) OVER ({frame}) - count(*) OVER ({after}) + loose AS n_all FROM ({few})"
+        f" count(*) OVER ({frame}) - count(*) OVER ({after}){twice} + loose AS n_all FROM ({few})"
     )
 
 

@@ -127,6 +127,11 @@ def _latest(joined: str) -> str:
     return f"'first': max(CASE WHEN {joined} THEN e.occurred_utc END), 'last': max(CASE WHEN ({joined}) IS NOT FALSE THEN coalesce(e.occurred_by, TIMESTAMP 'infinity') END)"
 
 
+def _of_cause(sql: str) -> str:
+    """SQL over contact `c`, said of the cause `t`."""
+    return sql.replace("c.", "t.")
+
+
 def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Compiled:
     keys = keys_of(after.per)
     cause = compiler.condition(after.where, ("check", "after_contact", "where"), alias="t")
@@ -136,31 +141,31 @@ def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Comp
     key_list = ", ".join(keys)
     keyed = " AND ".join(f"{k} IS NOT NULL" for k in keys)
     known = f"{keyed} AND day IS NOT NULL"
-    base = compiler.base(*(f"c.{k}" for k in dict.fromkeys(["case_id", "relation", *keys])), f"({closed}) AS shut_else", f"{compiler.fields(needed)} AS missing", in_force=False)
-    day = compiler.day.replace("c.", "t.")
-    applies = compiler.applies.replace("c.", "t.")
+    base = compiler.base(*(f"c.{k}" for k in dict.fromkeys(["case_id", "relation", *keys])), f"({closed}) AS shut_else", f"{compiler.fields(needed)} AS missing", f"({compiler.first_day}) AS first_day", f"({compiler.last_day}) AS last_day", f"{compiler.open_question or 'NULL'} AS asked", in_force=False)
+    day, applies = _of_cause(compiler.day), _of_cause(compiler.applies)
     causes = (
-        f"SELECT t.seq, t.contact_id, t.at_utc, {day} AS day, NULL::VARCHAR AS missing, {', '.join(f't.{k}' for k in dict.fromkeys(['case_id', 'relation', *keys]))}, ({cause}) AS happened"
+        f"SELECT t.seq, t.contact_id, t.at_utc, {day} AS day, {_of_cause(compiler.first_day)} AS first_day, {_of_cause(compiler.last_day)} AS last_day, NULL::VARCHAR AS missing, {', '.join(f't.{k}' for k in dict.fromkeys(['case_id', 'relation', *keys]))}, ({cause}) AS happened"
         f" FROM contacts t WHERE {applies} AND ({cause}) IS NOT FALSE"
     )
     together = (
-        f"SELECT seq, contact_id, at_utc, day, {key_list}, sure, shut_else, missing, NULL::BOOLEAN AS happened, 1 AS kind, coalesce(at_utc, TIMESTAMP '-infinity') AS place, false AS guest FROM base WHERE {known}"
+        f"SELECT seq, contact_id, at_utc, day, first_day, last_day, {key_list}, sure, shut_else, missing, asked, NULL::BOOLEAN AS happened, 1 AS kind, coalesce(at_utc, TIMESTAMP '-infinity') AS place, false AS guest FROM base WHERE {known}"
         # A contact that names no collector may be of any that had a cause.
-        f" UNION ALL SELECT g.seq, g.contact_id, g.at_utc, g.day, {', '.join(f'g.{k}' for k in keys)}, b.sure, b.shut_else, g.missing, NULL, 1, coalesce(g.at_utc, TIMESTAMP '-infinity'), true"
+        f" UNION ALL SELECT g.seq, g.contact_id, g.at_utc, g.day, b.first_day, b.last_day, {', '.join(f'g.{k}' for k in keys)}, b.sure, b.shut_else, g.missing, b.asked, NULL, 1, coalesce(g.at_utc, TIMESTAMP '-infinity'), true"
         f" FROM ({guests(keys, 'FROM base', 'FROM dated', known)}) g JOIN base b ON b.seq = g.seq WHERE NOT g.lost"
-        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, happened, 0, at_utc, false FROM dated WHERE at_utc IS NOT NULL"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, first_day, last_day, {key_list}, NULL, NULL, NULL, NULL, happened, 0, at_utc, false FROM dated WHERE at_utc IS NOT NULL"
         # One whose hour is not known came about at the end of its date at the latest, and may have come about before all else on it.
-        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, happened, 0, TIMESTAMP 'infinity', false FROM dated WHERE at_utc IS NULL"
-        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, NULL, 0, TIMESTAMP '-infinity', false FROM dated WHERE at_utc IS NULL"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, first_day, last_day, {key_list}, NULL, NULL, NULL, NULL, happened, 0, TIMESTAMP 'infinity', false FROM dated WHERE at_utc IS NULL"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, first_day, last_day, {key_list}, NULL, NULL, NULL, NULL, NULL, 0, TIMESTAMP '-infinity', false FROM dated WHERE at_utc IS NULL"
         # A cause that does not name the whole key may be one of this key.
-        f" UNION ALL SELECT seq, contact_id, at_utc, day, {key_list}, NULL, NULL, NULL, NULL, 0, coalesce(at_utc, TIMESTAMP '-infinity'), false FROM ({guests(keys, 'FROM dated', 'FROM base', known)})"
+        f" UNION ALL SELECT seq, contact_id, at_utc, day, day, day, {key_list}, NULL, NULL, NULL, NULL, NULL, 0, coalesce(at_utc, TIMESTAMP '-infinity'), false FROM ({guests(keys, 'FROM dated', 'FROM base', known)})"
     )
     # A contact is its own cause only for later ones: as a row to be judged (kind 1) it sorts before itself as a cause (0).
     earlier = f"PARTITION BY {key_list} ORDER BY day, place, contact_id, kind DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
     looked = (
         f"SELECT *, last_value(CASE WHEN happened THEN seq END IGNORE NULLS) OVER w AS cause_seq,"
         f" last_value(CASE WHEN happened THEN day END IGNORE NULLS) OVER w AS cause_day,"
-        f" last_value(CASE WHEN kind = 0 THEN day END IGNORE NULLS) OVER w AS possible_day,"
+        f" last_value(CASE WHEN happened THEN first_day END IGNORE NULLS) OVER w AS cause_first,"
+        f" last_value(CASE WHEN kind = 0 THEN last_day END IGNORE NULLS) OVER w AS possible_day, last_value(CASE WHEN kind = 0 THEN first_day <> last_day END IGNORE NULLS) OVER w AS apart,"
         # Of a contact whose hour is not known all others of its date may come first.
         f" at_utc IS NULL AND count(DISTINCT CASE WHEN kind = 0 THEN seq END) OVER (PARTITION BY {key_list}, day)"
         f" > count(DISTINCT CASE WHEN kind = 0 THEN seq END) OVER (PARTITION BY {key_list}, day, seq) AS same_date"
@@ -172,15 +177,16 @@ def _after_contact(compiler: Compiler, after: AfterContact, closed: str) -> Comp
         f"SELECT l.*, (x.first_seq <> l.seq OR x.last_seq <> l.seq) IS TRUE AS sometime FROM ({looked}) l"
         f" LEFT JOIN ({timeless}) x ON {' AND '.join(f'x.other_{k} = l.{k}' for k in keys)} WHERE l.kind = 1"
     )
-    within = f"(s.cause_day IS NOT NULL AND s.day < s.cause_day + {days}::INTEGER)"
-    maybe = f"(s.same_date OR s.sometime OR (s.possible_day IS NOT NULL AND s.day < s.possible_day + {days}::INTEGER))"
+    # Within it in every zone that may be the person's, or in one.
+    within = f"(s.cause_day IS NOT NULL AND s.last_day < s.cause_first + {days}::INTEGER)"
+    maybe = f"(s.same_date OR s.sometime OR (s.possible_day IS NOT NULL AND s.first_day < s.possible_day + {days}::INTEGER))"
     force = compiler.in_force("s.day")
     judged = (
         f"SELECT *, CASE WHEN {within} AND NOT s.guest THEN s.shut_else WHEN ({within} OR {maybe}) AND s.shut_else IS NOT FALSE THEN NULL ELSE false END AS shut"
         f" FROM ({looked}) s WHERE {force}"
     )
     # Where the cause is certain, what may lift it is the question; else whether, or when, there was a cause.
-    lacks = f"coalesce(s.missing, CASE WHEN {within} THEN {literal(compiler.open_question or 'outcome')} WHEN s.sometime THEN 'started_at' ELSE 'outcome' END)"
+    lacks = f"coalesce(s.missing, CASE WHEN {within} THEN coalesce(s.asked, 'outcome') WHEN s.sometime THEN 'started_at' WHEN s.apart OR s.first_day <> s.last_day THEN 'zone' ELSE 'outcome' END)"
     open_ = (
         f"SELECT seq, {lacks} AS missing FROM judged s WHERE NOT (s.sure AND s.shut IS TRUE) AND s.shut IS NOT FALSE"
         f" UNION ALL SELECT seq, missing FROM base s WHERE NOT ({known}) AND (s.day IS NULL OR {force})"

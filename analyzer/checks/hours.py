@@ -11,6 +11,7 @@ from typing import Literal
 from analyzer.checks.base import Compiled, Compiler, Moment, Params, Scope, either, row
 from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, lifted, three_valued
 from analyzer.model import Rule
+from analyzer.sql import literal
 
 
 class Hours(Params):
@@ -50,7 +51,7 @@ def compile_hours(rule: Rule, params: Hours) -> Compiled:
     plainly = permitted
     if params.agreed:
         joined = event_join(compiler, params.agreed, (*at, "agreed"))
-        compiler.open_question = EVENT_TIME
+        compiler.open_question = literal(EVENT_TIME)
         # Agreed hours may run over midnight.
         agreed_here = (
             f"CASE WHEN e.agreed_from <= e.agreed_to THEN {local}::TIME BETWEEN e.agreed_from AND e.agreed_to"

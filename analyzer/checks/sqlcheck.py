@@ -10,7 +10,8 @@ What it reads may be open, and then it is run more than once: a contact that onl
 * A SELECT in which `$unknown` stands is run with false for it, over the rows that are certainly in scope and have a time, and with
   true, over those too that may be in scope: `coalesce(condition, $unknown)` is a condition that a missing fact leaves open, and
   `coalesce(excuse, NOT $unknown)` one that lifts. Only such a SELECT says itself what becomes of the rows that lack something (`needs`
-  only names it); with any other they are undetermined.
+  only names it); with any other they are undetermined. A fourth column `missing` says what it is that leaves a row open, where the
+  row itself lacks nothing.
 """
 
 from __future__ import annotations
@@ -79,8 +80,9 @@ def compile_sql(rule: Rule, params: Sql) -> Compiled:
     if of_unknown:
         # What leaves it open may be a fact that another contact of the same debtor lacks.
         others = "(SELECT min(o.missing_fields) FROM everything o WHERE o.debtor_id = s.debtor_id)"
+        told = f"(SELECT min(o.missing) FROM {names[-1]} o WHERE o.seq = s.seq), " if re.search(r"\bAS missing\b", asked) else ""
         last = literal(EVENT_TIME if of_events else "|".join(params.needs) or "started_at")
-        open_rows = f"SELECT s.seq, coalesce(s.missing_fields, {others}, {last}) AS missing FROM everything s JOIN (({ever}) EXCEPT ({always})) USING (seq)"
+        open_rows = f"SELECT s.seq, coalesce(s.missing_fields, {told}{others}, {last}) AS missing FROM everything s JOIN (({ever}) EXCEPT ({always})) USING (seq)"
     else:
         open_rows = "SELECT seq, missing_fields AS missing FROM everything WHERE NOT sure OR unknown"
         if of_events:

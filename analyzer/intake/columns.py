@@ -173,6 +173,7 @@ TABLES: tuple[Table, ...] = (
             _c("event_id", "id", "事件编号 event_no id 编号"),
             _c("case_id", "id", _CASE, True),
             _c("person_id", "id", _PERSON),
+            _c("vendor", "text", _VENDOR),
             _c("kind", "word", "事件 事件类型 类型 标记 event event_type event_kind flag", True),
             _c("occurred_at", "time", "事件时间 发生时间 登记时间 投诉时间 event_time event_at at 日期 date", True),
             _c("ended_at", "time", "事件结束时间 失效时间 valid_until end_time"),
