@@ -322,7 +322,7 @@ def split(con: duckdb.DuckDBPyConnection) -> tuple[Part, ...]:
 def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = None, part: Part = WHOLE) -> str:
     """SELECT of seq, text, owes, knows, on_business for each contact with a text of ours, from the input tables.
 
-    `owes`: whether the person contacted is bound by the debt (NULL: not known who it is). `knows`: whether a person
+    `owes`: whether the person contacted is bound by the debt (NULL: not known who it is; whoever answers a wrong number is not). `knows`: whether a person
     who is not knew of the loan on the date as written. `on_business`: whether its channel is for collecting alone. A customer's own messages (inbound, neither call nor visit) are left out. In `text`
     the names of the case's debtor are hidden (`without_names`): no word is found in a name, and what is written from a template is the same text.
     """
@@ -330,8 +330,8 @@ def spoken_to(con: duckdb.DuckDBPyConnection, bases: Mapping[int, int] | None = 
     owes = f"{_RELATION} IN {literal(OBLIGED)}"
     return (
         f"SELECT t.row_no + {_row_base(con, contacts, bases)} AS seq, {without_names('t.text', 'd.names')} AS text,"
-        f" CASE WHEN {owes} THEN true WHEN {_BOUND} THEN true WHEN {_RELATION} IS NOT NULL THEN false END AS owes,"
-        f" CASE WHEN {owes} OR {_BOUND} THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows, {on_business('t')} AS on_business"
+        f" CASE WHEN t.outcome = 'wrong_number' THEN false WHEN {owes} THEN true WHEN {_BOUND} THEN true WHEN {_RELATION} IS NOT NULL THEN false END AS owes,"
+        f" CASE WHEN t.outcome = 'wrong_number' OR {owes} OR {_BOUND} THEN NULL WHEN t.knows IS NOT NULL THEN t.knows WHEN p.knows_since IS NOT NULL THEN p.knows_since <= t.started_at::DATE END AS knows, {on_business('t')} AS on_business"
         f" FROM {part.contacts(contacts)} t LEFT JOIN {part.of('memory.main.owners')} o ON {_OWNED}"
         f" LEFT JOIN {part.of('memory.main.relations')} n ON n.case_id = t.case_id AND n.person_id = t.person_id"
         f" LEFT JOIN {part.of('persons')} p ON p.person_id = coalesce(t.person_id, o.person_id) AND p.case_id = t.case_id"

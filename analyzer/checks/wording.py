@@ -4,6 +4,8 @@
 not be told - which the scope says (party: third_party), and `unless` may lift (already knows, offered to pay, the
 debtor out of reach). `personal_data`: it holds an identifier of one of some kinds. A contact in scope without a text cannot be cleared,
 but for a visit that met nobody: nothing was said there, and what its record tells of all the same (a notice left or put up) is judged.
+So is what the note of a call that reached nobody tells of, by `wording`: it was said or done otherwise; without such words nothing was.
+`strangers` of a `disclosure` are outcomes by which somebody else was told than the one on record, whoever that one is.
 
 What the collector says is judged whoever began: a scope that names no direction takes in inbound calls and visits, and leaves out the
 other side's own messages.
@@ -23,6 +25,10 @@ from analyzer.store import written_to_us
 from analyzer.text.personal_data import ENTITIES, PERSONAL_DATA
 
 
+UNREACHED = ("no_answer", "busy", "switched_off", "invalid")
+"""Outcomes of calls at which nothing can have been said."""
+
+
 class Wording(Params):
     """The text holds one of `concepts` (ids of lexicons)."""
 
@@ -38,6 +44,7 @@ class Disclosure(Params):
     kind: Literal["disclosure"]
     scope: Scope
     concepts: list[str] = Field(min_length=1)
+    strangers: list[str] = Field(default_factory=list)
     unless: Unless | None = None
 
 
@@ -59,16 +66,22 @@ class PersonalData(Params):
 
 def compile_wording(rule: Rule, params: Wording | Disclosure | PersonalData) -> Compiled:
     """See `Wording`, `Disclosure` and `PersonalData`. Needs: started_at, text, and what scope and conditions ask."""
+    if isinstance(params, PersonalData):
+        told, name = f"concept = {literal(PERSONAL_DATA)} AND detail IN {literal(params.entities)}", "detail"
+    else:
+        told, name = f"counts AND concept IN {literal(params.concepts)}", "concept"
     compiler = Compiler(rule, params.scope)
+    if isinstance(params, Wording) and "outcome" in params.scope:
+        elsewhere = {name: wanted for name, wanted in params.scope.items() if name != "outcome"}
+        compiler.scope = f"({compiler.scope} OR ({compiler.condition(elsewhere, ('check', 'scope'))} AND c.outcome IN {literal(UNREACHED)} AND c.seq IN (SELECT seq FROM signals WHERE {told})))"
+    if isinstance(params, Disclosure) and params.strangers:
+        others = {name: wanted for name, wanted in params.scope.items() if name not in ("outcome", "party", "relation")}
+        compiler.scope = f"({compiler.scope} OR ({compiler.condition({**others, 'outcome': params.strangers}, ('check', 'strangers'))}))"
     if "direction" not in params.scope:
         _leave_out_their_messages(compiler)
     allowed = lifted(compiler, params.unless, ("check", "unless")) if params.unless else "false"
     missing = compiler.missing([*compiler.needs, "at_utc"])
     silent = "(c.silent AND c.outcome IS DISTINCT FROM 'not_met')"
-    if isinstance(params, PersonalData):
-        told, name = f"concept = {literal(PERSONAL_DATA)} AND detail IN {literal(params.entities)}", "detail"
-    else:
-        told, name = f"counts AND concept IN {literal(params.concepts)}", "concept"
     base = compiler.base(
         "c.case_id", "coalesce(c.person_id, c.number, '') AS whom", "coalesce(c.agent_id, '') AS who",
         f"{silent} AS silent", f"({allowed}) AS allowed", f"{missing} AS missing",
