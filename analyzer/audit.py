@@ -219,7 +219,7 @@ def _read_texts(cursor: duckdb.DuckDBPyConnection, queries: Sequence[str], reade
 
 @dataclass(frozen=True)
 class Inspected:
-    """A file, or one table of it, as it was found: how it would be read, or why it cannot be."""
+    """A file, or one table of it, as it was found: how it would be read, or why it cannot be; neither where the mapping leaves it out."""
 
     file: str
     source: Source | None
@@ -242,6 +242,9 @@ def inspect(sources: Sequence[str], mapping: Mapping) -> list[Inspected]:
             found.append(Inspected(path.name, None, None, error))
             continue
         for source in opened:
+            if mapping.ignores(source):
+                found.append(Inspected(source.name, source, None, None))
+                continue
             try:
                 found.extend(Inspected(source.name, source, plan, None) for plan in intake.propose(source, mapping))
             except (InputError, UsageError) as error:
@@ -265,11 +268,12 @@ def unreadable(found: Sequence[Inspected]) -> list[Inspected]:
 
 
 def left_out(found: Sequence[Inspected]) -> list[str]:
-    """The names of sheets without any column of ours, where another sheet of the workbook is a table: an explanation, a chart."""
+    """The names of sheets that the mapping leaves out, and of those without any column of ours, where another sheet of the workbook is a table: an explanation, a chart."""
     useful = {item.source.path for item in found if item.plan and item.source}
     return [
         item.file for item in found
-        if item.error and item.source and item.source.sheet and item.source.path in useful and not any(map(intake.is_known_header, item.source.columns))
+        if (not item.error and not item.plan)
+        or (item.error and item.source and item.source.sheet and item.source.path in useful and not any(map(intake.is_known_header, item.source.columns)))
     ]  # fmt: skip
 
 

@@ -622,7 +622,7 @@ def _contacts(con: duckdb.DuckDBPyConnection, clock: _Clock, bases: Mapping[int,
                    call_type, rel,
                    CASE WHEN rel = 'self' THEN 'debtor' WHEN rel IN ('guarantor', 'co_borrower') OR obliged THEN 'obliged'
                         WHEN rel IS NOT NULL THEN 'third_party' END,
-                   CASE WHEN rel IN {literal(OBLIGED)} THEN true WHEN knows IS NOT NULL THEN knows
+                   CASE WHEN outcome = 'wrong_number' THEN coalesce(knows, false) WHEN rel IN {literal(OBLIGED)} THEN true WHEN knows IS NOT NULL THEN knows
                         WHEN knows_since IS NOT NULL THEN knows_since <= on_date END,
                    text, {silent('text')}, recording_id, recording_kept_until, record_kept_until, template_id, staff_count, days, dpd_source,
                    CASE WHEN days IS NULL THEN NULL {classes} ELSE {literal(LAST_CLASS)} END,

@@ -77,10 +77,7 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
     # One without a date may be on any.
     undated = f"SELECT {', '.join(f'{k} AS other_{k}' for k in keys)}, count(*) AS loose FROM ({base}) WHERE {keyed} AND day IS NULL GROUP BY ALL"
     rows = f"SELECT r.*, coalesce(x.loose, 0) AS loose FROM ({rows}) r LEFT JOIN ({undated}) x ON {' AND '.join(f'x.other_{k} = r.{k}' for k in keys)}"
-    if params.window:
-        counted = _by_bucket(rows, key_list, bucket.format("day"), least)
-    else:
-        counted = _by_sliding(rows, key_list, params, least)
+    counted = _by_bucket(rows, key_list, bucket.format("day"), least) if params.window else _by_sliding(rows, key_list, params, least)
     excess = f"s.sure AND s.n_sure > {limit}"
     doubtful = f"NOT ({excess}) AND s.n_all > {limit}"
     force = compiler.in_force("s.day")

@@ -24,7 +24,6 @@ from analyzer.sql import literal
 from analyzer.store import written_to_us
 from analyzer.text.personal_data import ENTITIES, PERSONAL_DATA
 
-
 UNREACHED = ("no_answer", "busy", "switched_off", "invalid")
 """Outcomes of calls at which nothing can have been said."""
 

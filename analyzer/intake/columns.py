@@ -46,9 +46,9 @@ def _c(name: str, type_: str, aliases: str = "", required: bool = False) -> Colu
 _CASE = "案件编号 案件号 案件id 合同编号 合同号 借据号 借据编号 贷款编号 委案编号 account_id account_no loan_id loan_no contract_no case_no 案件编码 借款合同号 借款编号 贷款账号 借据 案号 account_number acct_no case_number file_number loan_number contract_number acct account reference_no reference order_no 订单号 账号 账户"
 _PERSON = "联系人编号 联系人id 人员编号 客户联系人编号 contact_person_id party_id"
 _NUMBER = "号码 电话号码 联系电话 手机号 手机号码 被叫号码 被叫 拨打号码 接收号码 对方号码 phone phone_number dialled_number dialed_number callee to_number mobile 被叫电话 外呼号码 目标号码 联系人电话 联系号码 客户手机 客户电话 电话 手机 座机 called_number number_dialed dialed dnis mobile_number phone_no msisdn telephone tel cell destination recipient to"
-_AGENT = "催收员 催收员工号 坐席 坐席工号 座席工号 工号 坐席编号 催收员编号 作业员 经办人 operator collector_id agent agent_no user_id 催员 催收人员 座席 坐席号 员工工号 员工号 agent_code employee_id collector"
+_AGENT = "催收员 催收员工号 承办人 坐席 坐席工号 座席工号 工号 坐席编号 催收员编号 作业员 经办人 operator collector_id agent agent_no user_id 催员 催收人员 座席 坐席号 员工工号 员工号 agent_code employee_id collector"
 _WORKER = _AGENT + " 外访员 外访人员 跟进人 处理人 客服 坐席姓名 操作员 操作人 worked_by rep agent_name username user created_by"
-_VENDOR = "机构 委外机构 催收机构 外包机构 催收公司 agency vendor_name collection_agency agency_name vendor_id"
+_VENDOR = "机构 委外机构 外包公司 催收机构 外包机构 催收公司 agency vendor_name collection_agency agency_name vendor_id"
 _RELATION = "与借款人关系 与客户关系 与本人关系 关系 联系对象 对象关系 联系人关系 relationship relation_to_debtor role party_role 与债务人关系 与借款人的关系 与持卡人关系 关系类型 联系人类型 relationship_to_debtor relation_type party_type"
 _ZONE = "时区 收件人时区 借款人时区 timezone time_zone tz zones"
 
@@ -64,20 +64,20 @@ TABLES: tuple[Table, ...] = (
             _c("number", "number", _NUMBER),
             _c("agent_id", "id", _WORKER + " 外呼工号 作业工号 坐席账号 拨打工号"),
             _c("vendor", "text", _VENDOR + " 委外公司 所属公司"),
-            _c("channel", "word", "渠道 催收方式 方式 作业方式 联系渠道 联络方式 催收渠道 催收手段 触达方式 沟通方式 跟进方式 medium contact_type contact_method channel_type activity_type type method action 外呼方式 呼叫方式 拨打方式 发送方式 催收动作"),
+            _c("channel", "word", "渠道 催收方式 方式 渠道类型 触达渠道 作业方式 联系渠道 联络方式 催收渠道 催收手段 触达方式 沟通方式 跟进方式 medium contact_type contact_method channel_type activity_type type method action 外呼方式 呼叫方式 拨打方式 发送方式 催收动作"),
             _c("direction", "word", "方向 呼叫方向 通话方向 呼入呼出 收发 呼叫类型 call_direction inbound_outbound 发送方向 收发方向 消息方向 短信方向 收发类型 上下行"),
-            _c("started_at", "time", "通话时间 通话开始时间 开始时间 拨打时间 呼叫时间 联系时间 催收时间 发送时间 外访时间 发起时间 呼叫开始时间 外呼时间 接通时间 跟进时间 催记时间 start_time call_time sent_at call_start_time call_datetime call_start dial_time answer_time sent_time send_time contact_time date_time 通话日期 拨打日期 催收日期 联系日期 外访日期 发送日期 call_date contact_date activity_date action_date 记录时间 日期时间 datetime timestamp ts 时间 time start 日期 date 送达时间 提交时间 下发时间 外呼日期 呼叫日期 发送日期 外访日期", True),
-            _c("ended_at", "time", "结束时间 通话结束时间 挂断时间 end_time hangup_time"),
-            _c("duration_s", "integer", "通话时长 时长 时长秒 通话秒数 接听时长 计费时长 录音时长 持续时间 呼叫时长 duration duration_seconds talk_time seconds talk_duration billsec duration_sec call_duration call_length handle_time"),
-            _c("outcome", "word", "结果 通话结果 联系结果 催收结果 接通状态 呼叫结果 拨打结果 外呼结果 跟进结果 沟通结果 外访结果 发送结果 结果码 行动代码 通话状态 呼叫状态 联系状态 发送状态 送达状态 短信状态 回执 状态 是否接通 催收状态 result disposition disposition_code dispo call_outcome result_code wrap_code call_status status delivery_status call_result status_code hangup_cause 状态报告 接听状态"),
+            _c("started_at", "time", "通话时间 通话开始时间 开始时间 触达时间 作业时间 拨打时间 呼叫时间 联系时间 催收时间 发送时间 外访时间 发起时间 呼叫开始时间 外呼时间 接通时间 跟进时间 催记时间 start_time call_time sent_at call_start_time call_datetime call_start dial_time answer_time sent_time send_time contact_time date_time 通话日期 拨打日期 催收日期 联系日期 外访日期 发送日期 call_date contact_date activity_date action_date 记录时间 日期时间 datetime timestamp ts 时间 time start 日期 date 送达时间 提交时间 下发时间 外呼日期 呼叫日期 发送日期 外访日期", True),
+            _c("ended_at", "time", "结束时间 通话结束时间 挂断时间 通话结束 挂机时间 end_time hangup_time"),
+            _c("duration_s", "integer", "通话时长 时长 时长秒 通话秒数 接听时长 计费时长 录音时长 持续时间 通话时间长度 呼叫时长 duration duration_seconds talk_time seconds talk_duration billsec duration_sec call_duration call_length handle_time"),
+            _c("outcome", "word", "结果 通话结果 联系结果 催收结果 接通状态 呼叫结果 拨打结果 外呼结果 跟进结果 沟通结果 外访结果 发送结果 结果码 行动代码 通话状态 呼叫状态 联系状态 发送状态 送达状态 短信状态 回执 状态 是否接通 催收状态 result disposition disposition_code dispo call_outcome result_code wrap_code call_status status delivery_status call_result status_code hangup_cause 状态报告 接听状态 触达结果 反馈结果 行动码"),
             _c("call_type", "word", "通话类型 催收类型 作业类型 告知或交互 calltype collection_type"),
-            _c("relation", "word", _RELATION + " 催收对象 通话对象 见面对象 接听人 spoke_to 接收人关系 接收人身份 接听人关系 收件人关系 通话人关系 接收方关系 被叫人关系"),
+            _c("relation", "word", _RELATION + " 催收对象 通话对象 拨打对象 见面对象 接听人 spoke_to 接收人关系 接收人身份 接听人关系 收件人关系 通话人关系 接收方关系 被叫人关系"),
             _c("knows", "boolean", "是否知晓贷款 是否知情 知情 knows_of_loan third_party_knows_loan 对方是否知情 是否知晓 联系人是否知情 第三人是否知情 对方是否知晓贷款"),
             _c("text", "long_text", "内容 催记 催记内容 短信内容 转写文本 通话内容 跟进内容 发送内容 催收记录 跟进记录 沟通记录 联系记录 外访情况 催收备注 通话小结 备注 通话备注 沟通内容 消息内容 正文 摘要 记录 详情 说明 描述 note notes call_notes agent_notes message_body sms_text body message content remark transcript transcription comments comment remarks narrative memo summary details description 催收小结 情况说明 小结 跟进小结 沟通小结 作业小结 催记备注"),
             _c("recording_id", "id", "录音编号 录音id 录音文件 录音 影像编号 录音地址 录音链接 recording recording_file media_id recording_url 录音文件名 录音名称 影音资料 录音文件编号"),
             _c("recording_kept_until", "date", "录音保存至 录音保存期限 录音销毁日期 recording_retention_date recording_deleted_on"),
             _c("record_kept_until", "date", "记录保存至 记录保存期限 记录销毁日期 retention_date record_deleted_on"),
-            _c("template_id", "id", "模板编号 短信模板 template"),
+            _c("template_id", "id", "模板编号 短信模板 模板id template"),
             _c("staff_count", "integer", "外访人数 人数 staff visitors"),
             _c("zone", "list", _ZONE),
             _c("dpd", "integer", "逾期天数 逾期日数 账龄天数 days_past_due overdue_days dpd_days days_overdue days_delinquent"),
@@ -91,7 +91,7 @@ TABLES: tuple[Table, ...] = (
             _c("debtor_id", "id", "借款人编号 客户编号 客户号 债务人编号 borrower_id customer_id"),
             _c("debtor_name", "text", "借款人 借款人姓名 客户姓名 客户名称 债务人 borrower borrower_name customer_name name 姓名"),
             _c("product", "text", "产品 产品名称 贷款产品 product_name"),
-            _c("lender", "text", "放款机构 贷款机构 出借人 资金方 委托方 委托机构 lender_name creditor"),
+            _c("lender", "text", "放款机构 贷款机构 出借人 资方 金融机构 资金方 委托方 委托机构 lender_name creditor"),
             _c("lender_kind", "word", "机构类型 放款机构类型 贷款机构类型 lender_type 委托方类型 委案方类型 委托机构类型 债权人类型 资金方类型 出借人类型 资方类型"),
             _c("jurisdiction", "id", "法域 国家 country"),
             _c("region", "text", "地区 省份 城市 所在地 province state city"),
@@ -174,8 +174,8 @@ TABLES: tuple[Table, ...] = (
             _c("case_id", "id", _CASE, True),
             _c("person_id", "id", _PERSON),
             _c("vendor", "text", _VENDOR),
-            _c("kind", "word", "事件 事件类型 类型 标记 event event_type event_kind flag", True),
-            _c("occurred_at", "time", "事件时间 发生时间 登记时间 投诉时间 event_time event_at at 日期 date", True),
+            _c("kind", "word", "事件 事件类型 事件类别 类型 标记 event event_type event_kind flag", True),
+            _c("occurred_at", "time", "事件时间 发生时间 发生日期 登记时间 投诉时间 event_time event_at at 日期 date", True),
             _c("ended_at", "time", "事件结束时间 失效时间 valid_until end_time"),
             _c("agreed_from", "clock", "约定开始时刻 约定起 agreed_start"),
             _c("agreed_to", "clock", "约定结束时刻 约定止 agreed_end"),
@@ -187,7 +187,7 @@ TABLES: tuple[Table, ...] = (
         (
             _c("agent_id", "id", _AGENT, True),
             _c("name", "text", "姓名 催收员姓名 坐席姓名 员工姓名 agent_name"),
-            _c("team", "text", "小组 团队 班组 组别 部门 team_name group"),
+            _c("team", "text", "小组 团队 班组 组别 催收团队 部门 team_name group"),
             _c("vendor", "text", _VENDOR),
             _c("from_on", "date", "入职日期 上岗日期 hired_on start_date"),
             _c("until_on", "date", "离职日期 离岗日期 left_on end_date"),

@@ -134,6 +134,10 @@ class Mapping(yamlfile.Strict):
                 return entry
         return None
 
+    def ignores(self, source: Source) -> bool:
+        """Whether a sheet is named (file#sheet) among what is not read; whole files are left out where they are looked for."""
+        return source.sheet is not None and any(fnmatch.fnmatch(source.name, pattern) for pattern in self.ignore)
+
     def for_source(self, source: Source) -> TableMapping | None:
         """The entry for a source."""
         return self.for_name(source.path.name, source.sheet)
