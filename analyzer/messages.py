@@ -892,6 +892,8 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "key.after_event": ("此后不得联系的事件", "an event after which there may be no contact"),
     "key.after_contact": ("此后若干日内不得再联系的联系", "a contact after which there may be none for some dates"),
     "key.allowed_if": ("成立则允许，写法同 scope", "allowed where it holds, written as a scope"),
+    "key.strangers": ("哪些结果说明听到的是外人，不论登记的是谁", "outcomes by which somebody else heard it than the one on record"),
+    "key.to": ("只对听到这话的催收方有效", "holds only for the collector to whom it was said"),
     "key.for_dates": ("只在这么多个日历日内有效，当日为第一天", "holds for so many calendar dates, its own the first"),
     "key.concepts": ("词库的编号", "ids of lexicons"),
     "key.entities": ("个人信息的种类", "kinds of personal data"),

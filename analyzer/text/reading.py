@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -212,6 +213,12 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _load(folder: Path) -> Words:
+    return _loaded(folder, words_digest(folder))
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path, digest: str) -> Words:
+    """The words in a folder; the last ones are kept for whoever audits again in this process, as long as no file of theirs is another (`digest`)."""
     words = load_words(folder)
     segment.warm_up()
     return words
