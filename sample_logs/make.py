@@ -275,10 +275,10 @@ class World:
         self.contacts.append(contact)
         return contact
 
-    def event(self, case: Case, kind: str, at: datetime, person: Person | None = None, ended: str = "", agreed: tuple[str, str] = ("", "")) -> None:
-        """Put an event of a case into the world."""
+    def event(self, case: Case, kind: str, at: datetime, person: Person | None = None, ended: str = "", agreed: tuple[str, str] = ("", ""), vendor: str = "") -> None:
+        """Put an event of a case into the world; `vendor`: to whom, or by whom, where it was an agency."""
         stamp = at.isoformat() if case.us else f"{at:%Y-%m-%d %H:%M:%S}"
-        self.events.append([case.id, person.id if person else "", kind, stamp, ended, *agreed])
+        self.events.append([case.id, person.id if person else "", kind, stamp, ended, *agreed, vendor])
 
     def clock(self, case: Case, on: date, first: int = 9, last: int = 19) -> datetime:
         """A permitted time of that day, also where the debtor may be in two zones."""
@@ -904,7 +904,7 @@ def master_files(w: World) -> dict[str, bytes]:
         "numbers.csv": table(["案件编号", "联系人编号", "号码", "号码类型", "号码来源"], numbers, "utf-8"),
         "instalments.csv": table(["案件编号", "期次", "应还日期", "应还金额"], instalments, "gb18030"),
         "payments.csv": table(["还款编号", "案件编号", "还款时间", "还款金额", "还款方式"], [[f"HK{n:05}", p[0], f"{p[1]:%Y-%m-%d %H:%M:%S}", f"{p[2]:.2f}", p[3]] for n, p in enumerate(payments, start=1)], "utf-8-sig"),
-        "case_events.csv": table(["事件编号", "案件编号", "联系人编号", "事件类型", "事件时间", "失效时间", "约定起", "约定止"], [[f"SJ{n:03}", *e] for n, e in enumerate(events, start=1)], "utf-8-sig"),
+        "case_events.csv": table(["事件编号", "案件编号", "联系人编号", "事件类型", "事件时间", "失效时间", "约定起", "约定止", "委外机构"], [[f"SJ{n:03}", *e] for n, e in enumerate(events, start=1)], "utf-8-sig"),
         "promises.csv": table(["承诺编号", "案件编号", "承诺时间", "承诺还款日期", "承诺金额", "承诺方式"], [[f"CN{n:03}", p[0], f"{p[1]:%Y-%m-%d %H:%M:%S}", *p[2:]] for n, p in enumerate(w.promises, start=1)], "utf-8-sig"),
         "trainings.csv": table(["坐席工号", "课程", "通过日期", "有效期至"], [[code, "催收业务与网络安全", "2025-04-12" if code == "N06" else "2025-06-02", ""] for code, *_ in [*AGENTS, LEFT] if code != "N05"], "utf-8"),
         "agents.csv": table(["坐席工号", "姓名", "小组", "委外机构", "入职日期", "离职日期"], agents, "utf-8-sig"),
@@ -921,6 +921,15 @@ def small_talk(w: World) -> None:
         w.event(case, kind, at, ended=(answered.isoformat() if case.us else f"{answered:%Y-%m-%d %H:%M:%S}") if kind == "投诉" else "")
 
 
+def notices(w: World) -> None:
+    """A validation notice of each collector of a US debt, on the day after its first communication with the consumer."""
+    first: dict[tuple[str, str], Contact] = {}
+    for c in sorted((c for c in w.contacts if c.case.us and c.person and c.person.relation in ("self", "guarantor") and c.outcome in ("conversation", "met", "sent", "delivered")), key=lambda c: c.at):
+        first.setdefault((c.case.id, VENDOR.get(c.agent, "")), c)
+    for (_, vendor), c in first.items():
+        w.event(c.case, "验证通知", (c.at + timedelta(days=1)).replace(hour=15, minute=0, second=0), vendor=vendor)
+
+
 def build() -> dict[str, bytes]:
     """Every file to be written, by its path in the folder."""
     plants = (plant_hours_and_counts, plant_third_parties, plant_words, plant_playbook, plant_us, plant_open)
@@ -929,11 +938,13 @@ def build() -> dict[str, bytes]:
         plant(w)
     small_talk(w)
     plant_more(w)
+    notices(w)
     files = {**contact_files(w, True), **master_files(w)}
     answers = sorted((rule, c.id, zh, en) for c in w.contacts for rule, zh, en in broken(c))
     files["answers.csv"] = table(["rule", "contact_id", "why_zh", "why_en"], answers, "utf-8")
     clean = World(2027, 27, 5)
     small_talk(clean)
+    notices(clean)
     clean.promises.append([clean.cases[0].id, clean.at(clean.cases[0], 12, "16:00:00"), "2026-03-20", 300, "银行转账"])
     return files | {f"clean/{name}": data for name, data in {**contact_files(clean, False), **master_files(clean)}.items()}
 

@@ -5,7 +5,7 @@ not be told - which the scope says (party: third_party), and `unless` may lift (
 debtor out of reach). `personal_data`: it holds an identifier of one of some kinds. A contact in scope without a text cannot be cleared,
 but for a visit that met nobody: nothing was said there, and what its record tells of all the same (a notice left or put up) is judged.
 So is what the note of a call that reached nobody tells of, by `wording`: it was said or done otherwise; without such words nothing was.
-`strangers` of a `disclosure` are outcomes by which somebody else was told than the one on record, whoever that one is.
+`strangers` of a `disclosure` are outcomes by which somebody else was told than the one on record, whoever that one is; where nothing is noted, nothing was told.
 
 What the collector says is judged whoever began: a scope that names no direction takes in inbound calls and visits, and leaves out the
 other side's own messages.
@@ -26,6 +26,8 @@ from analyzer.text.personal_data import ENTITIES, PERSONAL_DATA
 
 UNREACHED = ("no_answer", "busy", "switched_off", "invalid")
 """Outcomes of calls at which nothing can have been said."""
+HOW_OFTEN = "excessive_contact_statement"
+"""Of a call that reached nobody its note tells how many it was: that is counted, and no threat."""
 
 
 class Wording(Params):
@@ -72,10 +74,10 @@ def compile_wording(rule: Rule, params: Wording | Disclosure | PersonalData) -> 
     compiler = Compiler(rule, params.scope)
     if isinstance(params, Wording) and "outcome" in params.scope:
         elsewhere = {name: wanted for name, wanted in params.scope.items() if name != "outcome"}
-        compiler.scope = f"({compiler.scope} OR ({compiler.condition(elsewhere, ('check', 'scope'))} AND c.outcome IN {literal(UNREACHED)} AND c.seq IN (SELECT seq FROM signals WHERE {told})))"
+        compiler.scope = f"({compiler.scope} OR ({compiler.condition(elsewhere, ('check', 'scope'))} AND c.outcome IN {literal(UNREACHED)} AND c.seq IN (SELECT seq FROM signals WHERE {told} AND label <> {literal(HOW_OFTEN)})))"
     if isinstance(params, Disclosure) and params.strangers:
         others = {name: wanted for name, wanted in params.scope.items() if name not in ("outcome", "party", "relation")}
-        compiler.scope = f"({compiler.scope} OR ({compiler.condition({**others, 'outcome': params.strangers}, ('check', 'strangers'))}))"
+        compiler.scope = f"({compiler.scope} OR ({compiler.condition(others, ('check', 'strangers'))} AND (c.outcome IN {literal(params.strangers)} AND NOT c.silent) IS TRUE))"
     if "direction" not in params.scope:
         _leave_out_their_messages(compiler)
     allowed = lifted(compiler, params.unless, ("check", "unless")) if params.unless else "false"
