@@ -119,6 +119,8 @@ class Compiler:
         # Columns that are wanted for some contacts only: SQL over `c` that one is wanted and lacking.
         self.lacking: dict[str, str] = {}
         self.joins: list[str] = []
+        # Whether an instant whose zone is not known may take the date it has in UTC, where that is as much in force as its neighbours.
+        self.rough = False
         # SQL over `c`: what is asked where nothing that the contact says is missing.
         self.open_question: str | None = None
         self._used: set[str] = set()
@@ -167,6 +169,8 @@ class Compiler:
     @property
     def day(self) -> str:
         """SQL: the contact's own date by the clock of the rule."""
+        if self.clock is None and self.rough:
+            return f"CASE WHEN c.on_date IS NULL AND {self.in_force('(c.at_utc::DATE - 1)')} = {self.in_force('(c.at_utc::DATE + 1)')} THEN c.at_utc::DATE ELSE c.on_date END"
         if self.clock is None:
             return "c.on_date"
         # Of a contact without an hour the date by the recipient's clock is known, which may be this one.
@@ -216,8 +220,12 @@ class Compiler:
         # Without an instant there is no wall clock either: it is not the zone that is missing.
         lacking = {c: f"{alias}.{c} IS NULL{f' AND {alias}.at_utc IS NOT NULL' if c == 'local_at' and 'at_utc' in names else ''}" for c in names}
         lacking |= {c: found for c, found in self.lacking.items() if c in lacking and alias == "c"}
-        parts = ", ".join(f"CASE WHEN {lacking[column]} THEN {literal(_told(column))} END" for column in names)
-        if self.clock is None and "at_utc" in names and "local_at" not in names:
+        # Two derived columns may come from one field: it is told once.
+        told: dict[str, list[str]] = {}
+        for column in names:
+            told.setdefault(_told(column), []).append(lacking[column])
+        parts = ", ".join(f"CASE WHEN {' OR '.join(conditions)} THEN {literal(field)} END" for field, conditions in told.items())
+        if self.clock is None and not self.rough and "at_utc" in names and "local_at" not in names:
             # An instant without a date: it is the recipient's zone that is not known.
             parts += f", CASE WHEN {alias}.at_utc IS NOT NULL AND {alias}.on_date IS NULL THEN 'zone' END"
         return f"nullif(concat_ws('|', {parts}), '')" if parts else "NULL"

@@ -13,6 +13,7 @@ from analyzer.store import written_to_us
 
 # What a user would have to supply where only an event's time, whose it is, to whom it was said or its kind leaves the answer open.
 EVENT_TIME = "case_events.occurred_at"
+AGREED_HOURS = "case_events.agreed_from"
 EVENT_PERSON, EVENT_VENDOR, EVENT_KIND = "case_events.person_id", "case_events.vendor", "case_events.kind"
 # Who acts for the debtor.
 ACTING = ("attorney", "guardian", "executor")
@@ -232,7 +233,8 @@ def _unreachable(compiler: Compiler, rule: Unreachable, at: tuple[str, ...]) -> 
     )
     compiler.joins.append(f"ASOF LEFT JOIN ({runs}) {alias} ON {alias}.debtor_id = c.debtor_id AND {alias}.creditor = c.creditor AND c.at_utc > {alias}.at_utc")
     parts.append(
-        f"(CASE WHEN {alias}.once OR {alias}.least >= {attempts} THEN true"
+        # Of a contact without an hour it is not known what came before it.
+        f"(CASE WHEN c.at_utc IS NULL THEN NULL WHEN {alias}.once OR {alias}.least >= {attempts} THEN true"
         f" WHEN {alias}.most >= {rule.unsure_from} THEN NULL ELSE false END)"
     )
     return f"({' OR '.join(parts)})"

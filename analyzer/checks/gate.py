@@ -72,8 +72,8 @@ def compile_gate(rule: Rule, params: Gate) -> Compiled:
 def _plain(compiler: Compiler, closed: str) -> Compiled:
     missing = compiler.missing([*compiler.needs, "at_utc"])
     base = compiler.base(
-        "c.case_id", "coalesce(c.person_id, c.number, '') AS whom", f"({closed}) AND c.at_utc IS NOT NULL AS shut",
-        "c.at_utc IS NULL AS timeless", "coalesce(c.account_class, '-') || ' ' || coalesce(c.dpd::VARCHAR, '?') AS state",
+        "c.case_id", "coalesce(c.person_id, c.number, '') AS whom", f"CASE WHEN {compiler.day} IS NOT NULL THEN {closed} END AS shut",
+        "coalesce(c.account_class, '-') || ' ' || coalesce(c.dpd::VARCHAR, '?') AS state",
         f"{missing} AS missing",
     )  # fmt: skip
     return Compiled(*compiler.standing(), _decided(base, "concat_ws(chr(124), s.case_id, s.whom, s.day)", "s.state"))
@@ -84,7 +84,7 @@ def _decided(base: str, episode: str, measured: str) -> str:
     breach = "s.sure AND s.shut IS TRUE"
     return (
         f"SELECT {row(f'CASE WHEN {breach} THEN {episode} END', role=either(breach), measured=measured, missing='s.missing')}"
-        f" FROM ({base}) s WHERE s.shut IS NOT FALSE OR s.timeless"
+        f" FROM ({base}) s WHERE s.shut IS NOT FALSE"
     )
 
 
@@ -100,7 +100,7 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str, reopene
         f" 'kind': min(CASE WHEN {joined} THEN e.kind || ' ' || e.occurred_on::VARCHAR END)}}"
         f" {events_near(event)})"
     )
-    columns = ["c.case_id", "coalesce(c.person_id, c.number, '') AS whom", f"{found} AS e", f"({closed}) AS shut_else", "c.at_utc IS NULL AS timeless", f"{missing} AS missing"]
+    columns = ["c.case_id", "coalesce(c.person_id, c.number, '') AS whom", f"{found} AS e", f"({closed}) AS shut_else", f"{missing} AS missing"]
     shut = "shut_else"
     if reopened_by:
         lifts = event_join(compiler, reopened_by, ("check", "reopened_by"))

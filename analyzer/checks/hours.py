@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from analyzer.checks.base import Compiled, Compiler, Moment, Params, Scope, either, row
-from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, lifted, three_valued
+from analyzer.checks.conditions import AGREED_HOURS, EVENT_TIME, EventCondition, Unless, event_join, lifted, three_valued
 from analyzer.model import Rule
 from analyzer.sql import literal
 
@@ -51,7 +51,8 @@ def compile_hours(rule: Rule, params: Hours) -> Compiled:
     plainly = permitted
     if params.agreed:
         joined = event_join(compiler, params.agreed, (*at, "agreed"))
-        compiler.open_question = literal(EVENT_TIME)
+        hourless = f"SELECT e.case_id FROM case_events e WHERE e.kind IN {literal(params.agreed.kinds)} AND (e.agreed_from IS NULL OR e.agreed_to IS NULL) AND e.kind = 'agreed_time'"
+        compiler.open_question = f"CASE WHEN c.case_id IN ({hourless}) THEN {literal(AGREED_HOURS)} ELSE {literal(EVENT_TIME)} END"
         # Agreed hours may run over midnight.
         agreed_here = (
             f"CASE WHEN e.agreed_from <= e.agreed_to THEN {local}::TIME BETWEEN e.agreed_from AND e.agreed_to"

@@ -1,6 +1,7 @@
 """Kind `sql`: a SELECT of the rule's own, for what no other kind says.
 
-`breach` gets the rows in scope as `scoped` (all columns of contacts, `day`, `sure`) and returns episode, seq, measured;
+`breach` gets the rows in scope as `scoped` (all columns of contacts, `day`, `sure`) and returns episode, seq, measured - and, where it counts,
+`permitted` (the limit) and `counted` (a list of the seq of all that were counted, which become evidence);
 `$name` in it is the value in force on `day`. It must be one SELECT and name no schema.
 
 What it reads may be open, and then it is run more than once: a contact that only some of the runs find is undetermined.
@@ -33,6 +34,7 @@ _UNKNOWN = "$unknown"
 class Sql(Params):
     """See the module's docstring. `needs` are the columns without which a row in scope is undetermined.
 
+    `hour`: whether it needs the hour of a contact; without, one of which only the date is known is judged too.
     `across`: whether what it says of a contact may depend on rows of people who share neither case nor debtor, person or number.
     """
 
@@ -40,6 +42,7 @@ class Sql(Params):
     scope: Scope
     needs: list[str]
     breach: str
+    hour: bool = True
     across: bool = False
     clock: str | None = None
 
@@ -63,7 +66,8 @@ def compile_sql(rule: Rule, params: Sql) -> Compiled:
     if _SCHEMA.search(text):
         raise BindError(at, "rules.sql_reaches_out")
     missing = compiler.missing([*compiler.needs, "at_utc"])
-    unknown = " OR ".join(f"c.{name} IS NULL" for name in [*([] if _UNKNOWN in text else params.needs), "at_utc"])
+    unknown = " OR ".join(f"c.{name} IS NULL" for name in ([] if _UNKNOWN in text else params.needs)) or "false"
+    unknown += f" OR {'c.at_utc' if params.hour else compiler.day} IS NULL"
     base = compiler.base("c.* EXCLUDE (seq, contact_id, at_utc)", f"({unknown}) AS unknown", f"{missing} AS missing_fields")
     given = f"WITH everything AS ({base}), scoped AS (SELECT * FROM everything WHERE sure AND NOT unknown)"
     asked = text.rstrip().rstrip(";")
@@ -75,12 +79,16 @@ def compile_sql(rule: Rule, params: Sql) -> Compiled:
     # The rule's own rows are joined back, so that it can only ever name contacts in scope.
     hits = (
         f"{given}, {', '.join(f'{name} AS ({run})' for name, run in zip(names, runs, strict=True))}"
-        f" SELECT {row('f.episode', measured='f.measured')} FROM run0 f JOIN scoped s ON s.seq = f.seq WHERE f.seq IN ({always})"
+        f", certain AS (SELECT f.* FROM run0 f JOIN scoped s ON s.seq = f.seq WHERE f.seq IN ({always}))"
+        f" SELECT {row('f.episode', seq='f.seq', measured='f.measured', permitted='f.permitted' if _gives('permitted', asked) else 'NULL')} FROM certain f"
     )
+    if _gives("counted", asked):
+        others = "SELECT DISTINCT episode, unnest(counted) AS seq FROM certain"
+        hits += f" UNION ALL SELECT {row('f.episode', seq='f.seq', role=literal('counted'))} FROM ({others}) f ANTI JOIN certain g ON g.episode = f.episode AND g.seq = f.seq"
     if of_unknown:
         # What leaves it open may be a fact that another contact of the same debtor lacks.
         others = "(SELECT min(o.missing_fields) FROM everything o WHERE o.debtor_id = s.debtor_id)"
-        told = f"(SELECT min(o.missing) FROM {names[-1]} o WHERE o.seq = s.seq), " if re.search(r"\bAS missing\b", asked) else ""
+        told = f"(SELECT min(o.missing) FROM {names[-1]} o WHERE o.seq = s.seq), " if _gives("missing", asked) else ""
         last = literal(EVENT_TIME if of_events else "|".join(params.needs) or "started_at")
         open_rows = f"SELECT s.seq, coalesce(s.missing_fields, {told}{others}, {last}) AS missing FROM everything s JOIN (({ever}) EXCEPT ({always})) USING (seq)"
     else:
@@ -89,6 +97,11 @@ def compile_sql(rule: Rule, params: Sql) -> Compiled:
             open_rows += f" UNION ALL SELECT seq, {literal(EVENT_TIME)} FROM scoped SEMI JOIN (({ever}) EXCEPT ({always})) USING (seq)"
     hits += f" UNION ALL SELECT {row('concat_ws(chr(124), s.seq)', role=literal('undetermined'), missing='s.missing')} FROM ({open_rows}) s"
     return Compiled(*compiler.standing(), hits)
+
+
+def _gives(column: str, asked: str) -> bool:
+    """Whether the rule's SELECT has one of the columns that it may have."""
+    return re.search(rf"\bAS {column}\b", asked) is not None
 
 
 def _run(asked: str, side: str | None, most: bool) -> str:

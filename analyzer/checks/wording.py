@@ -72,6 +72,7 @@ def compile_wording(rule: Rule, params: Wording | Disclosure | PersonalData) -> 
     else:
         told, name = f"counts AND concept IN {literal(params.concepts)}", "concept"
     compiler = Compiler(rule, params.scope)
+    compiler.rough = True
     if isinstance(params, Wording) and "outcome" in params.scope:
         elsewhere = {name: wanted for name, wanted in params.scope.items() if name != "outcome"}
         compiler.scope = f"({compiler.scope} OR ({compiler.condition(elsewhere, ('check', 'scope'))} AND c.outcome IN {literal(UNREACHED)} AND c.seq IN (SELECT seq FROM signals WHERE {told} AND label <> {literal(HOW_OFTEN)})))"
@@ -81,11 +82,11 @@ def compile_wording(rule: Rule, params: Wording | Disclosure | PersonalData) -> 
     if "direction" not in params.scope:
         _leave_out_their_messages(compiler)
     allowed = lifted(compiler, params.unless, ("check", "unless")) if params.unless else "false"
-    missing = compiler.missing([*compiler.needs, "at_utc"])
+    needed = [*compiler.needs, "at_utc"]
     silent = "(c.silent AND c.outcome IS DISTINCT FROM 'not_met')"
     base = compiler.base(
         "c.case_id", "coalesce(c.person_id, c.number, '') AS whom", "coalesce(c.agent_id, '') AS who",
-        f"{silent} AS silent", f"({allowed}) AS allowed", f"{missing} AS missing",
+        f"{silent} AS silent", f"({allowed}) AS allowed", f"{compiler.fields(needed)} AS fields", f"{compiler.missing(needed)} AS missing",
         where=f"({silent} OR c.seq IN (SELECT seq FROM signals WHERE {told}))",
     )  # fmt: skip
     found = (
@@ -94,7 +95,8 @@ def compile_wording(rule: Rule, params: Wording | Disclosure | PersonalData) -> 
     )
     episode = "concat_ws(chr(124), s.case_id, s.whom, s.who, s.day)"
     breach = "f.seq IS NOT NULL AND s.sure AND s.day IS NOT NULL AND s.allowed IS FALSE"
-    lacks = f"nullif(concat_ws(chr(124), s.missing, CASE WHEN s.silent THEN {literal('text')} END), '')"
+    # Without a text nothing else is asked than what the contact lacks.
+    lacks = f"CASE WHEN s.silent THEN concat_ws(chr(124), s.fields, {literal('text')}) ELSE s.missing END"
     hits = (
         f"SELECT {row(f'CASE WHEN {breach} THEN {episode} END', role=either(breach), measured='f.told', missing=lacks, signal_ids='f.ids')}"
         f" FROM ({base}) s LEFT JOIN ({found}) f ON f.seq = s.seq WHERE s.allowed IS NOT TRUE"
