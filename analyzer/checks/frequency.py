@@ -69,10 +69,10 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
     # `counts`: it is certain in every window that holds this date. `again`: it is there a second time, at its other date, the one before.
     either = f"FROM ({base}) WHERE {known} AND {apart}"
     rows = (
-        f"SELECT {key_list}, seq, contact_id, at_utc, day, missing, sure, sure AS counts, 0 AS again, false AS lost FROM ({base}) WHERE {known} AND NOT ({apart})"
-        f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, first_day, coalesce(missing, 'zone'), false, sure AND {literal(not params.window)}, 0, false {either}"
-        f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, last_day, coalesce(missing, 'zone'), sure AND {literal(not params.window)}, false, 1, false {either}"
-        f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, day, missing, false, false, 0, lost FROM ({guests(keys, base, base, known)})"
+        f"SELECT {key_list}, seq, contact_id, at_utc, day, missing, sure, sure AS counts, 0 AS again, NULL::DATE AS night, false AS lost FROM ({base}) WHERE {known} AND NOT ({apart})"
+        f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, first_day, coalesce(missing, 'zone'), false, sure AND {literal(not params.window)}, 0, last_day, false {either}"
+        f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, last_day, coalesce(missing, 'zone'), sure AND {literal(not params.window)}, false, 1, last_day, false {either}"
+        f" UNION ALL SELECT {key_list}, seq, contact_id, at_utc, day, missing, false, false, 0, NULL, lost FROM ({guests(keys, base, base, known)})"
     )
     # One without a date may be on any.
     undated = f"SELECT {', '.join(f'{k} AS other_{k}' for k in keys)}, count(*) AS loose FROM ({base}) WHERE {keyed} AND day IS NULL GROUP BY ALL"
@@ -126,12 +126,15 @@ def _by_sliding(rows: str, keys: str, params: Frequency, least: int) -> str:
         same = f"PARTITION BY {keys}, at_utc"
     sure = "CASE WHEN counts THEN 1 ELSE 0 END"
     after = f"{same} ORDER BY at_utc, contact_id ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING"
-    twice = ""
+    twice = sooner = ""
     if params.dates:
         both = f"PARTITION BY {keys} ORDER BY day RANGE BETWEEN INTERVAL {params.dates - 2} DAY PRECEDING AND CURRENT ROW"
-        twice = f" - (sum(again) OVER ({both}) - coalesce(sum(again) OVER ({after}), 0))"
+        # At its later date those that came after it in the same night are there by their earlier one.
+        coming = f"PARTITION BY {keys}, night ORDER BY at_utc, contact_id, again ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING"
+        twice = f" - (sum(again) OVER ({both}) - coalesce(sum(again) OVER ({after}), 0)) - CASE WHEN again = 1 THEN count(CASE WHEN again = 0 THEN 1 END) OVER ({coming}) ELSE 0 END"
+        sooner = f" - CASE WHEN again = 1 THEN coalesce(sum({sure}) OVER ({coming}), 0) ELSE 0 END"
     return (
-        f"SELECT *, sum({sure}) OVER ({frame}) - coalesce(sum({sure}) OVER ({after}), 0) AS n_sure,"
+        f"SELECT *, sum({sure}) OVER ({frame}) - coalesce(sum({sure}) OVER ({after}), 0){sooner} AS n_sure,"
         f" count(*) OVER ({frame}) - count(*) OVER ({after}){twice} + loose AS n_all FROM ({few})"
     )
 
