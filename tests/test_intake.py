@@ -625,6 +625,26 @@ def test_agreed_hours_that_cannot_be_read_are_counted(run: Run, tmp_path: Path) 
     assert con.execute("SELECT column_name, problem, cells FROM cell_problems").fetchall() == [("agreed_to", "unreadable", 1)]
 
 
+def test_a_sheet_that_the_mapping_leaves_out_is_told_and_keeps_nobody_from_the_rest(tmp_path: Path, run: Run) -> None:
+    with xlsxwriter.Workbook(str(tmp_path / "a.xlsx")) as made:
+        made.add_worksheet("催记").write_row(0, 0, ["案件编号", "时间", "渠道", "结果", "与客户关系", "内容"])
+        made.worksheets()[0].write_row(1, 0, ["K1", "2026-04-01 10:00:00", "电话", "接通", "本人", "核实"])
+        made.add_worksheet("培训").write_row(0, 0, ["坐席工号", "课程", "分数"])
+        made.worksheets()[1].write_row(1, 0, ["A1", "合规", "90"])
+    with pytest.raises(InputError) as refused:
+        run([tmp_path / "a.xlsx"])
+    assert "ignore" in refused.value.text("zh") and "ignore" in refused.value.text("en")
+    result, _ = run([tmp_path / "a.xlsx"], mapping=Mapping(ignore=["a.xlsx#培训"]))
+    assert result.left_out == ("a.xlsx#培训",) and [b.file for b in result.batches] == ["a.xlsx#催记"]
+
+
+def test_an_event_says_to_which_agency_it_was_said(write: Write, run: Run) -> None:
+    contacts = write("contacts.csv", f"{HEADER}\nc1,K1,,本人,电话,呼出,2026-04-01 10:00:00,接通,交互,A1,核实\n")
+    events = write("events.csv", "编号,案件编号,事件,事件时间,委外机构\nE1,K1,同意致电,2026-04-01 09:00,启衡\nE2,K1,同意致电,2026-04-01 09:00,\n")
+    _, con = run([contacts, events])
+    assert con.execute("SELECT event_id, vendor FROM case_events ORDER BY 1").fetchall() == [("E1", "启衡"), ("E2", None)]
+
+
 def test_a_total_in_the_first_column_is_no_contact(write: Write, run: Run) -> None:
     text = "记录编号,案件编号,与客户关系,渠道,方向,时间,结果,内容\n1,K1,本人,电话,呼出,2026-04-01 10:00,接通,核实\n合计,22,,,,,,\n总计：2条,,,,,,,\n制表：小明,,,,,,,\n"
     result, con = run([write("contacts.csv", text)])

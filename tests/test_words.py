@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -506,3 +507,13 @@ def test_insults_found_and_falsely_told_stand_side_by_side(words: Words, tmp_pat
     (tmp_path / evaluation.OFFENSIVE).write_bytes(lzma.compress("\n".join(["\ufeff,split,topic,label,TEXT", *posts]).encode()))
     found, false = evaluation.offensive_table(tmp_path, words.lexicons, words.reader)[-2:]
     assert found.startswith("| offensive: found | 2 | 1, 50.0 %") and false.startswith("| clean: false alarms | 1 | 0, 0.0 %")
+
+
+def test_the_words_are_kept_until_a_file_of_theirs_is_another(tmp_path: Path) -> None:
+    folder = tmp_path / "lexicon"
+    shutil.copytree(ROOT / "rules" / "lexicon", folder)
+    first = reading._load(folder)
+    assert reading._load(folder) is first
+    with (folder / "violence.yaml").open("a", encoding="utf-8") as file:
+        file.write("# another\n")
+    assert reading._load(folder) is not first
