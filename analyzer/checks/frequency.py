@@ -65,7 +65,7 @@ def compile_frequency(rule: Rule, params: Frequency) -> Compiled:
     known = f"{keyed} AND day IS NOT NULL"
     key_list = ", ".join(keys)
     bucket = {"calendar_day": "{0}", "calendar_week": "date_trunc('week', {0})::DATE"}.get(params.window or "", "NULL::DATE")
-    apart = "false" if params.hours else f"{bucket.format('first_day')} <> {bucket.format('last_day')}" if params.window else "first_day <> last_day"
+    apart = "false" if params.hours or params.clock else f"{bucket.format('first_day')} <> {bucket.format('last_day')}" if params.window else "first_day <> last_day"
     # `counts`: it is certain in every window that holds this date. `again`: it is there a second time, at its other date, the one before.
     either = f"FROM ({base}) WHERE {known} AND {apart}"
     rows = (
