@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analyzer import audit, explain, rules, summary
@@ -135,6 +135,9 @@ def _agrees(found: dict[str, str], by_zone: dict[str, list[bool]], plain: set[st
             assert found[contact] == ("breach" if over[0] else "clear"), contact
 
 
+@example([(0, 0, False), (0, 0, False)], {"dates": 2}, 1)
+@example([(0, 0, False), (1, -60, False), (3, 0, False)], {"dates": 4}, 1)
+@example([(0, 0, False), (3, -90, False)], {"dates": 4}, 1)
 @settings(max_examples=40, deadline=None)
 @given(NIGHTS, st.sampled_from([{"window": "calendar_day"}, {"window": "calendar_week"}, {"dates": 2}, {"dates": 4}]), st.integers(0, 3))
 def test_a_count_by_dates_holds_in_each_zone_that_may_be_the_persons(words: Words, calls: list[tuple[int, int, bool]], window: dict[str, Any], limit: int) -> None:
@@ -173,6 +176,31 @@ def test_waiting_by_dates_holds_in_each_zone_that_may_be_the_persons(words: Word
         for zone in ZONES:
             by_zone[contact].append(any(talked and (at.astimezone(zone).date() - before.astimezone(zone).date()).days < dates for before, _, talked in order[:i]))
     _agrees(found, by_zone, plain)
+
+
+def _told(words: Words, name: str, given: dict[str, list[dict[str, Any]]]) -> list[tuple[str, str, str | None, str | None, str | None]]:
+    """(contact, role, measured, permitted, missing) of what a rule says of the rows of a case."""
+    rule = _rule(name)
+    with bench() as con:
+        outcomes(con, prepare([_pack(rule)])[0], given, words, next(p.jurisdiction for p in rules.select(ROOT / "rules", [rule.pack])) or "CN")
+        return con.execute("SELECT c.contact_id, f.role, f.measured, f.permitted, f.missing FROM found f JOIN contacts c USING (seq) ORDER BY 1, 2").fetchall()
+
+
+def test_a_rule_in_sql_that_counts_shows_what_it_counted_and_the_limit(words: Words) -> None:
+    contacts = [{"id": f"c{n}", "at": f"2026-03-0{n} 10:00:00", "relation": "self", "person": "P1", "number": "6175550101", "vendor": "A", "outcome": "no_answer"} for n in (2, 3, 4)]
+    found = _told(words, "us-ma/personal-two-in-seven", {"cases": [{"id": "K1", "zone": ["America/New_York"]}], "contacts": contacts})
+    assert found == [("c2", "counted", None, None, None), ("c3", "counted", None, None, None), ("c4", "breach", "3", "2", None)]
+
+
+def test_what_is_missing_is_told_once_and_is_what_would_decide(words: Words) -> None:
+    nobody = {"contacts": [{"id": "a", "at": "2026-09-08 10:00:00", "number": "0812345678"}]}
+    assert [row[4] for row in _told(words, "id-ojk/borrower-only", {"cases": [{"id": "K1", "zone": ["Asia/Jakarta"]}], **nobody})] == ["relation"]
+    zone = {"cases": [{"id": "K1", "zone": ["Australia/Brisbane"]}]}
+    visit = {"id": "a", "at": "2026-06-02 23:00:00+10:00", "relation": "self", "person": "P1", "channel": "visit", "outcome": "met"}
+    agreed = {"kind": "agreed_time", "at": "2026-05-01 10:00:00+10:00"}
+    assert [row[4] for row in _told(words, "au-accc/visit-hours", {**zone, "contacts": [visit], "case_events": [agreed]})] == ["case_events.agreed_from"]
+    silent = {"id": "a", "at": "2026-06-02 03:00:00", "relation": "friend", "person": "P2", "outcome": "conversation", "text": None}
+    assert [row[4] for row in _told(words, "au-accc/third-party-disclosure", {**zone, "contacts": [silent]})] == ["text"]
 
 
 @pytest.fixture(scope="module")
