@@ -18,7 +18,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from analyzer.intake import Mapping as HouseMapping
 from analyzer.intake import Settings, input_table
 from analyzer.model import Outcome
 from analyzer.sql import literal
-from analyzer.text import TextReader, Words, contact_texts, lexicon_ids, load_words, read_here, store_signals, words_digest
+from analyzer.text import TextReader, contact_texts, kept_words, lexicon_ids, read_here, store_signals, words_digest
 
 FORMAT = "dunaudit-shards-2"
 HEAD = "head.json"
@@ -213,11 +212,6 @@ def law_of(folder: Path, packs: Sequence[str] = (), with_packs: Sequence[str] = 
     return law, prepared, loaded
 
 
-@lru_cache(maxsize=2)
-def _words(folder: Path, entities: tuple[str, ...]) -> Words:
-    return load_words(rules.lexicon_folder(folder), entities)
-
-
 def judge_shard(rows: pa.Table, law: Law, reader: TextReader | None = None) -> pa.Table:
     """Judge one shard: its rows of contacts/ and side/ in, its parts (`OUT`) out. The same rows give the same parts, wherever and how often.
 
@@ -243,7 +237,7 @@ def judge_shard(rows: pa.Table, law: Law, reader: TextReader | None = None) -> p
         settings, head = law.head.settings(), law.head
         store.derive_cases(con, settings, head.zones)
         texts = contact_texts(con, store.spoken_to(con, head.bases))
-        read = reader.read(texts, entities_of(law.rules)) if reader else read_here(texts, _words(where, entities_of(law.rules)))
+        read = reader.read(texts, entities_of(law.rules)) if reader else read_here(texts, kept_words(rules.lexicon_folder(where), entities_of(law.rules)))
         store.derive_contacts(con, settings, head.zones, head.bases)
         store_signals(con, read, shard * _NUMBERS)
         judge(con, law.rules)

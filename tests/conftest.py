@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from analyzer import audit, runs
-from analyzer.text import Lexicons, Words, load_words
+from analyzer.text import Lexicons, Words, kept_words
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -19,7 +19,7 @@ HEADER = "流水号,案件编号,联系人编号,与客户关系,渠道,方向,�
 
 @pytest.fixture(scope="session")
 def words() -> Words:
-    return load_words(ROOT / "rules" / "lexicon")
+    return kept_words(ROOT / "rules" / "lexicon")
 
 
 @pytest.fixture(scope="session")

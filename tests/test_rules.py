@@ -235,8 +235,8 @@ def test_a_rule_waits_for_the_first_date_of_its_figures(rule_id: str, words: Wor
     assert expect["not_in_force"] and [r.wrong for r in casebook.run_cases([replace(pack, rules=(later,))], words)] == [()]
 
 
-@pytest.mark.parametrize("name", ["stop-reply", "opt-out-notice"])
-def test_new_york_city_tells_stops_and_ways_out_as_the_federal_rules_do(name: str) -> None:
-    """One text in two packs: whoever mends one mends the other."""
-    federal, city = ({rule.id: rule for pack in rules.chosen(FOLDER, [pack])[0] for rule in pack.rules}[name].check["breach"] for pack in ("us-reg-f", "us-nyc"))
-    assert federal == city
+@pytest.mark.parametrize(("name", "packs"), [("stop-reply", ("us-reg-f", "us-nyc")), ("opt-out-notice", ("us-reg-f", "us-nyc")), ("extra-fees", ("cn-cba-2026", "cn-nifa-2018"))])
+def test_what_two_packs_tell_alike_is_one_text(name: str, packs: tuple[str, str]) -> None:
+    """Whoever mends one mends the other."""
+    one, other = ({rule.id: rule for pack in rules.chosen(FOLDER, [pack])[0] for rule in pack.rules}[name].check["breach"] for pack in packs)
+    assert one == other

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from analyzer import evaluation, scan, store, training
 from analyzer.errors import RuleErrors, UsageError
 from analyzer.intake import Settings, input_table
-from analyzer.text import Lexicons, TextReader, Words, find, load_lexicons, reading, second_reader, segment, shapes
+from analyzer.text import Lexicons, TextReader, Words, find, kept_words, load_lexicons, reading, second_reader, segment, shapes
 from analyzer.text.finder import Finder
 from analyzer.text.lexicon import LABELS
 from analyzer.text.normalise import normalise
@@ -512,8 +512,8 @@ def test_insults_found_and_falsely_told_stand_side_by_side(words: Words, tmp_pat
 def test_the_words_are_kept_until_a_file_of_theirs_is_another(tmp_path: Path) -> None:
     folder = tmp_path / "lexicon"
     shutil.copytree(ROOT / "rules" / "lexicon", folder)
-    first = reading._load(folder)
-    assert reading._load(folder) is first
+    first = kept_words(folder)
+    assert kept_words(folder).lexicons is first.lexicons
     with (folder / "violence.yaml").open("a", encoding="utf-8") as file:
         file.write("# another\n")
-    assert reading._load(folder) is not first
+    assert kept_words(folder).lexicons is not first.lexicons

@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from analyzer.checks.base import NEVER_NULL, Compiled, Compiler, Figure, Key, Params, Scope, either, guests, keys_of, row
-from analyzer.checks.conditions import EVENT_TIME, EventCondition, Unless, event_join, events_near, lifted
+from analyzer.checks.conditions import EVENT_KIND, EVENT_PERSON, EVENT_TIME, EventCondition, Unless, event_join, events_near, lifted
 from analyzer.model import Rule
 from analyzer.sql import literal
 
@@ -114,7 +114,7 @@ def _after_event(compiler: Compiler, event: EventCondition, closed: str, reopene
     )
     episode = "concat_ws(chr(124), s.case_id, s.whom, s.e.kind)" if event.match.startswith("person") else "concat_ws(chr(124), s.case_id, s.e.kind)"
     breach = "s.sure AND s.shut IS TRUE"
-    missing_or = f"coalesce(s.missing, CASE WHEN s.e.unread THEN 'case_events.kind' WHEN s.e.timeless THEN {literal(EVENT_TIME)} ELSE 'case_events.person_id' END)"
+    missing_or = f"coalesce(s.missing, CASE WHEN s.e.unread THEN {literal(EVENT_KIND)} WHEN s.e.timeless THEN {literal(EVENT_TIME)} ELSE {literal(EVENT_PERSON)} END)"
     hits = (
         f"SELECT {row(f'CASE WHEN {breach} THEN {episode} END', role=either(breach), measured='s.e.kind', missing=missing_or)}"
         f" FROM ({base}) s WHERE s.shut IS NOT FALSE"

@@ -51,7 +51,7 @@ def compile_hours(rule: Rule, params: Hours) -> Compiled:
     plainly = permitted
     if params.agreed:
         joined = event_join(compiler, params.agreed, (*at, "agreed"))
-        hourless = f"SELECT e.case_id FROM case_events e WHERE e.kind IN {literal(params.agreed.kinds)} AND (e.agreed_from IS NULL OR e.agreed_to IS NULL) AND e.kind = 'agreed_time'"
+        hourless = f"SELECT e.case_id FROM case_events e WHERE e.kind IN {literal(params.agreed.kinds)} AND (e.agreed_from IS NULL OR e.agreed_to IS NULL)"
         compiler.open_question = f"CASE WHEN c.case_id IN ({hourless}) THEN {literal(AGREED_HOURS)} ELSE {literal(EVENT_TIME)} END"
         # Agreed hours may run over midnight.
         agreed_here = (

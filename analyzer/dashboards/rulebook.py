@@ -43,7 +43,7 @@ from analyzer.dashboards._blocks import (
 from analyzer.errors import DunAuditError, RuleErrors
 from analyzer.messages import keys, say_row
 from analyzer.model import Outcome, Pack, Rule
-from analyzer.text import TAKEN_BACK, Words, load_words
+from analyzer.text import TAKEN_BACK, Words, kept_words
 from analyzer.text.second_reader import THIRD
 
 SECTIONS = ("rules", "coverage", "conflicts", "what_if", "bench")
@@ -62,9 +62,8 @@ def all_packs() -> list[Pack]:
     return rules.select(rules.rules_folder())
 
 
-@st.cache_resource(show_spinner=False, max_entries=1)
 def words() -> Words:
-    return load_words(rules.lexicon_folder(rules.rules_folder()))
+    return kept_words(rules.lexicon_folder(rules.rules_folder()))
 
 
 # Rules

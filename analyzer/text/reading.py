@@ -65,7 +65,7 @@ class TextReader:
         self._processes = [_Reading(lexicon_folder) for _ in range(count)]
         for reading in self._processes[:1]:
             reading.start()
-        self._words = None if many else self._background.submit(_load, lexicon_folder)
+        self._words = None if many else self._background.submit(kept_words, lexicon_folder)
 
     def __enter__(self) -> TextReader:
         """Itself."""
@@ -212,13 +212,17 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def _load(folder: Path) -> Words:
-    return _loaded(folder, words_digest(folder))
+def kept_words(folder: Path, entities: Iterable[str] = ()) -> Words:
+    """The words in a folder (`load_words`), the last ones kept for whoever asks again in this process as long as no file of theirs is another.
+
+    Raises:
+        RuleErrors: a lexicon cannot be used.
+    """
+    return replace(_kept(folder, words_digest(folder)), entities=frozenset(entities))
 
 
 @lru_cache(maxsize=1)
-def _loaded(folder: Path, digest: str) -> Words:
-    """The words in a folder; the last ones are kept for whoever audits again in this process, as long as no file of theirs is another (`digest`)."""
+def _kept(folder: Path, digest: str) -> Words:
     words = load_words(folder)
     segment.warm_up()
     return words
@@ -226,7 +230,7 @@ def _loaded(folder: Path, digest: str) -> Words:
 
 def serve(folder: Path, source: IO[bytes], target: IO[bytes]) -> None:
     """Answer each batch of `TEXTS` from `source` with one batch of `SIGNALS` to `target`."""
-    words = _load(folder)
+    words = kept_words(folder)
     with ipc.open_stream(source) as batches, ipc.new_stream(target, SIGNALS) as out:
         words = replace(words, entities=frozenset(json.loads(batches.schema.metadata[ENTITIES])))
         for batch in batches:
